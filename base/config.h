@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Configuration in krb5 profile syntax, read through MIT's profile library and then checked by us:
+ * unknown sections, unknown keys and bad values are errors that name section, key and files, since
+ * the library reports neither.  doc/configuration.md lists every key.
+ *
+ * Files, earlier ones win: $GSS_IPSEC_CONFIG alone if set (void in setuid programs: secure_getenv);
+ * else ~/.config/gss-ipsec/ipsec.conf (HOME by secure_getenv), then SYSCONFDIR/gss/ipsec.conf.
+ * A file that does not exist counts as empty.  Nothing configured is no error (RULE 1: then there
+ * simply is no identity).
+ *
+ * A struct config is an immutable, reference-counted snapshot; every view from it lives as long as
+ * the reference.  All functions are thread-safe and fork-safe, hold no descriptor between calls.
+ */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct config;
+
+enum config_latch { CONFIG_LATCH_YES, CONFIG_LATCH_AUTO, CONFIG_LATCH_REQUIRE, CONFIG_LATCH_NO };
+enum config_unknown_peer { CONFIG_UNKNOWN_REFUSE, CONFIG_UNKNOWN_ACCEPT };
+
+/* One [identity] subsection: who this host or user is, and the key that proves it. */
+struct config_identity {
+	const char *tag;      /* subsection's name */
+	const char *key_file; /* PEM private key */
+	const char *user;     /* user@domain, or NULL */
+	const char *host;     /* fully qualified host name, or NULL; user and host NULL: the key is the name */
+	const char *const *services; /* services it answers for as acceptor; count 0 = all */
+	size_t service_count;
+	bool initiates, accepts; /* usage = initiate | accept | both (default both) */
+};
+
+/* One [peer] subsection (RFC 4301's PAD entry): whom a key belongs to. */
+struct config_peer {
+	const char *tag;
+	const char *host, *user; /* exactly one of both, or neither: the key is the name */
+	const char *const *services; /* for a host: services this key may answer for; count 0 = any */
+	size_t service_count;
+	const char *const *keys; /* "SHA256:<base64>" of the DER SPKI, or base64 of the SPKI itself; several while a key changes */
+	size_t key_count;
+	const char *key_file; /* PEM public key, beside or in place of keys; or NULL */
+};
+
+/* The process's current snapshot; re-read when a file changed, looked at no more than once a second
+ * (no system call in between).  ERR_CONFIG: config_last_error() says what is wrong. */
+enum err config_get(struct config **ret_config) ERR_MUST_CHECK;
+/* A snapshot of exactly these files, NULL-terminated, earlier ones win (tests, tools, stores). */
+enum err config_load(const char *const *files, struct config **ret_config) ERR_MUST_CHECK;
+struct config *config_ref(struct config *config);
+/* NULL is fine; takes the address and nulls it. */
+void config_release(struct config **config);
+
+/* What was wrong the last time this thread got ERR_CONFIG: one line, thread-local, never NULL. */
+const char *config_last_error(void);
+
+size_t config_identity_count(const struct config *config);
+const struct config_identity *config_identity_at(const struct config *config, size_t index);
+size_t config_peer_count(const struct config *config);
+const struct config_peer *config_peer_at(const struct config *config, size_t index);
+
+/* [service] NAME = { latch = ... }, else [gss-ipsec] latch, else yes. service may be NULL. */
+enum config_latch config_latch_policy(const struct config *config, const char *service);
+/* Whether an exchange for this service ends with T5: [service] NAME = { t5 = yes|no }, default only HTTP. */
+bool config_service_has_t5(const struct config *config, const char *service);
+/* [gss-ipsec] unknown_peer, default refuse. */
+enum config_unknown_peer config_unknown_peer(const struct config *config);
+/* [gss-ipsec] default_domain or NULL; broker (path), default /run/gss-ipsec/broker.sock. */
+const char *config_default_domain(const struct config *config);
+const char *config_broker_path(const struct config *config);
+/* [gss-ipsec] token_padding: octets of padding in T3 and T4, default 0, at most 49152: a test option. */
+size_t config_token_padding_bytes(const struct config *config);
+
+#endif

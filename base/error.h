@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Every failure this project knows: one enum, one table with the GSS major it becomes, whether the
+ * peer may be told, and the one sentence a user reads.  Numbers travel in GSS_FAILURE notifies
+ * (doc/protocol.md), so they never change and are never reused.
+ *
+ * Functions return enum err, ERR_OK = 0.  Outputs (ret_*) are written only on ERR_OK.
+ */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+#include <stdbool.h>
+
+#define ERR_MUST_CHECK __attribute__((warn_unused_result))
+
+/* X(name, number, GSS major without GSS_S_, tell the peer, sentence) */
+/* clang-format off */
+#define ERROR_TABLE(X) \
+	X(OK,                    0, COMPLETE,            false, "no error") \
+	/* this side's own trouble */ \
+	X(NO_MEMORY,             1, FAILURE,             false, "this process is out of memory") \
+	X(RANDOM,                2, FAILURE,             false, "the random number generator of this host failed") \
+	X(CRYPTO,                3, FAILURE,             false, "OpenSSL refused an operation that should always work; is a FIPS or provider configuration in the way?") \
+	X(INTERNAL,              4, FAILURE,             false, "an internal check failed; please report this with the log of gss-ipsecd") \
+	X(ARGUMENT,              5, CALL_BAD_STRUCTURE,  false, "the program called the mechanism with an argument it does not take") \
+	X(UNSUPPORTED,           6, UNAVAILABLE,         false, "the mechanism does not offer this operation") \
+	X(TRUNCATED_INPUT,       7, DEFECTIVE_TOKEN,     false, "the input ends too early") \
+	X(TRAILING_INPUT,        8, DEFECTIVE_TOKEN,     false, "the input goes on behind its end") \
+	X(TOO_LARGE,             9, FAILURE,             false, "something is larger than the protocol's limits allow") \
+	/* tokens */ \
+	X(TOKEN_FRAMING,        20, DEFECTIVE_TOKEN,     false, "the first token has no canonical RFC 2743 header of this mechanism; is the peer using another mechanism?") \
+	X(IKE_HEADER,           21, DEFECTIVE_TOKEN,     true,  "the token is no IKEv2 message of this exchange (version, SPI, exchange type, message ID or length)") \
+	X(IKE_PAYLOAD,          22, DEFECTIVE_TOKEN,     true,  "the token's IKEv2 payloads are malformed, missing, doubled or not where they belong") \
+	X(IKE_CRITICAL,         23, DEFECTIVE_TOKEN,     true,  "the token holds a critical IKEv2 payload that this side does not know") \
+	X(IKE_INTEGRITY,        24, DEFECTIVE_TOKEN,     true,  "the token was changed on its way, or sealed with other keys") \
+	X(NOTIFY_FORMAT,        25, DEFECTIVE_TOKEN,     true,  "a GSS_LATCH, GSS_CONTEXT or GSS_FAILURE notify is malformed") \
+	X(NO_PROPOSAL,          26, FAILURE,             true,  "the two sides share no allowed algorithm; compare their configurations") \
+	X(KEY_EXCHANGE,         27, FAILURE,             true,  "the peer's key exchange value is not acceptable for the chosen group") \
+	X(NONCE,                28, DEFECTIVE_TOKEN,     true,  "the peer's nonce is too short, too long or not allowed") \
+	X(NOT_OUR_PEER,         29, DEFECTIVE_TOKEN,     false, "the peer speaks IKEv2 but is no gss-ipsec mechanism") \
+	X(REFLECTED,            30, DUPLICATE_TOKEN,     true,  "the token is this side's own, sent back") \
+	X(NO_CONTEXT,           31, NO_CONTEXT,          false, "the context is not, or no longer, established") \
+	X(CONTEXT_DEAD,         32, NO_CONTEXT,          false, "the context failed before and cannot be used any more") \
+	/* who */ \
+	X(NO_IDENTITY,          40, NO_CRED,             false, "no identity is configured for this; make one with 'gss-ipsec keygen' and name it in an [identity] section") \
+	X(KEY_FILE,             41, NO_CRED,             false, "the key file of the identity cannot be read") \
+	X(KEY_FILE_MODE,        42, NO_CRED,             false, "the key file of the identity can be read by others; chmod 600 it") \
+	X(KEY_FORMAT,           43, DEFECTIVE_CREDENTIAL, false, "the key file of the identity is no PEM private key of a kind this mechanism uses") \
+	X(CONFIG,               44, NO_CRED,             false, "the configuration of the mechanism has a mistake; 'gss-ipsec check' names it") \
+	X(NAME_FORMAT,          45, BAD_NAME,            false, "the name is malformed or of a type this mechanism does not know") \
+	X(NAME_NO_DOMAIN,       46, BAD_NAME,            false, "the user name has no @domain and no default_domain is configured") \
+	X(NAME_TYPE,            47, BAD_NAMETYPE,        false, "the name's type is unknown to this mechanism") \
+	X(CRED_USAGE,           48, NO_CRED,             false, "the identity is not configured for this use (initiate or accept)") \
+	X(CRED_STORE,           49, NO_CRED,             false, "a value in the credential store is not acceptable") \
+	X(NO_TARGET,            50, BAD_NAME,            false, "no target name was given and none is configured as default") \
+	/* the peer's proof */ \
+	X(AUTH_FAILED,          60, BAD_SIG,             true,  "the peer's signature does not verify with the key that its name has here") \
+	X(AUTH_METHOD,          61, UNAUTHORIZED,        true,  "the peer authenticates by a method that is not allowed here") \
+	X(PEER_UNKNOWN,         62, UNAUTHORIZED,        true,  "the peer's key is not in the peer database; add it with 'gss-ipsec peer add', or set unknown_peer") \
+	X(PEER_KEY_CHANGED,     63, UNAUTHORIZED,        true,  "the peer has another key than the peer database has for its name: somebody may be in the middle, or the key was changed; 'gss-ipsec peer' shows and mends the entry") \
+	X(PEER_NAME,            64, UNAUTHORIZED,        true,  "the peer proved another name than the one this side asked for") \
+	X(SERVICE_REFUSED,      65, UNAUTHORIZED,        true,  "the acceptor's identity does not answer for the service that was asked for") \
+	X(BINDINGS,             66, BAD_BINDINGS,        true,  "the channel bindings of the two programs differ") \
+	X(NO_MUTUAL,            67, UNAUTHORIZED,        false, "mutual authentication was asked for and the acceptor is not authenticated") \
+	X(SELF_PEER,            68, UNAUTHORIZED,        true,  "the peer has this side's own key") \
+	X(CONTEXT_MISMATCH,     69, FAILURE,             true,  "what the peer says of the connection or the algorithms differs from what was agreed") \
+	X(TARGET_HOST,          70, UNAUTHORIZED,        true,  "the acceptor has no identity for the host that was asked for") \
+	/* what the peer told */ \
+	X(PEER_FAILED,          80, FAILURE,             false, "the peer reported a failure of its own; its log says more") \
+	X(PEER_UNPROTECTED,     81, FAILURE,             false, "the peer reported a failure without proof that it is the peer") \
+	X(PEER_AUTH_FAILED,     82, UNAUTHORIZED,        false, "the peer could not verify this side's identity: does its peer database have this side's key?") \
+	X(PEER_NO_PROPOSAL,     83, FAILURE,             false, "the peer accepts none of the algorithms that this side offered") \
+	/* per-message calls */ \
+	X(MESSAGE_TOKEN,        90, DEFECTIVE_TOKEN,     false, "this is no per-message token of this context's direction") \
+	X(MESSAGE_MIC,          91, BAD_SIG,             false, "the message was changed on its way, or belongs to another context") \
+	X(MESSAGE_DUPLICATE,    92, DUPLICATE_TOKEN,     false, "the message was received before") \
+	X(MESSAGE_OLD,          93, OLD_TOKEN,           false, "the message is too old to tell whether it was received before") \
+	X(MESSAGE_UNSEQ,        94, UNSEQ_TOKEN,         false, "the message comes after one that was sent later") \
+	X(MESSAGE_GAP,          95, GAP_TOKEN,           false, "an earlier message has not been received") \
+	X(MESSAGE_INSTANCES,    96, FAILURE,             false, "the peer sends from more than 64 copies of the context") \
+	X(MESSAGE_QOP,          97, BAD_QOP,             false, "only the default quality of protection is offered") \
+	/* latching: one number for each reason of include/ipsec_latch.h, counted from here */ \
+	X(LATCH,               200, FAILURE,             true,  "the connection could not be latched")
+/* clang-format on */
+
+enum err {
+#define X(name, number, major, tell, text) ERR_##name = (number),
+	ERROR_TABLE(X)
+#undef X
+};
+
+/* ERR_LATCH + reason is an error of its own for every reason but "latched" (include/ipsec_latch.h). */
+#define ERR_LATCH_COUNT 64
+
+/* The sentence for a code, reasons included; never NULL, static. */
+const char *error_text(unsigned int code);
+/* The code's name as in this table, for logs ("AUTH_FAILED"); never NULL, static. */
+const char *error_name(unsigned int code);
+/* Whether the peer may be told this code (it could have caused it, or can mend it). */
+bool error_tells_peer(unsigned int code);
+/* Whether code is one of the table's, or a reason's. */
+bool error_is_known(unsigned int code);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a latch is, for everybody: the state of a connection's latch and the reason why there is
+ * none.  The same numbers stand in the API (GSS_IPSEC_INQ_LATCH), in GSS_LATCH and GSS_CONTEXT
+ * notifies, in the broker's replies, in 'gss-ipsec status' and in the logs.  They never change.
+ */
+#ifndef IPSEC_LATCH_H
+#define IPSEC_LATCH_H
+
+/* X(name, number, word for status, sentence) */
+/* clang-format off */
+#define IPSEC_LATCH_REASON_TABLE(X) \
+	X(LATCHED,            0, "latched",         "the connection is protected by this context's own ESP security associations") \
+	X(NONE,               1, "none",            "no connection joins the two processes: tokens travel over a pipe, a proxy or another process") \
+	X(SEVERAL,            2, "several",         "several connections join the two processes and their traffic does not tell which one carries the tokens") \
+	X(NO_BROKER,          3, "no-broker",       "gss-ipsecd does not answer on this side; is it running, and may this user write to its socket?") \
+	X(NO_ESP,             4, "no-esp",          "the kernel of this side has no ESP; load esp4") \
+	X(NOT_TCP4,           5, "not-tcp4",        "the socket is not a connected TCP socket over IPv4, which is all this version latches") \
+	X(POLICY_NO,          6, "policy-no",       "latching is switched off for this service on this side (latch = no)") \
+	X(PEER_WONT,          7, "peer-wont",       "the other side does not latch; its own reason is in its log") \
+	X(NO_SUITE,           8, "no-suite",        "the two sides share no ESP algorithm") \
+	X(ALREADY_LATCHED,    9, "already-latched", "the connection is latched already, or another context is latching it") \
+	X(HAS_FILTER,        10, "has-filter",      "the application has a socket filter of its own on the connection") \
+	X(NO_BPF,            11, "no-bpf",          "the kernel of this side refuses the recorder (an eBPF socket filter)") \
+	X(OFFLOAD,           12, "offload",         "esp4_offload is loaded on this side, with which the kernel mixes packets of different peers; unload it, or set gso = yes where all peers trust each other") \
+	X(PRESCRIBED,        13, "prescribed",      "the host's own IPsec policy prescribes how this connection is protected") \
+	X(COVERED,           14, "covered",         "an earlier connection with the same addresses and ports is still in its closing time") \
+	X(OTHER_NETNS,       15, "other-netns",     "the socket belongs to another network namespace than the broker") \
+	X(QUOTA,             16, "quota",           "this user, or this host, has as many latches as the broker allows") \
+	X(TRAFFIC,           17, "traffic",         "the connection that was named did not carry the tokens: a wrong guess, or a lie") \
+	X(CLEAR_BEHIND,      18, "clear-behind",    "clear bytes arrived behind the start of ESP: somebody on the path injects, or a segment was repeated; try again") \
+	X(PENDING,           19, "pending",         "segments out of order were still waiting when the latch closed; try again") \
+	X(URGENT,            20, "urgent",          "the connection has an urgent mark: somebody on the path injects") \
+	X(SOCKET_GONE,       21, "socket-gone",     "the connection was closed, or reconnected, while it was being latched") \
+	X(KERNEL,            22, "kernel",          "the kernel of this side refused a security association or policy; the broker's log says which") \
+	X(EXPIRED,           23, "expired",         "the exchange took longer than the broker keeps a reservation") \
+	X(SHORT,             24, "short",           "fewer bytes came in under ESP than the token has: it travelled another way, or firewalls drop protocol 50") \
+	X(SELF,              25, "self",            "the socket is connected to itself") \
+	X(NO_PROC,           26, "no-proc",         "/proc is not visible here, so the process's connections cannot be found; name the descriptor") \
+	X(BROKER_LOST,       27, "broker-lost",     "the broker of this side was restarted while the connection was being latched") \
+	X(TOO_MANY,          28, "too-many",        "the process has more descriptors than the search looks at; name the descriptor") \
+	X(CANDIDATE,         29, "candidate",       "the exchange ended unlatched although this process holds a connection that carried the tokens (latch = auto allows that)") \
+	X(NOT_ALLOWED,       30, "not-allowed",     "the broker does not serve this user, or the secret of the lease is not the caller's")
+/* clang-format on */
+
+enum ipsec_latch_reason {
+#define X(name, number, word, text) IPSEC_LATCH_##name = (number),
+	IPSEC_LATCH_REASON_TABLE(X)
+#undef X
+};
+
+/* States of a lease (RFC 5660 section 2.2, plus what comes before and after a latch). */
+#define IPSEC_LATCH_STATE_TABLE(X) \
+	X(LARVAL, 0, "larval")           /* reserved; security associations may exist, nothing is required yet */ \
+	X(ESTABLISHED, 1, "established") /* inbound policy and drop mode are on */ \
+	X(BROKEN, 2, "broken")           /* associations or tuple are gone; carries nothing */ \
+	X(FAILED, 3, "failed")           /* latched, but its context died: speaks ESP or nothing */ \
+	X(CLOSING, 4, "closing")         /* the socket is gone; cover and associations stay for 120 s */
+
+enum ipsec_latch_state {
+#define X(name, number, word) IPSEC_LATCH_STATE_##name = (number),
+	IPSEC_LATCH_STATE_TABLE(X)
+#undef X
+};
+
+#endif
