@@ -31,7 +31,8 @@ struct config_identity {
 	const char *tag;      /* subsection's name */
 	const char *key_file; /* PEM private key */
 	const char *user;     /* user@domain, or NULL */
-	const char *host;     /* fully qualified host name, or NULL; user and host NULL: the key is the name */
+	const char *
+		host; /* fully qualified host name, or NULL; user and host NULL: the key is the name */
 	const char *const *services; /* services it answers for as acceptor; count 0 = all */
 	size_t service_count;
 	bool initiates, accepts; /* usage = initiate | accept | both (default both) */
@@ -41,9 +42,11 @@ struct config_identity {
 struct config_peer {
 	const char *tag;
 	const char *host, *user; /* exactly one of both, or neither: the key is the name */
-	const char *const *services; /* for a host: services this key may answer for; count 0 = any */
+	const char *const
+		*services; /* for a host: services this key may answer for; count 0 = any */
 	size_t service_count;
-	const char *const *keys; /* "SHA256:<base64>" of the DER SPKI, or base64 of the SPKI itself; several while a key changes */
+	const char *const *
+		keys; /* "SHA256:<base64>" of the DER SPKI, or base64 of the SPKI itself; several while a key changes */
 	size_t key_count;
 	const char *key_file; /* PEM public key, beside or in place of keys; or NULL */
 };

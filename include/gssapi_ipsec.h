@@ -13,9 +13,12 @@
 #include "ipsec_latch.h"
 
 /* 1.2.840.113556.1.8000.2554.31079.55960.30804.18932.37582.1664278.1045436 */
-#define GSS_IPSEC_ARC "\x2a\x86\x48\x86\xf7\x14\x01\xbe\x40\x93\x7a\x81\xf2\x67\x83\xb5\x18\x81\xf0\x54\x81\x93\x74\x82\xa5\x4e\xe5\xca\x16\xbf\xe7\x3c"
+#define GSS_IPSEC_ARC                                                                              \
+	"\x2a\x86\x48\x86\xf7\x14\x01\xbe\x40\x93\x7a\x81\xf2\x67\x83\xb5\x18\x81\xf0\x54\x81\x93" \
+	"\x74\x82\xa5\x4e\xe5\xca\x16\xbf\xe7\x3c"
 #define GSS_IPSEC_ARC_LENGTH 32
-#define GSS_IPSEC_MECH_DOTTED "1.2.840.113556.1.8000.2554.31079.55960.30804.18932.37582.1664278.1045436.1"
+#define GSS_IPSEC_MECH_DOTTED \
+	"1.2.840.113556.1.8000.2554.31079.55960.30804.18932.37582.1664278.1045436.1"
 #define GSS_IPSEC_SASL_NAME "GS2-63L22ULZSVD"
 
 /* An OID of ours: { GSS_IPSEC_OID_xxx_LENGTH, GSS_IPSEC_OID_xxx } fits a gss_OID_desc. */

@@ -50,12 +50,13 @@ enum ipsec_latch_reason {
 };
 
 /* States of a lease (RFC 5660 section 2.2, plus what comes before and after a latch). */
-#define IPSEC_LATCH_STATE_TABLE(X) \
-	X(LARVAL, 0, "larval")           /* reserved; security associations may exist, nothing is required yet */ \
-	X(ESTABLISHED, 1, "established") /* inbound policy and drop mode are on */ \
-	X(BROKEN, 2, "broken")           /* associations or tuple are gone; carries nothing */ \
-	X(FAILED, 3, "failed")           /* latched, but its context died: speaks ESP or nothing */ \
-	X(CLOSING, 4, "closing")         /* the socket is gone; cover and associations stay for 120 s */
+#define IPSEC_LATCH_STATE_TABLE(X)                                                                 \
+	X(LARVAL, 0,                                                                               \
+		"larval") /* reserved; security associations may exist, nothing is required yet */ \
+	X(ESTABLISHED, 1, "established") /* inbound policy and drop mode are on */                 \
+	X(BROKEN, 2, "broken")		 /* associations or tuple are gone; carries nothing */     \
+	X(FAILED, 3, "failed")	 /* latched, but its context died: speaks ESP or nothing */        \
+	X(CLOSING, 4, "closing") /* the socket is gone; cover and associations stay for 120 s */
 
 enum ipsec_latch_state {
 #define X(name, number, word) IPSEC_LATCH_STATE_##name = (number),

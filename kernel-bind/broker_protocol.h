@@ -21,7 +21,7 @@ enum broker_request_type {
 	BROKER_RELEASE = 3, /* with descriptor and secret */
 	BROKER_QUERY = 4,   /* with descriptor */
 	BROKER_LIST = 5,    /* without descriptor */
-	BROKER_PING = 6     /* without descriptor: is it alive, can this kernel latch */
+	BROKER_PING = 6	    /* without descriptor: is it alive, can this kernel latch */
 };
 
 /* One struct for all; a field is meaningful where kernel_bind.h says so for that request. */
@@ -38,20 +38,23 @@ struct broker_request {
 };
 
 struct broker_reply {
-	uint8_t reason; /* enum ipsec_latch_reason; 0 done */
+	uint8_t reason;			    /* enum ipsec_latch_reason; 0 done */
 	uint8_t secret[KBIND_SECRET_BYTES]; /* RESERVE */
 	uint64_t cookie;
 	uint32_t spi_in;
 	uint64_t cursor; /* LIST: where the next page starts */
-	size_t count;    /* QUERY: 1; LIST: 0..BROKER_LIST_MAX */
+	size_t count;	 /* QUERY: 1; LIST: 0..BROKER_LIST_MAX */
 	struct kbind_status items[BROKER_LIST_MAX];
 };
 
 /* Names are made printable when read: control characters and bytes beyond ASCII become '?'. */
-enum err broker_request_write(const struct broker_request *request, struct writer *w) ERR_MUST_CHECK;
+enum err broker_request_write(
+	const struct broker_request *request, struct writer *w) ERR_MUST_CHECK;
 enum err broker_request_read(struct bytes input, struct broker_request *ret_request) ERR_MUST_CHECK;
-enum err broker_reply_write(uint8_t request_type, const struct broker_reply *reply, struct writer *w) ERR_MUST_CHECK;
-enum err broker_reply_read(uint8_t request_type, struct bytes input, struct broker_reply *ret_reply) ERR_MUST_CHECK;
+enum err broker_reply_write(
+	uint8_t request_type, const struct broker_reply *reply, struct writer *w) ERR_MUST_CHECK;
+enum err broker_reply_read(
+	uint8_t request_type, struct bytes input, struct broker_reply *ret_reply) ERR_MUST_CHECK;
 /* Wipes keys and secret. */
 void broker_request_wipe(struct broker_request *request);
 

@@ -21,20 +21,20 @@
 #define KBIND_BROKER_TIMEOUT_MS 5000
 
 struct kbind_tuple {
-	uint8_t family;   /* AF_INET or AF_INET6; v4-mapped is given as AF_INET */
-	uint8_t protocol; /* IPPROTO_TCP */
-	uint8_t local[16], remote[16]; /* network order, first 4 octets for AF_INET */
+	uint8_t family;			  /* AF_INET or AF_INET6; v4-mapped is given as AF_INET */
+	uint8_t protocol;		  /* IPPROTO_TCP */
+	uint8_t local[16], remote[16];	  /* network order, first 4 octets for AF_INET */
 	uint16_t local_port, remote_port; /* host order */
 };
 
 /* One connection of this process, as it was when looked at. */
 struct kbind_candidate {
-	int fd;              /* number only, nothing is held; -1: none */
-	uint64_t cookie;     /* SO_COOKIE: the socket's identity */
-	uint64_t inode;      /* for "newest first" */
+	int fd;		 /* number only, nothing is held; -1: none */
+	uint64_t cookie; /* SO_COOKIE: the socket's identity */
+	uint64_t inode;	 /* for "newest first" */
 	struct kbind_tuple tuple;
 	uint64_t sent_bytes, received_bytes; /* since the connection began */
-	uint32_t last_received_ms;           /* tcpi_last_data_recv: how long ago data came */
+	uint32_t last_received_ms;	     /* tcpi_last_data_recv: how long ago data came */
 };
 
 struct kbind_candidates {
@@ -47,10 +47,12 @@ struct kbind_candidates {
  * unless nothing else is found.  fd >= 0: only that descriptor is looked at (explicit).
  * Returns IPSEC_LATCH_LATCHED with count >= 1, else the reason: NONE, NOT_TCP4, NO_PROC, TOO_MANY (more than
  * 4096 descriptors), ALREADY_LATCHED, SELF, SOCKET_GONE.  No DNS, no broker, nothing is changed. */
-enum ipsec_latch_reason kbind_find_candidates(int fd, struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
+enum ipsec_latch_reason kbind_find_candidates(
+	int fd, struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
 /* Looks at the same descriptor again, through a duplicate closed before it returns: SOCKET_GONE when cookie or
  * tuple are not the same any more. */
-enum ipsec_latch_reason kbind_refresh(const struct kbind_candidate *candidate, struct kbind_candidate *ret_now) ERR_MUST_CHECK;
+enum ipsec_latch_reason kbind_refresh(
+	const struct kbind_candidate *candidate, struct kbind_candidate *ret_now) ERR_MUST_CHECK;
 
 /* A lease of the broker, held by a context. */
 struct kbind_lease {
@@ -62,28 +64,34 @@ struct kbind_lease {
 
 struct kbind_reserve {
 	bool is_initiator;
-	uint16_t suite;               /* enum of doc/protocol.md: ESP suites */
+	uint16_t suite;			  /* enum of doc/protocol.md: ESP suites */
 	const struct secret_key *key_in;  /* key and salt of the direction towards us */
 	const struct secret_key *key_out; /* initiator only (both SAs are installed on T2) */
-	uint32_t spi_out;                 /* initiator only */
+	uint32_t spi_out;		  /* initiator only */
 };
 struct kbind_latch {
-	uint64_t token_bytes;   /* |T3| at the acceptor, |T4| at the initiator: verdict (c) */
+	uint64_t token_bytes; /* |T3| at the acceptor, |T4| at the initiator: verdict (c) */
 	const struct secret_key *key_out; /* acceptor only */
-	uint32_t spi_out;                 /* acceptor only */
-	const char *local_name, *peer_name, *method, *service; /* what this process claims, for status; may be NULL */
+	uint32_t spi_out;		  /* acceptor only */
+	const char *local_name, *peer_name, *method,
+		*service; /* what this process claims, for status; may be NULL */
 };
 
 /* Acceptor at T1, initiator at T2 (protocol.md, order 1 and 2): the broker attaches the recorder, allocates an
  * SPI, installs the inbound SA (acceptor) or both and the outbound policy (initiator).  Checks (e) and (f) are
  * made here, before the broker is asked. */
-enum ipsec_latch_reason kbind_reserve(const char *broker_path, const struct kbind_candidate *candidate, const struct kbind_reserve *reserve, struct kbind_lease *ret_lease) ERR_MUST_CHECK;
+enum ipsec_latch_reason kbind_reserve(const char *broker_path,
+	const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,
+	struct kbind_lease *ret_lease) ERR_MUST_CHECK;
 /* Acceptor at T3, initiator at T4: outbound SA, policies, close cover, and the whole verdict; (a)-(d) by the
  * broker, then (e) and (f) here. On any reason but LATCHED the context must die; see kbind_release. */
-enum ipsec_latch_reason kbind_latch(const char *broker_path, const struct kbind_candidate *candidate, struct kbind_lease *lease, const struct kbind_latch *latch) ERR_MUST_CHECK;
+enum ipsec_latch_reason kbind_latch(const char *broker_path,
+	const struct kbind_candidate *candidate, struct kbind_lease *lease,
+	const struct kbind_latch *latch) ERR_MUST_CHECK;
 /* The context failed: undoes what may be undone, or marks the latch FAILED ("Failure" in protocol.md; the broker
  * decides by what the lease's recorder saw).  Wipes the lease. Never fails: the broker's timer is the fallback. */
-void kbind_release(const char *broker_path, const struct kbind_candidate *candidate, struct kbind_lease *lease);
+void kbind_release(const char *broker_path, const struct kbind_candidate *candidate,
+	struct kbind_lease *lease);
 /* The context ends in good order: forgets the lease (wipes it) and leaves the latch to the socket's life. */
 void kbind_forget(struct kbind_lease *lease);
 
@@ -91,29 +99,38 @@ void kbind_forget(struct kbind_lease *lease);
 struct kbind_status {
 	uint64_t cookie;
 	struct kbind_tuple tuple;
-	uint8_t state;  /* enum ipsec_latch_state */
+	uint8_t state;	/* enum ipsec_latch_state */
 	uint8_t reason; /* why BROKEN or FAILED; 0 otherwise */
 	bool is_initiator;
 	uint16_t suite;
 	uint32_t spi_in, spi_out, reqid;
-	uint32_t uid;         /* who latched */
+	uint32_t uid; /* who latched */
 	uint64_t age_sec;
 	uint64_t bytes_in, packets_in, bytes_out, packets_out;
-	char local_name[KBIND_NAME_BYTES_MAX + 1], peer_name[KBIND_NAME_BYTES_MAX + 1]; /* claimed; empty when not shown to this uid */
+	char local_name[KBIND_NAME_BYTES_MAX + 1],
+		peer_name[KBIND_NAME_BYTES_MAX + 1]; /* claimed; empty when not shown to this uid */
 	char method[32], service[65];
 };
 /* The lease on one connection; anybody who holds the descriptor may ask. */
-enum ipsec_latch_reason kbind_query(const char *broker_path, int fd, struct kbind_status *ret_status) ERR_MUST_CHECK;
+enum ipsec_latch_reason kbind_query(
+	const char *broker_path, int fd, struct kbind_status *ret_status) ERR_MUST_CHECK;
 /* All leases, page after page from *cursor (0 first) until *ret_count is 0. Names only for own ones, or to root. */
-enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor, struct kbind_status *ret_items, size_t room, size_t *ret_count) ERR_MUST_CHECK;
+enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
+	struct kbind_status *ret_items, size_t room, size_t *ret_count) ERR_MUST_CHECK;
 
 /* The seam that unit tests of mech/ replace; production uses kbind_ops_broker. */
 struct kbind_ops {
 	enum ipsec_latch_reason (*find_candidates)(int fd, struct kbind_candidates *ret_candidates);
-	enum ipsec_latch_reason (*refresh)(const struct kbind_candidate *candidate, struct kbind_candidate *ret_now);
-	enum ipsec_latch_reason (*reserve)(const char *broker_path, const struct kbind_candidate *candidate, const struct kbind_reserve *reserve, struct kbind_lease *ret_lease);
-	enum ipsec_latch_reason (*latch)(const char *broker_path, const struct kbind_candidate *candidate, struct kbind_lease *lease, const struct kbind_latch *latch);
-	void (*release)(const char *broker_path, const struct kbind_candidate *candidate, struct kbind_lease *lease);
+	enum ipsec_latch_reason (*refresh)(
+		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now);
+	enum ipsec_latch_reason (*reserve)(const char *broker_path,
+		const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,
+		struct kbind_lease *ret_lease);
+	enum ipsec_latch_reason (*latch)(const char *broker_path,
+		const struct kbind_candidate *candidate, struct kbind_lease *lease,
+		const struct kbind_latch *latch);
+	void (*release)(const char *broker_path, const struct kbind_candidate *candidate,
+		struct kbind_lease *lease);
 };
 extern const struct kbind_ops kbind_ops_broker;
 

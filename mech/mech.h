@@ -33,25 +33,28 @@
 /* --- names: name.c --- */
 enum mech_name_kind {
 	MECH_NAME_HOSTBASED = 1, /* service (may be empty: any) and host */
-	MECH_NAME_USER = 2,      /* user@domain */
-	MECH_NAME_KEY = 3,       /* SHA-256 digest of a DER SPKI: the key is the name (BTNS) */
-	MECH_NAME_ANONYMOUS = 4  /* nobody (RFC 7619's ID_NULL) */
+	MECH_NAME_USER = 2,	 /* user@domain */
+	MECH_NAME_KEY = 3,	 /* SHA-256 digest of a DER SPKI: the key is the name (BTNS) */
+	MECH_NAME_ANONYMOUS = 4	 /* nobody (RFC 7619's ID_NULL) */
 };
 /* How the text given to mech_name_import is to be read. */
 enum mech_name_form {
-	MECH_FORM_USER,      /* GSS_C_NT_USER_NAME, GSS_C_NO_OID: a display text of any kind, or a user name */
+	MECH_FORM_USER, /* GSS_C_NT_USER_NAME, GSS_C_NO_OID: a display text of any kind, or a user name */
 	MECH_FORM_HOSTBASED, /* service@host, or service alone */
-	MECH_FORM_KEY,       /* SHA256:<base64> */
+	MECH_FORM_KEY,	     /* SHA256:<base64> */
 	MECH_FORM_ANONYMOUS,
-	MECH_FORM_EXPORTED   /* the inner part of an exported name (behind the RFC 2743 3.2 header) */
+	MECH_FORM_EXPORTED /* the inner part of an exported name (behind the RFC 2743 3.2 header) */
 };
 struct mech_name;
 /* Host names are lower-cased, never resolved; one trailing NUL is dropped (gss-server sends it).
  * default_domain completes a user name without '@'; NULL or none: ERR_NAME_NO_DOMAIN. */
-enum err mech_name_import(enum mech_name_form form, struct bytes text, const char *default_domain, struct mech_name **ret_name) ERR_MUST_CHECK;
-enum err mech_name_of_host(const char *service, const char *host, struct mech_name **ret_name) ERR_MUST_CHECK;
+enum err mech_name_import(enum mech_name_form form, struct bytes text, const char *default_domain,
+	struct mech_name **ret_name) ERR_MUST_CHECK;
+enum err mech_name_of_host(
+	const char *service, const char *host, struct mech_name **ret_name) ERR_MUST_CHECK;
 enum err mech_name_of_user(const char *user, struct mech_name **ret_name) ERR_MUST_CHECK;
-enum err mech_name_of_key(const uint8_t digest[CRYPTO_SHA256_BYTES], struct mech_name **ret_name) ERR_MUST_CHECK;
+enum err mech_name_of_key(
+	const uint8_t digest[CRYPTO_SHA256_BYTES], struct mech_name **ret_name) ERR_MUST_CHECK;
 enum err mech_name_anonymous(struct mech_name **ret_name) ERR_MUST_CHECK;
 struct mech_name *mech_name_ref(struct mech_name *name);
 void mech_name_release(struct mech_name **name);
@@ -67,18 +70,23 @@ bool mech_name_equal(const struct mech_name *a, const struct mech_name *b);
 /* The inner part of an exported name: version, kind, counted fields (doc/protocol.md). */
 enum err mech_name_export(const struct mech_name *name, struct writer *w) ERR_MUST_CHECK;
 /* The IKE identity of a name (ID type and data) and back; service is no part of it. */
-enum err mech_name_to_id(const struct mech_name *name, uint8_t *ret_type, struct writer *w) ERR_MUST_CHECK;
+enum err mech_name_to_id(
+	const struct mech_name *name, uint8_t *ret_type, struct writer *w) ERR_MUST_CHECK;
 
 /* --- credentials: credential.c --- */
 enum mech_usage { MECH_INITIATE = 1, MECH_ACCEPT = 2, MECH_BOTH = 3 };
 /* One key/value of a gss_key_value_set; unknown keys are ignored. Ours: ipsec_identity (tag), ipsec_key (PEM file),
  * ipsec_config (file), ipsec_fd (descriptor number), ipsec_latch (yes|auto|require|no). */
-struct mech_store_entry { const char *key, *value; };
+struct mech_store_entry {
+	const char *key, *value;
+};
 struct mech_credential;
 /* RULES 1-3 of mechglue.md: nothing configured gives ERR_NO_IDENTITY for every usage; BOTH needs both.
  * desired NULL = the default identity (first one that serves the usage); a hostbased name wants an identity of that host (or
  * any host when it names none) that answers for the service. An acceptor credential for NULL holds all accepting identities. */
-enum err mech_credential_acquire(const struct mech_name *desired, enum mech_usage usage, const struct mech_store_entry *store, size_t store_count, struct mech_credential **ret_credential) ERR_MUST_CHECK;
+enum err mech_credential_acquire(const struct mech_name *desired, enum mech_usage usage,
+	const struct mech_store_entry *store, size_t store_count,
+	struct mech_credential **ret_credential) ERR_MUST_CHECK;
 struct mech_credential *mech_credential_ref(struct mech_credential *credential);
 void mech_credential_release(struct mech_credential **credential);
 enum mech_usage mech_credential_usage(const struct mech_credential *credential);
@@ -86,32 +94,41 @@ enum mech_usage mech_credential_usage(const struct mech_credential *credential);
 struct mech_name *mech_credential_name(const struct mech_credential *credential);
 /* The descriptor of the connection whose contexts it is for; -1: automatic. Setting it makes a copy: credentials are immutable. */
 int mech_credential_descriptor(const struct mech_credential *credential);
-enum err mech_credential_with_descriptor(const struct mech_credential *credential, int fd, struct mech_credential **ret_copy) ERR_MUST_CHECK;
+enum err mech_credential_with_descriptor(const struct mech_credential *credential, int fd,
+	struct mech_credential **ret_copy) ERR_MUST_CHECK;
 /* Export and import by reference (identity tag, usage, desired name), never key material. */
-enum err mech_credential_export(const struct mech_credential *credential, struct writer *w) ERR_MUST_CHECK;
-enum err mech_credential_import(struct bytes token, struct mech_credential **ret_credential) ERR_MUST_CHECK;
+enum err mech_credential_export(
+	const struct mech_credential *credential, struct writer *w) ERR_MUST_CHECK;
+enum err mech_credential_import(
+	struct bytes token, struct mech_credential **ret_credential) ERR_MUST_CHECK;
 
 /* --- internal between mech/ files: an identity ready for use --- */
 struct mech_identity {
-	struct mech_name *name;             /* what the ID payload says; hostbased with empty service for a host */
+	struct mech_name
+		*name; /* what the ID payload says; hostbased with empty service for a host */
 	struct crypto_private_key *key;
-	char **services; size_t service_count; /* acceptor: empty = all */
+	char **services;
+	size_t service_count; /* acceptor: empty = all */
 	char *tag;
 };
 struct config *mech_credential_config(const struct mech_credential *credential); /* borrowed */
 /* ipsec_latch of the store overrides the configuration: returns whether it was given. */
-bool mech_credential_latch_policy(const struct mech_credential *credential, enum config_latch *ret_policy);
+bool mech_credential_latch_policy(
+	const struct mech_credential *credential, enum config_latch *ret_policy);
 /* Initiator's identity; borrowed. */
 const struct mech_identity *mech_credential_initiator(const struct mech_credential *credential);
 /* The accepting identity for this IDr (NULL: none was sent) and service; ERR_TARGET_HOST or ERR_SERVICE_REFUSED. Borrowed.
  * The service may be "" when T3 names none. */
-enum err mech_credential_acceptor(const struct mech_credential *credential, const struct mech_name *wanted, const char *service, const struct mech_identity **ret_identity) ERR_MUST_CHECK;
+enum err mech_credential_acceptor(const struct mech_credential *credential,
+	const struct mech_name *wanted, const char *service,
+	const struct mech_identity **ret_identity) ERR_MUST_CHECK;
 
 /* --- peer database: peer.c (RFC 4301 4.4.3) --- */
 struct mech_peer_claim { /* what a peer says it is */
 	uint8_t id_type;
 	struct bytes id_data;
-	struct bytes spki; /* of its CERT payload; empty when it sent none: the database must have the whole key */
+	struct bytes
+		spki; /* of its CERT payload; empty when it sent none: the database must have the whole key */
 };
 /* Judges a claim and finds the key to verify AUTH with (ret_spki, malloc through writer). ret_name is what may be shown once AUTH verified:
  *  - the database has an entry for the identity and this key: the entry's name; at the initiator a host entry takes the service asked for,
@@ -121,7 +138,9 @@ struct mech_peer_claim { /* what a peer says it is */
  *    (MUTUAL is then false unless wanted is the key itself);
  *  - else ERR_PEER_UNKNOWN.
  * wanted (initiator: the target name; acceptor: NULL): ERR_PEER_NAME when another name was proven, ERR_SERVICE_REFUSED when the entry's key does not answer for its service. */
-enum err mech_peer_judge(const struct config *config, bool we_initiate, const struct mech_name *wanted, const struct mech_peer_claim *claim, struct writer *ret_spki, struct mech_name **ret_name, bool *ret_is_proven) ERR_MUST_CHECK;
+enum err mech_peer_judge(const struct config *config, bool we_initiate,
+	const struct mech_name *wanted, const struct mech_peer_claim *claim,
+	struct writer *ret_spki, struct mech_name **ret_name, bool *ret_is_proven) ERR_MUST_CHECK;
 
 /* --- contexts: context.c, initiator.c, acceptor.c --- */
 struct mech_context;
@@ -133,11 +152,16 @@ struct mech_bindings { /* the caller's channel bindings, or none */
 enum mech_step_result { MECH_COMPLETE, MECH_CONTINUE };
 
 /* Makes an initiator's context; credential NULL = default, acquired here. target NULL: ERR_NO_TARGET unless configured. flags: MECH_FLAG_*. */
-enum err mech_initiator_new(const struct mech_credential *credential, const struct mech_name *target, uint32_t flags, const struct kbind_ops *ops, struct mech_context **ret_context) ERR_MUST_CHECK;
-enum err mech_acceptor_new(const struct mech_credential *credential, const struct kbind_ops *ops, struct mech_context **ret_context) ERR_MUST_CHECK;
+enum err mech_initiator_new(const struct mech_credential *credential,
+	const struct mech_name *target, uint32_t flags, const struct kbind_ops *ops,
+	struct mech_context **ret_context) ERR_MUST_CHECK;
+enum err mech_acceptor_new(const struct mech_credential *credential, const struct kbind_ops *ops,
+	struct mech_context **ret_context) ERR_MUST_CHECK;
 /* One step: input is the peer's IKE message (no RFC 2743 framing; empty for the initiator's first), output the next message
  * (empty when none). Errors may carry output too: an error notify for the peer. After an error the context is dead and wiped; only inquiry and free are left. */
-enum err mech_step(struct mech_context *context, struct bytes input, const struct mech_bindings *bindings, struct writer *output, enum mech_step_result *ret_result) ERR_MUST_CHECK;
+enum err mech_step(struct mech_context *context, struct bytes input,
+	const struct mech_bindings *bindings, struct writer *output,
+	enum mech_step_result *ret_result) ERR_MUST_CHECK;
 void mech_context_free(struct mech_context **context);
 
 bool mech_context_is_initiator(const struct mech_context *context);
@@ -153,25 +177,36 @@ bool mech_context_latch_tuple(const struct mech_context *context, struct kbind_t
 /* Names the connection between T1 and T2 (initiator): must be one of those T1 listed; ERR_ARGUMENT otherwise. */
 enum err mech_context_set_descriptor(struct mech_context *context, int fd) ERR_MUST_CHECK;
 /* "gss-ipsec-unique:" | ..., "gss-ipsec-end-point:" | ... (doc/protocol.md); ERR_NO_CONTEXT before COMPLETE. */
-enum err mech_context_unique_binding(const struct mech_context *context, struct writer *w) ERR_MUST_CHECK;
-enum err mech_context_end_point_binding(const struct mech_context *context, struct writer *w) ERR_MUST_CHECK;
+enum err mech_context_unique_binding(
+	const struct mech_context *context, struct writer *w) ERR_MUST_CHECK;
+enum err mech_context_end_point_binding(
+	const struct mech_context *context, struct writer *w) ERR_MUST_CHECK;
 /* One line on the last failure of this thread with its particulars ("peer SHA256:..., wanted host/..."); never NULL; see error_text for the code. */
 const char *mech_last_detail(unsigned int code);
-void mech_set_detail(unsigned int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void mech_set_detail(unsigned int code, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* --- per-message tokens: protect.c (doc/protocol.md, "Per-message tokens") --- */
 #define MECH_TOKEN_HEADER_BYTES 20
 #define MECH_TOKEN_OVERHEAD_BYTES (MECH_TOKEN_HEADER_BYTES + CRYPTO_TAG_BYTES)
 struct mech_protect; /* one context's message state, both directions */
 /* Keys are derived from SK_d per direction and instance; key schedules are made at first use (memory: baseline.md 7). */
-enum err mech_protect_new(const struct crypto_prf *prf, const struct crypto_aead *aead, const struct secret_key *sk_d, struct bytes ni, struct bytes nr, bool we_initiate, bool detects_replay, bool detects_sequence, struct mech_protect **ret_protect) ERR_MUST_CHECK;
+enum err mech_protect_new(const struct crypto_prf *prf, const struct crypto_aead *aead,
+	const struct secret_key *sk_d, struct bytes ni, struct bytes nr, bool we_initiate,
+	bool detects_replay, bool detects_sequence,
+	struct mech_protect **ret_protect) ERR_MUST_CHECK;
 void mech_protect_free(struct mech_protect **protect);
 /* Wrap: ret_token is malloc'ed, plain.len + MECH_TOKEN_OVERHEAD_BYTES. */
-enum err mech_protect_wrap(struct mech_protect *protect, bool seal, struct bytes plain, uint8_t **ret_token, size_t *ret_len) ERR_MUST_CHECK;
+enum err mech_protect_wrap(struct mech_protect *protect, bool seal, struct bytes plain,
+	uint8_t **ret_token, size_t *ret_len) ERR_MUST_CHECK;
 /* Unwrap: ret_plain malloc'ed. MESSAGE_DUPLICATE, _OLD, _UNSEQ, _GAP come with the output written (RFC 2743 1.2.3). */
-enum err mech_protect_unwrap(struct mech_protect *protect, struct bytes token, uint8_t **ret_plain, size_t *ret_len, bool *ret_was_sealed) ERR_MUST_CHECK;
-enum err mech_protect_mic(struct mech_protect *protect, struct bytes message, uint8_t **ret_token, size_t *ret_len) ERR_MUST_CHECK;
-enum err mech_protect_verify(struct mech_protect *protect, struct bytes message, struct bytes token) ERR_MUST_CHECK;
-struct mech_protect *mech_context_protect(struct mech_context *context); /* NULL unless open; borrowed */
+enum err mech_protect_unwrap(struct mech_protect *protect, struct bytes token, uint8_t **ret_plain,
+	size_t *ret_len, bool *ret_was_sealed) ERR_MUST_CHECK;
+enum err mech_protect_mic(struct mech_protect *protect, struct bytes message, uint8_t **ret_token,
+	size_t *ret_len) ERR_MUST_CHECK;
+enum err mech_protect_verify(
+	struct mech_protect *protect, struct bytes message, struct bytes token) ERR_MUST_CHECK;
+struct mech_protect *mech_context_protect(
+	struct mech_context *context); /* NULL unless open; borrowed */
 
 #endif

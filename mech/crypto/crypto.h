@@ -26,7 +26,8 @@ enum err crypto_ready(void) ERR_MUST_CHECK;
 
 enum err crypto_random(uint8_t *out, size_t len) ERR_MUST_CHECK;
 /* SHA-256 over the parts one after the other. */
-enum err crypto_sha256(const struct bytes *parts, size_t count, uint8_t ret_digest[CRYPTO_SHA256_BYTES]) ERR_MUST_CHECK;
+enum err crypto_sha256(const struct bytes *parts, size_t count,
+	uint8_t ret_digest[CRYPTO_SHA256_BYTES]) ERR_MUST_CHECK;
 
 /* --- pseudo-random functions (RFC 7296 2.13; RFC 4868) --- */
 struct crypto_prf {
@@ -37,13 +38,15 @@ struct crypto_prf {
 };
 const struct crypto_prf *crypto_prf_find(uint16_t id); /* NULL when unknown */
 /* prf(key, parts...): writes prf->output_bytes to ret_output. key may have any length. */
-enum err crypto_prf_compute(const struct crypto_prf *prf, struct bytes key, const struct bytes *parts, size_t count, uint8_t *ret_output) ERR_MUST_CHECK;
+enum err crypto_prf_compute(const struct crypto_prf *prf, struct bytes key,
+	const struct bytes *parts, size_t count, uint8_t *ret_output) ERR_MUST_CHECK;
 /* prf+(key, parts...), len octets, at most 255 outputs (RFC 7296 2.13). */
-enum err crypto_prf_plus(const struct crypto_prf *prf, struct bytes key, const struct bytes *parts, size_t count, uint8_t *ret_output, size_t len) ERR_MUST_CHECK;
+enum err crypto_prf_plus(const struct crypto_prf *prf, struct bytes key, const struct bytes *parts,
+	size_t count, uint8_t *ret_output, size_t len) ERR_MUST_CHECK;
 
 /* --- AEADs (RFC 5282, RFC 4106, RFC 7634) --- */
 struct crypto_aead {
-	uint16_t id;       /* IKEv2 transform type 1: ENCR_AES_GCM_16 = 20 */
+	uint16_t id;	   /* IKEv2 transform type 1: ENCR_AES_GCM_16 = 20 */
 	uint16_t key_bits; /* the Key Length attribute; 0 when the transform has none */
 	const char *name;
 	size_t key_bytes, salt_bytes; /* keymat takes key_bytes + salt_bytes */
@@ -52,15 +55,24 @@ struct crypto_aead {
 const struct crypto_aead *crypto_aead_find(uint16_t id, uint16_t key_bits);
 /* A cipher with its key schedule, one for each direction of use; about 1.2 kB of heap, so make it lazily. */
 struct crypto_aead_key;
-enum err crypto_aead_key_new(const struct crypto_aead *aead, struct bytes key, bool seals, struct crypto_aead_key **ret_key) ERR_MUST_CHECK;
+enum err crypto_aead_key_new(const struct crypto_aead *aead, struct bytes key, bool seals,
+	struct crypto_aead_key **ret_key) ERR_MUST_CHECK;
 void crypto_aead_key_free(struct crypto_aead_key **key);
 /* Seals plain into ret_out (plain.len octets; may be plain.data itself) and ret_tag. plain may be empty. */
-enum err crypto_aead_seal(struct crypto_aead_key *key, const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad, struct bytes plain, uint8_t *ret_out, uint8_t ret_tag[CRYPTO_TAG_BYTES]) ERR_MUST_CHECK;
+enum err crypto_aead_seal(struct crypto_aead_key *key, const uint8_t nonce[CRYPTO_NONCE_BYTES],
+	struct bytes aad, struct bytes plain, uint8_t *ret_out,
+	uint8_t ret_tag[CRYPTO_TAG_BYTES]) ERR_MUST_CHECK;
 /* Two runs of associated data, for headers that precede a long message without copying it. */
-enum err crypto_aead_seal2(struct crypto_aead_key *key, const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad1, struct bytes aad2, struct bytes plain, uint8_t *ret_out, uint8_t ret_tag[CRYPTO_TAG_BYTES]) ERR_MUST_CHECK;
+enum err crypto_aead_seal2(struct crypto_aead_key *key, const uint8_t nonce[CRYPTO_NONCE_BYTES],
+	struct bytes aad1, struct bytes aad2, struct bytes plain, uint8_t *ret_out,
+	uint8_t ret_tag[CRYPTO_TAG_BYTES]) ERR_MUST_CHECK;
 /* ERR_IKE_INTEGRITY when the tag does not verify; then ret_out holds zeros only. */
-enum err crypto_aead_open(struct crypto_aead_key *key, const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad, struct bytes sealed, const uint8_t tag[CRYPTO_TAG_BYTES], uint8_t *ret_out) ERR_MUST_CHECK;
-enum err crypto_aead_open2(struct crypto_aead_key *key, const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad1, struct bytes aad2, struct bytes sealed, const uint8_t tag[CRYPTO_TAG_BYTES], uint8_t *ret_out) ERR_MUST_CHECK;
+enum err crypto_aead_open(struct crypto_aead_key *key, const uint8_t nonce[CRYPTO_NONCE_BYTES],
+	struct bytes aad, struct bytes sealed, const uint8_t tag[CRYPTO_TAG_BYTES],
+	uint8_t *ret_out) ERR_MUST_CHECK;
+enum err crypto_aead_open2(struct crypto_aead_key *key, const uint8_t nonce[CRYPTO_NONCE_BYTES],
+	struct bytes aad1, struct bytes aad2, struct bytes sealed,
+	const uint8_t tag[CRYPTO_TAG_BYTES], uint8_t *ret_out) ERR_MUST_CHECK;
 
 /* --- key exchange groups (RFC 8031, RFC 5903) --- */
 struct crypto_group {
@@ -71,20 +83,22 @@ struct crypto_group {
 };
 const struct crypto_group *crypto_group_find(uint16_t id);
 struct crypto_exchange; /* an ephemeral key pair */
-enum err crypto_exchange_new(const struct crypto_group *group, struct crypto_exchange **ret_exchange) ERR_MUST_CHECK;
+enum err crypto_exchange_new(
+	const struct crypto_group *group, struct crypto_exchange **ret_exchange) ERR_MUST_CHECK;
 void crypto_exchange_free(struct crypto_exchange **exchange);
 /* The public value, group->public_bytes octets, borrowed from the exchange. */
 struct bytes crypto_exchange_public(const struct crypto_exchange *exchange);
 /* The shared secret; ERR_KEY_EXCHANGE for a value of the wrong length, off the curve, or that gives an
  * all-zero secret (RFC 8031 says nothing; protocol.md does). */
-enum err crypto_exchange_derive(struct crypto_exchange *exchange, struct bytes peer_public, struct secret_key *ret_secret) ERR_MUST_CHECK;
+enum err crypto_exchange_derive(struct crypto_exchange *exchange, struct bytes peer_public,
+	struct secret_key *ret_secret) ERR_MUST_CHECK;
 
 /* --- signature keys (RFC 7427 method 14, RFC 8420) --- */
 struct crypto_signature {
-	const char *name;        /* "Ed25519" */
-	struct bytes algorithm;  /* DER AlgorithmIdentifier that precedes the signature in AUTH */
-	uint16_t hash;           /* RFC 7427 hash number the peer must have listed: Identity = 5 */
-	size_t signature_bytes;  /* largest signature */
+	const char *name;	/* "Ed25519" */
+	struct bytes algorithm; /* DER AlgorithmIdentifier that precedes the signature in AUTH */
+	uint16_t hash;		/* RFC 7427 hash number the peer must have listed: Identity = 5 */
+	size_t signature_bytes; /* largest signature */
 	const char *key_type;
 };
 /* NULL when the DER AlgorithmIdentifier is none we take. */
@@ -94,20 +108,25 @@ const struct crypto_signature *crypto_signature_at(size_t index);
 
 struct crypto_private_key; /* immutable after load, may be shared between threads; reference-counted */
 /* From the text of a PEM private key (PKCS#8, unencrypted). ERR_KEY_FORMAT. */
-enum err crypto_private_key_read(struct bytes pem, struct crypto_private_key **ret_key) ERR_MUST_CHECK;
-enum err crypto_private_key_generate(const struct crypto_signature *signature, struct crypto_private_key **ret_key) ERR_MUST_CHECK;
+enum err crypto_private_key_read(
+	struct bytes pem, struct crypto_private_key **ret_key) ERR_MUST_CHECK;
+enum err crypto_private_key_generate(const struct crypto_signature *signature,
+	struct crypto_private_key **ret_key) ERR_MUST_CHECK;
 /* PEM text, malloc'ed and secret: wipe it. */
-enum err crypto_private_key_write(const struct crypto_private_key *key, struct writer *w) ERR_MUST_CHECK;
+enum err crypto_private_key_write(
+	const struct crypto_private_key *key, struct writer *w) ERR_MUST_CHECK;
 struct crypto_private_key *crypto_private_key_ref(struct crypto_private_key *key);
 void crypto_private_key_free(struct crypto_private_key **key);
 const struct crypto_signature *crypto_private_key_signature(const struct crypto_private_key *key);
 /* DER SubjectPublicKeyInfo of the key, borrowed. */
 struct bytes crypto_private_key_spki(const struct crypto_private_key *key);
 /* Signs parts one after the other; ret_signature holds CRYPTO_SIGNATURE_MAX octets. */
-enum err crypto_sign(const struct crypto_private_key *key, const struct bytes *parts, size_t count, uint8_t *ret_signature, size_t *ret_len) ERR_MUST_CHECK;
+enum err crypto_sign(const struct crypto_private_key *key, const struct bytes *parts, size_t count,
+	uint8_t *ret_signature, size_t *ret_len) ERR_MUST_CHECK;
 /* Verifies with the key in a DER SubjectPublicKeyInfo. ERR_AUTH_FAILED when it does not verify or the key
  * is not of the signature's type; ERR_KEY_FORMAT when the SPKI is malformed. */
-enum err crypto_verify(struct bytes spki, const struct crypto_signature *signature, const struct bytes *parts, size_t count, struct bytes value) ERR_MUST_CHECK;
+enum err crypto_verify(struct bytes spki, const struct crypto_signature *signature,
+	const struct bytes *parts, size_t count, struct bytes value) ERR_MUST_CHECK;
 /* Whether the octets are a canonical SPKI of a kind we use. */
 enum err crypto_spki_check(struct bytes spki) ERR_MUST_CHECK;
 /* From the text of a PEM public key to its DER SPKI (malloc through writer). */

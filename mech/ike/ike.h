@@ -29,33 +29,38 @@ struct ike_message {
 	struct ike_header header;
 	struct ike_payload payloads[IKE_PAYLOADS_MAX];
 	size_t count;
-	struct bytes raw;   /* the whole message */
-	struct bytes clear; /* for a message with SK: header up to and with SK's generic header (the AAD) */
-	struct bytes sealed; /* SK's body: IV, ciphertext, tag */
+	struct bytes raw; /* the whole message */
+	struct bytes
+		clear; /* for a message with SK: header up to and with SK's generic header (the AAD) */
+	struct bytes sealed;  /* SK's body: IV, ciphertext, tag */
 	uint8_t sealed_first; /* type of the first payload inside SK */
 };
 
 /* What a message must and may hold; anything else that is not critical is ignored (RFC 7296 2.5). */
 enum ike_kind {
-	IKE_KIND_T1,       /* IKE_SA_INIT request */
-	IKE_KIND_T2,       /* IKE_SA_INIT response, or one with an error notify only */
-	IKE_KIND_T3,       /* IKE_AUTH request, payloads inside SK */
-	IKE_KIND_T4,       /* IKE_AUTH response, or one with an error notify only */
-	IKE_KIND_T5,       /* INFORMATIONAL request */
+	IKE_KIND_T1,	       /* IKE_SA_INIT request */
+	IKE_KIND_T2,	       /* IKE_SA_INIT response, or one with an error notify only */
+	IKE_KIND_T3,	       /* IKE_AUTH request, payloads inside SK */
+	IKE_KIND_T4,	       /* IKE_AUTH response, or one with an error notify only */
+	IKE_KIND_T5,	       /* INFORMATIONAL request */
 	IKE_KIND_INFORMATIONAL /* an INFORMATIONAL of either direction: failures, deletes */
 };
 
 /* Reads header and payload chain.  Length field and raw.len must agree, version must be 2.x, flags and
  * exchange must fit the kind; for T1 and T2 the kind's payload rules are checked too.  For SK messages it
  * stops at SK, which must be last (RFC 7296 3.14).  Unknown critical payload: ERR_IKE_CRITICAL. */
-enum err ike_message_parse(struct bytes raw, enum ike_kind kind, struct ike_message *ret_message) ERR_MUST_CHECK;
+enum err ike_message_parse(
+	struct bytes raw, enum ike_kind kind, struct ike_message *ret_message) ERR_MUST_CHECK;
 /* Header only: to tell which exchange a message belongs to before anything is believed. */
 enum err ike_header_parse(struct bytes raw, struct ike_header *ret_header) ERR_MUST_CHECK;
 /* Opens SK with the direction's key (key | salt) into ret_plain (malloc of sealed.len, wiped by the caller
  * through secret_free(plain, plain_len_allocated)); message's payloads become the inner ones and the kind's rules are checked. */
-enum err ike_message_open(struct ike_message *message, enum ike_kind kind, const struct crypto_aead *aead, const struct secret_key *sk_e, struct bytes *ret_plain) ERR_MUST_CHECK;
+enum err ike_message_open(struct ike_message *message, enum ike_kind kind,
+	const struct crypto_aead *aead, const struct secret_key *sk_e,
+	struct bytes *ret_plain) ERR_MUST_CHECK;
 /* The nth payload of a type (0 = first), NULL when there are fewer. */
-const struct ike_payload *ike_message_find(const struct ike_message *message, uint8_t type, size_t nth);
+const struct ike_payload *ike_message_find(
+	const struct ike_message *message, uint8_t type, size_t nth);
 
 struct ike_notify {
 	uint16_t type;
@@ -64,7 +69,8 @@ struct ike_notify {
 };
 enum err ike_notify_parse(struct bytes body, struct ike_notify *ret_notify) ERR_MUST_CHECK;
 /* Finds the first notify of a type; false when there is none (or it is malformed: rules refuse that before). */
-bool ike_message_find_notify(const struct ike_message *message, uint16_t type, struct ike_notify *ret_notify);
+bool ike_message_find_notify(
+	const struct ike_message *message, uint16_t type, struct ike_notify *ret_notify);
 /* The first notify of an error type (1..16383), GSS_FAILURE preferred. */
 bool ike_message_find_error(const struct ike_message *message, struct ike_notify *ret_notify);
 /* Whether a Vendor ID payload with exactly this value is there. */
@@ -73,9 +79,9 @@ bool ike_message_has_vendor(const struct ike_message *message, struct bytes vend
 /* --- building: builder.c.  Sticky like the writer; finish or free. --- */
 struct ike_builder {
 	struct writer w;
-	size_t next_at;     /* where the next payload's type is written */
-	size_t payload_at;  /* where the open payload starts; 0 none */
-	size_t sk_at;       /* where SK's generic header starts; 0 none */
+	size_t next_at;	   /* where the next payload's type is written */
+	size_t payload_at; /* where the open payload starts; 0 none */
+	size_t sk_at;	   /* where SK's generic header starts; 0 none */
 };
 void ike_builder_begin(struct ike_builder *b, const struct ike_header *header);
 /* Everything put after this goes inside SK. */
@@ -90,16 +96,30 @@ void ike_put_auth_signature(struct ike_builder *b, struct bytes algorithm, struc
 void ike_put_notify(struct ike_builder *b, uint16_t type, struct bytes data);
 void ike_put_vendor(struct ike_builder *b, struct bytes vendor);
 /* Fills in lengths; takes the message (malloc, caller frees). */
-enum err ike_builder_finish(struct ike_builder *b, uint8_t **ret_data, size_t *ret_len) ERR_MUST_CHECK;
+enum err ike_builder_finish(
+	struct ike_builder *b, uint8_t **ret_data, size_t *ret_len) ERR_MUST_CHECK;
 /* The same for a message with SK: pads (zero pad length), seals with sk_e, appends the tag. */
-enum err ike_builder_seal(struct ike_builder *b, const struct crypto_aead *aead, const struct secret_key *sk_e, uint8_t **ret_data, size_t *ret_len) ERR_MUST_CHECK;
+enum err ike_builder_seal(struct ike_builder *b, const struct crypto_aead *aead,
+	const struct secret_key *sk_e, uint8_t **ret_data, size_t *ret_len) ERR_MUST_CHECK;
 void ike_builder_free(struct ike_builder *b);
 
 /* --- payload bodies: payload.c --- */
-struct ike_ke { uint16_t group; struct bytes public_value; };
-struct ike_id { uint8_t type; struct bytes data; };
-struct ike_cert { uint8_t encoding; struct bytes data; };
-struct ike_auth { uint8_t method; struct bytes algorithm, signature; /* method 14 split; else all in signature */ };
+struct ike_ke {
+	uint16_t group;
+	struct bytes public_value;
+};
+struct ike_id {
+	uint8_t type;
+	struct bytes data;
+};
+struct ike_cert {
+	uint8_t encoding;
+	struct bytes data;
+};
+struct ike_auth {
+	uint8_t method;
+	struct bytes algorithm, signature; /* method 14 split; else all in signature */
+};
 enum err ike_ke_parse(struct bytes body, struct ike_ke *ret_ke) ERR_MUST_CHECK;
 enum err ike_id_parse(struct bytes body, struct ike_id *ret_id) ERR_MUST_CHECK;
 enum err ike_cert_parse(struct bytes body, struct ike_cert *ret_cert) ERR_MUST_CHECK;
@@ -118,7 +138,7 @@ struct esp_suite {
 	const char *name;
 	uint16_t encr, key_bits;
 	bool esn;
-	size_t keymat_bytes; /* key and salt of one direction */
+	size_t keymat_bytes;	 /* key and salt of one direction */
 	const char *kernel_name; /* "rfc4106(gcm(aes))" */
 	uint16_t icv_bits;
 };
@@ -131,19 +151,22 @@ const struct esp_suite *esp_suite_find(uint16_t number);
 /* SAi1: all IKE suites, one proposal for each combination of AEAD (RFC 5282: AEADs in proposals of their own). */
 void ike_put_sa_offer(struct ike_builder *b);
 /* SAr1: the one suite, under the proposal number it was offered as. */
-void ike_put_sa_choice(struct ike_builder *b, const struct ike_suite *suite, uint8_t proposal_number);
+void ike_put_sa_choice(
+	struct ike_builder *b, const struct ike_suite *suite, uint8_t proposal_number);
 /* Acceptor: our best suite that the offer holds. ERR_NO_PROPOSAL. */
-enum err ike_sa_choose(struct bytes body, const struct ike_suite **ret_suite, uint8_t *ret_proposal_number) ERR_MUST_CHECK;
+enum err ike_sa_choose(struct bytes body, const struct ike_suite **ret_suite,
+	uint8_t *ret_proposal_number) ERR_MUST_CHECK;
 /* Initiator: the answer must be exactly one proposal that we offered. ERR_NO_PROPOSAL. */
 enum err ike_sa_accept(struct bytes body, const struct ike_suite **ret_suite) ERR_MUST_CHECK;
 /* SAi2/SAr2: one ESP proposal with one suite and this SPI. */
 void ike_put_sa_esp(struct ike_builder *b, const struct esp_suite *suite, uint32_t spi);
 /* Reads SAi2/SAr2; ERR_NO_PROPOSAL unless a proposal is exactly suite; gives its SPI. */
-enum err ike_sa_esp_parse(struct bytes body, const struct esp_suite *suite, uint32_t *ret_spi) ERR_MUST_CHECK;
+enum err ike_sa_esp_parse(
+	struct bytes body, const struct esp_suite *suite, uint32_t *ret_spi) ERR_MUST_CHECK;
 
 /* --- traffic selectors: traffic_selector.c (RFC 7296 3.13) --- */
 struct ike_selector {
-	uint8_t protocol; /* 0 any */
+	uint8_t protocol;      /* 0 any */
 	uint8_t address_bytes; /* 4 or 16 */
 	uint8_t first[16], last[16];
 	uint16_t first_port, last_port;
@@ -151,7 +174,8 @@ struct ike_selector {
 /* TSi or TSr with exactly one selector. */
 void ike_put_ts(struct ike_builder *b, uint8_t payload_type, const struct ike_selector *selector);
 /* ERR_IKE_PAYLOAD unless well-formed; reads the first selector, counts all. */
-enum err ike_ts_parse(struct bytes body, struct ike_selector *ret_first, size_t *ret_count) ERR_MUST_CHECK;
+enum err ike_ts_parse(
+	struct bytes body, struct ike_selector *ret_first, size_t *ret_count) ERR_MUST_CHECK;
 bool ike_selector_equal(const struct ike_selector *a, const struct ike_selector *b);
 
 /* --- keys: keymat.c (RFC 7296 2.14, 2.17) --- */
@@ -160,20 +184,28 @@ struct ike_algorithms {
 	const struct crypto_prf *prf;
 	const struct crypto_group *group;
 };
-enum err ike_algorithms_of(const struct ike_suite *suite, struct ike_algorithms *ret_algorithms) ERR_MUST_CHECK;
+enum err ike_algorithms_of(
+	const struct ike_suite *suite, struct ike_algorithms *ret_algorithms) ERR_MUST_CHECK;
 
 struct ike_keys {
-	struct secret_key sk_d, sk_ei, sk_er, sk_pi, sk_pr; /* AEAD: no SK_a (RFC 5282 section 7.1?); sk_e* = key | salt */
+	struct secret_key sk_d, sk_ei, sk_er, sk_pi,
+		sk_pr; /* AEAD: no SK_a (RFC 5282 section 7.1?); sk_e* = key | salt */
 };
 void ike_keys_wipe(struct ike_keys *keys);
-enum err ike_keys_derive(const struct ike_algorithms *algorithms, const struct secret_key *shared, struct bytes ni, struct bytes nr, uint64_t spi_i, uint64_t spi_r, struct ike_keys *ret_keys) ERR_MUST_CHECK;
+enum err ike_keys_derive(const struct ike_algorithms *algorithms, const struct secret_key *shared,
+	struct bytes ni, struct bytes nr, uint64_t spi_i, uint64_t spi_r,
+	struct ike_keys *ret_keys) ERR_MUST_CHECK;
 /* KEYMAT = prf+(SK_d, Ni | Nr): initiator to responder first; each suite->keymat_bytes (RFC 7296 2.17). */
-enum err ike_child_keys_derive(const struct ike_algorithms *algorithms, const struct secret_key *sk_d, struct bytes ni, struct bytes nr, const struct esp_suite *suite, struct secret_key *ret_i_to_r, struct secret_key *ret_r_to_i) ERR_MUST_CHECK;
+enum err ike_child_keys_derive(const struct ike_algorithms *algorithms,
+	const struct secret_key *sk_d, struct bytes ni, struct bytes nr,
+	const struct esp_suite *suite, struct secret_key *ret_i_to_r,
+	struct secret_key *ret_r_to_i) ERR_MUST_CHECK;
 
 /* --- AUTH: auth.c (RFC 7296 2.15) --- */
 /* The signed octets' last part, prf(SK_p, ID payload body); ret_mac holds CRYPTO_PRF_OUTPUT_MAX. The parts to
  * sign are: own IKE_SA_INIT message, peer's nonce, this MAC (prf->output_bytes). */
-enum err ike_auth_maced_id(const struct ike_algorithms *algorithms, const struct secret_key *sk_p, struct bytes id_body, uint8_t *ret_mac) ERR_MUST_CHECK;
+enum err ike_auth_maced_id(const struct ike_algorithms *algorithms, const struct secret_key *sk_p,
+	struct bytes id_body, uint8_t *ret_mac) ERR_MUST_CHECK;
 
 /* --- our notifies: notify_latch.c, notify_context.c, notify_failure.c (doc/protocol.md) --- */
 #define IKE_LATCH_CANDIDATES_MAX 16
@@ -187,21 +219,22 @@ struct ike_latch_offer { /* T1 */
 	size_t candidate_count;
 };
 struct ike_latch_answer { /* T2 */
-	uint8_t reason; /* 0: latched, the rest is meaningful */
+	uint8_t reason;	  /* 0: latched, the rest is meaningful */
 	uint16_t suite;
-	uint32_t spi; /* SPI_r, the acceptor's inbound SA */
+	uint32_t spi;			  /* SPI_r, the acceptor's inbound SA */
 	uint8_t tag[IKE_LATCH_TAG_BYTES]; /* prf(SK_d, label | tuple), which names the connection */
 };
 void ike_put_latch_offer(struct ike_builder *b, const struct ike_latch_offer *offer);
 enum err ike_latch_offer_parse(struct bytes data, struct ike_latch_offer *ret_offer) ERR_MUST_CHECK;
 void ike_put_latch_answer(struct ike_builder *b, const struct ike_latch_answer *answer);
-enum err ike_latch_answer_parse(struct bytes data, struct ike_latch_answer *ret_answer) ERR_MUST_CHECK;
+enum err ike_latch_answer_parse(
+	struct bytes data, struct ike_latch_answer *ret_answer) ERR_MUST_CHECK;
 
 #define IKE_SERVICE_BYTES_MAX 64
-struct ike_context { /* GSS_CONTEXT, T3, T4 and T5 */
-	uint32_t flags;   /* GSS flags: requested (T3) or granted (T4) */
-	bool has_t5;      /* T3: T5 follows */
-	uint8_t reason;   /* the sender's latch reason; 0 latched */
+struct ike_context {	      /* GSS_CONTEXT, T3, T4 and T5 */
+	uint32_t flags;	      /* GSS flags: requested (T3) or granted (T4) */
+	bool has_t5;	      /* T3: T5 follows */
+	uint8_t reason;	      /* the sender's latch reason; 0 latched */
 	uint8_t bindings_len; /* 0 none, else 32 */
 	uint8_t bindings[CRYPTO_SHA256_BYTES];
 	struct bytes service; /* service part of the target name, may be empty */
@@ -221,7 +254,9 @@ struct ike_tuple {
 	uint8_t initiator[16], acceptor[16];
 	uint16_t initiator_port, acceptor_port;
 };
-enum err ike_tuple_hash(uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash) ERR_MUST_CHECK;
-enum err ike_tuple_tag(const struct ike_algorithms *algorithms, const struct secret_key *sk_d, const struct ike_tuple *tuple, uint8_t ret_tag[IKE_LATCH_TAG_BYTES]) ERR_MUST_CHECK;
+enum err ike_tuple_hash(
+	uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash) ERR_MUST_CHECK;
+enum err ike_tuple_tag(const struct ike_algorithms *algorithms, const struct secret_key *sk_d,
+	const struct ike_tuple *tuple, uint8_t ret_tag[IKE_LATCH_TAG_BYTES]) ERR_MUST_CHECK;
 
 #endif

@@ -3,18 +3,18 @@
 #ifndef MECH_IKE_WIRE_H
 #define MECH_IKE_WIRE_H
 
-#define IKE_VERSION 0x20           /* RFC 7296 3.1: major 2, minor 0 */
-#define IKE_HEADER_BYTES 28        /* RFC 7296 3.1 */
-#define IKE_PAYLOAD_HEADER_BYTES 4 /* RFC 7296 3.2 */
-#define IKE_CRITICAL_BIT 0x80      /* RFC 7296 3.2 */
-#define IKE_FLAG_INITIATOR 0x08    /* RFC 7296 3.1 */
-#define IKE_FLAG_RESPONSE 0x20     /* RFC 7296 3.1 */
-#define IKE_NONCE_BYTES_MIN 16     /* RFC 7296 3.9 */
-#define IKE_NONCE_BYTES_MAX 256    /* RFC 7296 3.9 */
-#define IKE_NONCE_BYTES 32         /* ours: at least half the PRF's key, RFC 7296 2.10 */
-#define IKE_IV_BYTES 8             /* RFC 5282 section 3.1 */
+#define IKE_VERSION 0x20	    /* RFC 7296 3.1: major 2, minor 0 */
+#define IKE_HEADER_BYTES 28	    /* RFC 7296 3.1 */
+#define IKE_PAYLOAD_HEADER_BYTES 4  /* RFC 7296 3.2 */
+#define IKE_CRITICAL_BIT 0x80	    /* RFC 7296 3.2 */
+#define IKE_FLAG_INITIATOR 0x08	    /* RFC 7296 3.1 */
+#define IKE_FLAG_RESPONSE 0x20	    /* RFC 7296 3.1 */
+#define IKE_NONCE_BYTES_MIN 16	    /* RFC 7296 3.9 */
+#define IKE_NONCE_BYTES_MAX 256	    /* RFC 7296 3.9 */
+#define IKE_NONCE_BYTES 32	    /* ours: at least half the PRF's key, RFC 7296 2.10 */
+#define IKE_IV_BYTES 8		    /* RFC 5282 section 3.1 */
 #define IKE_MESSAGE_BYTES_MAX 65535 /* ours */
-#define IKE_PAYLOADS_MAX 32        /* ours: more in one message are refused */
+#define IKE_PAYLOADS_MAX 32	    /* ours: more in one message are refused */
 
 /* Exchange types, RFC 7296 3.1 */
 #define IKE_EXCHANGE_SA_INIT 34
@@ -52,15 +52,15 @@
 #define IKE_TRANSFORM_ESN 5
 
 /* Transform numbers */
-#define IKE_ENCR_AES_GCM_16 20       /* RFC 5282 */
+#define IKE_ENCR_AES_GCM_16 20	      /* RFC 5282 */
 #define IKE_ENCR_CHACHA20_POLY1305 28 /* RFC 7634 */
-#define IKE_PRF_HMAC_SHA2_256 5      /* RFC 4868 */
-#define IKE_PRF_HMAC_SHA2_512 7      /* RFC 4868 */
-#define IKE_GROUP_P256 19            /* RFC 5903 */
-#define IKE_GROUP_CURVE25519 31      /* RFC 8031 */
-#define IKE_ESN_NO 0                 /* RFC 7296 3.3.2 */
+#define IKE_PRF_HMAC_SHA2_256 5	      /* RFC 4868 */
+#define IKE_PRF_HMAC_SHA2_512 7	      /* RFC 4868 */
+#define IKE_GROUP_P256 19	      /* RFC 5903 */
+#define IKE_GROUP_CURVE25519 31	      /* RFC 8031 */
+#define IKE_ESN_NO 0		      /* RFC 7296 3.3.2 */
 #define IKE_ESN_YES 1
-#define IKE_ATTRIBUTE_KEY_LENGTH 14  /* RFC 7296 3.3.5, always in TV form */
+#define IKE_ATTRIBUTE_KEY_LENGTH 14 /* RFC 7296 3.3.5, always in TV form */
 
 /* Identification types, RFC 7296 3.5 */
 #define IKE_ID_IPV4_ADDR 1
@@ -71,10 +71,10 @@
 #define IKE_ID_KEY_ID 11
 #define IKE_ID_NULL 13 /* RFC 7619 */
 
-#define IKE_CERT_RAW_PUBLIC_KEY 15 /* RFC 7670 */
+#define IKE_CERT_RAW_PUBLIC_KEY 15    /* RFC 7670 */
 #define IKE_AUTH_DIGITAL_SIGNATURE 14 /* RFC 7427 */
-#define IKE_HASH_SHA2_256 2 /* RFC 7427 */
-#define IKE_HASH_IDENTITY 5 /* RFC 8420 */
+#define IKE_HASH_SHA2_256 2	      /* RFC 7427 */
+#define IKE_HASH_IDENTITY 5	      /* RFC 8420 */
 
 /* Traffic selectors, RFC 7296 3.13.1 */
 #define IKE_TS_IPV4_ADDR_RANGE 7

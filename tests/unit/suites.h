@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Every unit test suite: X(module) stands for Suite *suite_module(void) in tests/unit/test_module.c. */
+#ifndef TESTS_UNIT_SUITES_H
+#define TESTS_UNIT_SUITES_H
+
+#include <check.h>
+
+/* clang-format off */
+#define SUITES(X) \
+	X(bytes) \
+	X(error) \
+	X(secret) \
+	X(config)
+/* clang-format on */
+
+#define X(module) Suite *suite_##module(void);
+SUITES(X)
+#undef X
+
+#endif
