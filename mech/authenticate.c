@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ID, CERT and AUTH of both directions: who each end is, and the proof (RFC 7296 2.15, RFC 7427, RFC 7670). */
+#include "mech/context.h"
+
+/* Which side speaks decides payload types, keys and nonces; everything else is the same. */
+struct auth_side {
+	uint8_t id_payload;
+	const struct mech_message *first_message; /* what the side signs */
+	const struct mech_nonce *peer_nonce;
+	const struct secret_key *sk_p;
+};
+
+static struct auth_side auth_side_of(const struct mech_exchange *exchange, bool is_initiator)
+{
+	if (is_initiator)
+		return (struct auth_side){ IKE_PAYLOAD_IDI, &exchange->t1, &exchange->nr,
+			&exchange->keys.sk_pi };
+	return (struct auth_side){ IKE_PAYLOAD_IDR, &exchange->t2, &exchange->ni,
+		&exchange->keys.sk_pr };
+}
+
+/* RFC 7296 2.15: RealMessage | NonceData of the other side | prf(SK_p, RestOfID). */
+static enum err auth_signed_parts(const struct mech_exchange *exchange,
+	const struct auth_side *side, struct bytes id_body, uint8_t mac[CRYPTO_PRF_OUTPUT_MAX],
+	struct bytes ret_parts[3])
+{
+	enum err err;
+
+	err = ike_auth_maced_id(&exchange->algorithms, side->sk_p, id_body, mac);
+	if (err != ERR_OK)
+		return err;
+	ret_parts[0] = mech_message_view(side->first_message);
+	ret_parts[1] = mech_nonce_view(side->peer_nonce);
+	ret_parts[2] = BYTES(mac, exchange->algorithms.prf->output_bytes);
+	return ERR_OK;
+}
+
+/* The body of an ID payload: type, three reserved octets, data (RFC 7296 3.5). */
+static enum err auth_id_body(const struct mech_name *name, struct writer *w)
+{
+	uint8_t type = 0;
+	struct writer data;
+	enum err err;
+
+	writer_init(&data, MECH_NAME_BYTES_MAX);
+	err = mech_name_to_id(name, &type, &data);
+	if (err == ERR_OK) {
+		writer_put_u8(w, type);
+		writer_put_zeros(w, 3);
+		writer_put_bytes(w, writer_view(&data));
+		err = writer_status(w);
+	}
+	writer_free(&data);
+	return err;
+}
+
+static bool auth_wants_idr(const struct mech_context *context)
+{
+	const struct mech_name *target = context->acceptor_name;
+
+	if (!context->is_initiator || mech_name_kind(target) == MECH_NAME_ANONYMOUS)
+		return false;
+	return mech_name_kind(target) != MECH_NAME_HOSTBASED || mech_name_host(target)[0] != '\0';
+}
+
+static enum err auth_put_wanted(const struct mech_context *context, struct ike_builder *b)
+{
+	struct writer body;
+	enum err err;
+
+	if (!auth_wants_idr(context))
+		return ERR_OK;
+	writer_init(&body, MECH_NAME_BYTES_MAX + 8);
+	err = auth_id_body(context->acceptor_name, &body);
+	if (err == ERR_OK)
+		ike_put_payload(b, IKE_PAYLOAD_IDR, writer_view(&body));
+	writer_free(&body);
+	return err;
+}
+
+static enum err auth_put_signature(const struct mech_exchange *exchange,
+	const struct auth_side *side, struct bytes id_body, struct ike_builder *b)
+{
+	const struct crypto_private_key *key = exchange->identity->key;
+	uint8_t mac[CRYPTO_PRF_OUTPUT_MAX], signature[CRYPTO_SIGNATURE_MAX];
+	struct bytes parts[3];
+	size_t len = 0;
+	enum err err;
+
+	err = auth_signed_parts(exchange, side, id_body, mac, parts);
+	if (err == ERR_OK)
+		err = crypto_sign(key, parts, 3, signature, &len);
+	if (err == ERR_OK)
+		ike_put_auth_signature(
+			b, crypto_private_key_signature(key)->algorithm, BYTES(signature, len));
+	secret_wipe(mac, sizeof(mac));
+	return err;
+}
+
+enum err mech_auth_put(struct mech_context *context, struct ike_builder *b)
+{
+	struct mech_exchange *exchange = context->exchange;
+	struct auth_side side = auth_side_of(exchange, context->is_initiator);
+	struct writer body;
+	enum err err;
+
+	writer_init(&body, MECH_NAME_BYTES_MAX + 8);
+	err = auth_id_body(exchange->identity->name, &body);
+	if (err != ERR_OK)
+		goto out;
+	ike_put_payload(b, side.id_payload, writer_view(&body));
+	ike_put_cert(b, IKE_PAYLOAD_CERT, IKE_CERT_RAW_PUBLIC_KEY,
+		crypto_private_key_spki(exchange->identity->key));
+	err = auth_put_wanted(context, b);
+	if (err == ERR_OK)
+		err = auth_put_signature(exchange, &side, writer_view(&body), b);
+out:
+	writer_free(&body);
+	return err;
+}
+
+/* The raw public key among the CERT payloads; empty when none came (then the database must have it). */
+static enum err auth_find_spki(const struct ike_message *message, struct bytes *ret_spki)
+{
+	const struct ike_payload *payload;
+	struct ike_cert cert;
+	enum err err;
+
+	*ret_spki = BYTES_NONE;
+	for (size_t n = 0; (payload = ike_message_find(message, IKE_PAYLOAD_CERT, n)) != NULL;
+		n++) {
+		err = ike_cert_parse(payload->body, &cert);
+		if (err != ERR_OK)
+			return err;
+		if (cert.encoding == IKE_CERT_RAW_PUBLIC_KEY) {
+			*ret_spki = cert.data;
+			return ERR_OK;
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err auth_read_claim(const struct ike_payload *id_payload,
+	const struct ike_message *message, struct mech_peer_claim *ret_claim)
+{
+	struct ike_id id;
+	enum err err;
+
+	if (id_payload == NULL)
+		return ERR_IKE_PAYLOAD;
+	err = ike_id_parse(id_payload->body, &id);
+	if (err != ERR_OK)
+		return err;
+	ret_claim->id_type = id.type;
+	ret_claim->id_data = id.data;
+	return auth_find_spki(message, &ret_claim->spki);
+}
+
+static enum err auth_verify_signature(const struct mech_exchange *exchange,
+	const struct auth_side *side, const struct ike_message *message, struct bytes id_body,
+	struct bytes spki)
+{
+	const struct ike_payload *payload = ike_message_find(message, IKE_PAYLOAD_AUTH, 0);
+	const struct crypto_signature *signature;
+	uint8_t mac[CRYPTO_PRF_OUTPUT_MAX];
+	struct bytes parts[3];
+	struct ike_auth auth;
+	enum err err;
+
+	if (payload == NULL)
+		return ERR_IKE_PAYLOAD;
+	err = ike_auth_parse(payload->body, &auth);
+	if (err != ERR_OK)
+		return err;
+	if (auth.method != IKE_AUTH_DIGITAL_SIGNATURE)
+		return ERR_AUTH_METHOD;
+	signature = crypto_signature_find(auth.algorithm);
+	if (signature == NULL)
+		return ERR_AUTH_METHOD;
+	err = auth_signed_parts(exchange, side, id_body, mac, parts);
+	if (err == ERR_OK)
+		err = crypto_verify(spki, signature, parts, 3, auth.signature);
+	secret_wipe(mac, sizeof(mac));
+	return err;
+}
+
+/* The acceptor's key is the end-point binding, whichever side we are. */
+static enum err auth_note_end_point(struct mech_context *context, struct bytes peer_spki)
+{
+	const struct crypto_private_key *own = context->exchange->identity->key;
+	struct bytes spki = context->is_initiator ? peer_spki : crypto_private_key_spki(own);
+
+	return crypto_sha256(&spki, 1, context->end_point);
+}
+
+enum err mech_auth_verify(struct mech_context *context, const struct ike_message *message,
+	const struct mech_name *wanted, bool *ret_is_proven)
+{
+	struct mech_exchange *exchange = context->exchange;
+	struct auth_side side = auth_side_of(exchange, !context->is_initiator);
+	const struct ike_payload *id = ike_message_find(message, side.id_payload, 0);
+	struct mech_peer_claim claim = { 0 };
+	struct mech_name *name = NULL;
+	struct writer spki;
+	bool is_proven = false;
+	enum err err;
+
+	writer_init(&spki, 4096);
+	err = auth_read_claim(id, message, &claim);
+	if (err == ERR_OK)
+		err = mech_peer_judge(context->config, context->is_initiator, wanted, &claim, &spki,
+			&name, &is_proven);
+	if (err == ERR_OK &&
+		bytes_equal(writer_view(&spki), crypto_private_key_spki(exchange->identity->key)))
+		err = ERR_SELF_PEER;
+	if (err == ERR_OK)
+		err = auth_verify_signature(exchange, &side, message, id->body, writer_view(&spki));
+	if (err == ERR_OK)
+		err = auth_note_end_point(context, writer_view(&spki));
+	if (err == ERR_OK) {
+		exchange->peer = name;
+		name = NULL;
+		*ret_is_proven = is_proven;
+	}
+	mech_name_release(&name);
+	writer_free(&spki);
+	return err;
+}
+
+void mech_auth_put_hashes(struct ike_builder *b)
+{
+	struct writer list;
+
+	writer_init(&list, 64);
+	for (size_t i = 0; i < crypto_signature_count(); i++)
+		writer_put_u16(&list, crypto_signature_at(i)->hash);
+	if (writer_status(&list) == ERR_OK)
+		ike_put_notify(b, IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS, writer_view(&list));
+	else
+		writer_fail(&b->w, ERR_NO_MEMORY);
+	writer_free(&list);
+}
+
+/* RFC 7427 section 4: only what the peer listed may be used to sign. */
+enum err mech_auth_check_hashes(
+	const struct ike_message *message, const struct mech_identity *identity)
+{
+	const struct crypto_signature *ours = crypto_private_key_signature(identity->key);
+	struct ike_notify notify;
+
+	if (!ike_message_find_notify(message, IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS, &notify))
+		return ERR_AUTH_METHOD;
+	return ike_hashes_include(notify.data, ours->hash) ? ERR_OK : ERR_AUTH_METHOD;
+}

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Latching from a context's point of view (doc/protocol.md 6): which connection carries the tokens,
+ * told apart by traffic and never by the peer's word; when to reserve it and when to close the latch.
+ */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "mech/context.h"
+
+static enum err latching_failure(enum ipsec_latch_reason reason)
+{
+	return (enum err)((unsigned int)ERR_LATCH + (unsigned int)reason);
+}
+
+enum config_latch mech_latching_policy(const struct mech_context *context, const char *service)
+{
+	enum config_latch policy;
+
+	if (mech_credential_latch_policy(context->credential, &policy))
+		return policy;
+	return config_latch_policy(context->config, service);
+}
+
+/* The candidate's addresses in the order both ends share: initiator first. */
+static struct ike_tuple latching_tuple(bool is_initiator, const struct kbind_tuple *tuple)
+{
+	struct ike_tuple t = { .protocol = tuple->protocol };
+	const uint8_t *initiator = is_initiator ? tuple->local : tuple->remote;
+	const uint8_t *acceptor = is_initiator ? tuple->remote : tuple->local;
+
+	t.address_bytes = tuple->family == AF_INET ? 4 : 16;
+	memcpy(t.initiator, initiator, sizeof(t.initiator));
+	memcpy(t.acceptor, acceptor, sizeof(t.acceptor));
+	t.initiator_port = is_initiator ? tuple->local_port : tuple->remote_port;
+	t.acceptor_port = is_initiator ? tuple->remote_port : tuple->local_port;
+	return t;
+}
+
+static enum err latching_hash(const struct mech_context *context,
+	const struct kbind_candidate *candidate, uint16_t *ret_hash)
+{
+	struct ike_tuple tuple = latching_tuple(context->is_initiator, &candidate->tuple);
+
+	return ike_tuple_hash(context->exchange->spi_i, &tuple, ret_hash);
+}
+
+static enum err latching_tag(const struct mech_context *context,
+	const struct kbind_candidate *candidate, uint8_t ret_tag[IKE_LATCH_TAG_BYTES])
+{
+	const struct mech_exchange *exchange = context->exchange;
+	struct ike_tuple tuple = latching_tuple(context->is_initiator, &candidate->tuple);
+
+	return ike_tuple_tag(&exchange->algorithms, &exchange->keys.sk_d, &tuple, ret_tag);
+}
+
+/* Whether the connection has moved that much since T1; also that it is still the same one. */
+static enum ipsec_latch_reason latching_test_traffic(const struct mech_context *context,
+	const struct kbind_candidate *before, uint64_t sent_since, uint64_t received_since)
+{
+	struct kbind_candidate now;
+	enum ipsec_latch_reason reason = context->ops->refresh(before, &now);
+
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	if (now.sent_bytes - before->sent_bytes < sent_since ||
+		now.received_bytes - before->received_bytes < received_since)
+		return IPSEC_LATCH_TRAFFIC;
+	return IPSEC_LATCH_LATCHED;
+}
+
+/* --- initiator, T1 --- */
+
+static enum err latching_list(struct mech_context *context, struct ike_latch_offer *offer)
+{
+	const struct kbind_candidates *candidates = &context->exchange->candidates;
+	enum err err;
+
+	for (size_t i = 0; i < candidates->count && i < IKE_LATCH_CANDIDATES_MAX; i++) {
+		err = latching_hash(context, &candidates->items[i], &offer->candidates[i]);
+		if (err != ERR_OK)
+			return err;
+		offer->candidate_count = i + 1;
+	}
+	for (size_t i = 0; i < esp_suite_count() && i < IKE_LATCH_SUITES_MAX; i++)
+		offer->suites[offer->suite_count++] = esp_suite_at(i)->number;
+	return ERR_OK;
+}
+
+enum err mech_latching_offer(struct mech_context *context, struct ike_latch_offer *ret_offer)
+{
+	struct mech_exchange *exchange = context->exchange;
+	enum config_latch policy = mech_latching_policy(context, exchange->service);
+	struct ike_latch_offer offer = { 0 };
+	enum err err;
+
+	exchange->chosen.fd = -1;
+	context->reason = IPSEC_LATCH_POLICY_NO;
+	if (policy != CONFIG_LATCH_NO)
+		context->reason =
+			context->ops->find_candidates(context->descriptor, &exchange->candidates);
+	offer.reason = (uint8_t)context->reason;
+	if (context->reason != IPSEC_LATCH_LATCHED) {
+		exchange->candidates.count = 0;
+		if (policy == CONFIG_LATCH_REQUIRE)
+			return latching_failure(context->reason);
+	}
+	err = latching_list(context, &offer);
+	if (err == ERR_OK)
+		*ret_offer = offer;
+	return err;
+}
+
+/* --- acceptor, T1 --- */
+
+static bool latching_offers(const struct ike_latch_offer *offer, uint16_t hash)
+{
+	for (size_t i = 0; i < offer->candidate_count; i++)
+		if (offer->candidates[i] == hash)
+			return true;
+	return false;
+}
+
+static const struct esp_suite *latching_choose_suite(const struct ike_latch_offer *offer)
+{
+	for (size_t i = 0; i < esp_suite_count(); i++)
+		for (size_t j = 0; j < offer->suite_count; j++)
+			if (offer->suites[j] == esp_suite_at(i)->number)
+				return esp_suite_at(i);
+	return NULL;
+}
+
+/* Of several matches the one on which data arrived last; a tie cannot be told apart. */
+static enum err latching_match(struct mech_context *context, const struct ike_latch_offer *offer,
+	size_t t1_bytes, enum ipsec_latch_reason *ret_reason)
+{
+	struct mech_exchange *exchange = context->exchange;
+	const struct kbind_candidate *best = NULL;
+	bool is_tie = false;
+	uint16_t hash = 0;
+	enum err err;
+
+	for (size_t i = 0; i < exchange->candidates.count; i++) {
+		const struct kbind_candidate *candidate = &exchange->candidates.items[i];
+
+		err = latching_hash(context, candidate, &hash);
+		if (err != ERR_OK)
+			return err;
+		if (!latching_offers(offer, hash) || candidate->received_bytes < t1_bytes)
+			continue;
+		is_tie = best != NULL &&
+			 (candidate->last_received_ms == best->last_received_ms ||
+				 (is_tie && candidate->last_received_ms > best->last_received_ms));
+		if (best == NULL || candidate->last_received_ms < best->last_received_ms)
+			best = candidate;
+	}
+	if (best != NULL && !is_tie)
+		exchange->chosen = *best;
+	*ret_reason = best == NULL ? IPSEC_LATCH_NONE
+		      : is_tie	   ? IPSEC_LATCH_SEVERAL
+				   : IPSEC_LATCH_LATCHED;
+	return ERR_OK;
+}
+
+static enum err latching_find(struct mech_context *context, const struct ike_latch_offer *offer,
+	size_t t1_bytes, enum ipsec_latch_reason *ret_reason)
+{
+	struct mech_exchange *exchange = context->exchange;
+
+	exchange->chosen.fd = -1;
+	*ret_reason = IPSEC_LATCH_POLICY_NO;
+	if (mech_latching_policy(context, NULL) == CONFIG_LATCH_NO)
+		return ERR_OK;
+	*ret_reason = context->ops->find_candidates(context->descriptor, &exchange->candidates);
+	if (*ret_reason != IPSEC_LATCH_LATCHED) {
+		exchange->candidates.count = 0;
+		return ERR_OK;
+	}
+	if (offer->reason != IPSEC_LATCH_LATCHED || offer->candidate_count == 0) {
+		*ret_reason = IPSEC_LATCH_PEER_WONT;
+		return ERR_OK;
+	}
+	exchange->suite = latching_choose_suite(offer);
+	if (exchange->suite == NULL) {
+		*ret_reason = IPSEC_LATCH_NO_SUITE;
+		return ERR_OK;
+	}
+	return latching_match(context, offer, t1_bytes, ret_reason);
+}
+
+/* Each direction's key, named from our side. */
+static enum err latching_derive(struct mech_context *context)
+{
+	struct mech_exchange *exchange = context->exchange;
+	struct secret_key *i_to_r = context->is_initiator ? &exchange->key_out : &exchange->key_in;
+	struct secret_key *r_to_i = context->is_initiator ? &exchange->key_in : &exchange->key_out;
+
+	return ike_child_keys_derive(&exchange->algorithms, &exchange->keys.sk_d,
+		mech_nonce_view(&exchange->ni), mech_nonce_view(&exchange->nr), exchange->suite,
+		i_to_r, r_to_i);
+}
+
+static enum err latching_reserve(struct mech_context *context, enum ipsec_latch_reason *ret_reason)
+{
+	struct mech_exchange *exchange = context->exchange;
+	struct kbind_reserve reserve = { .is_initiator = context->is_initiator,
+		.suite = exchange->suite->number,
+		.key_in = &exchange->key_in };
+	enum err err = latching_derive(context);
+
+	if (err != ERR_OK)
+		return err;
+	if (context->is_initiator) {
+		reserve.key_out = &exchange->key_out;
+		reserve.spi_out = exchange->spi_out;
+	}
+	*ret_reason = context->ops->reserve(
+		config_broker_path(context->config), &exchange->chosen, &reserve, &context->lease);
+	if (*ret_reason == IPSEC_LATCH_LATCHED) {
+		exchange->spi_in = context->lease.spi_in;
+		context->latched = exchange->chosen;
+	}
+	return ERR_OK;
+}
+
+enum err mech_latching_answer(struct mech_context *context, const struct ike_latch_offer *offer,
+	size_t t1_bytes, struct ike_latch_answer *ret_answer)
+{
+	struct mech_exchange *exchange = context->exchange;
+	struct ike_latch_answer answer = { 0 };
+	enum ipsec_latch_reason reason;
+	enum err err;
+
+	err = latching_find(context, offer, t1_bytes, &reason);
+	if (err == ERR_OK && reason == IPSEC_LATCH_LATCHED)
+		err = latching_reserve(context, &reason);
+	if (err != ERR_OK)
+		return err;
+	context->reason = reason;
+	answer.reason = (uint8_t)reason;
+	if (reason == IPSEC_LATCH_LATCHED) {
+		answer.suite = exchange->suite->number;
+		answer.spi = exchange->spi_in;
+		err = latching_tag(context, &exchange->chosen, answer.tag);
+	}
+	if (err == ERR_OK)
+		*ret_answer = answer;
+	return err;
+}
+
+/* --- initiator, T2 --- */
+
+static enum err latching_find_named(struct mech_context *context,
+	const struct ike_latch_answer *answer, enum ipsec_latch_reason *ret_reason)
+{
+	struct mech_exchange *exchange = context->exchange;
+	uint8_t tag[IKE_LATCH_TAG_BYTES];
+	enum err err;
+
+	*ret_reason = IPSEC_LATCH_NONE;
+	exchange->suite = esp_suite_find(answer->suite);
+	if (exchange->suite == NULL)
+		return ERR_CONTEXT_MISMATCH;
+	for (size_t i = 0; i < exchange->candidates.count; i++) {
+		const struct kbind_candidate *candidate = &exchange->candidates.items[i];
+
+		if (context->descriptor >= 0 && candidate->fd != context->descriptor)
+			continue;
+		err = latching_tag(context, candidate, tag);
+		if (err != ERR_OK)
+			return err;
+		if (secret_equal(BYTES_OF(tag), BYTES_OF(answer->tag))) {
+			exchange->chosen = *candidate;
+			*ret_reason = IPSEC_LATCH_LATCHED;
+			return ERR_OK;
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err latching_take_named(struct mech_context *context,
+	const struct ike_latch_answer *answer, size_t t1_bytes, size_t t2_bytes,
+	enum ipsec_latch_reason *ret_reason)
+{
+	enum err err = latching_find_named(context, answer, ret_reason);
+
+	if (err != ERR_OK || *ret_reason != IPSEC_LATCH_LATCHED)
+		return err;
+	*ret_reason =
+		latching_test_traffic(context, &context->exchange->chosen, t1_bytes, t2_bytes);
+	if (*ret_reason != IPSEC_LATCH_LATCHED)
+		return ERR_OK;
+	context->exchange->spi_out = answer->spi;
+	return latching_reserve(context, ret_reason);
+}
+
+enum err mech_latching_take_answer(struct mech_context *context,
+	const struct ike_latch_answer *answer, size_t t1_bytes, size_t t2_bytes)
+{
+	enum ipsec_latch_reason reason = context->reason;
+	enum err err = ERR_OK;
+
+	if (reason == IPSEC_LATCH_LATCHED) {
+		reason = (enum ipsec_latch_reason)answer->reason;
+		if (reason == IPSEC_LATCH_LATCHED)
+			err = latching_take_named(context, answer, t1_bytes, t2_bytes, &reason);
+		if (err != ERR_OK)
+			return err;
+	}
+	context->reason = reason;
+	if (reason == IPSEC_LATCH_LATCHED)
+		return ERR_OK;
+	return mech_latching_judge_unlatched(context, t1_bytes, t2_bytes);
+}
+
+/* --- SAi2, SAr2, TSi, TSr --- */
+
+static struct ike_selector latching_selector(const struct ike_tuple *tuple, bool of_initiator)
+{
+	struct ike_selector s = { .protocol = tuple->protocol,
+		.address_bytes = tuple->address_bytes };
+	const uint8_t *address = of_initiator ? tuple->initiator : tuple->acceptor;
+
+	memcpy(s.first, address, tuple->address_bytes);
+	memcpy(s.last, address, tuple->address_bytes);
+	s.first_port = of_initiator ? tuple->initiator_port : tuple->acceptor_port;
+	/* No TCP connection has port 0: there it means any, for a plain IKE peer. */
+	s.last_port = s.first_port == 0 ? UINT16_MAX : s.first_port;
+	return s;
+}
+
+void mech_latching_put_child(const struct mech_context *context, struct ike_builder *b)
+{
+	const struct mech_exchange *exchange = context->exchange;
+	struct ike_tuple tuple;
+	struct ike_selector selector;
+
+	if (!context->lease.is_held)
+		return;
+	tuple = latching_tuple(context->is_initiator, &exchange->chosen.tuple);
+	ike_put_notify(b, IKE_NOTIFY_USE_TRANSPORT_MODE, BYTES_NONE);
+	ike_put_sa_esp(b, exchange->suite, exchange->spi_in);
+	selector = latching_selector(&tuple, true);
+	ike_put_ts(b, IKE_PAYLOAD_TSI, &selector);
+	selector = latching_selector(&tuple, false);
+	ike_put_ts(b, IKE_PAYLOAD_TSR, &selector);
+}
+
+static enum err latching_check_ts(
+	const struct ike_message *message, uint8_t type, const struct ike_selector *expected)
+{
+	const struct ike_payload *payload = ike_message_find(message, type, 0);
+	struct ike_selector selector;
+	size_t count = 0;
+	enum err err;
+
+	if (payload == NULL)
+		return ERR_CONTEXT_MISMATCH;
+	err = ike_ts_parse(payload->body, &selector, &count);
+	if (err != ERR_OK)
+		return err;
+	return count == 1 && ike_selector_equal(&selector, expected) ? ERR_OK
+								     : ERR_CONTEXT_MISMATCH;
+}
+
+/* Exactly our five-tuple in transport mode; a peer never widens or narrows (RFC 7296 2.9 does not apply). */
+static enum err latching_check_child(
+	const struct mech_context *context, const struct ike_message *message)
+{
+	struct ike_tuple tuple =
+		latching_tuple(context->is_initiator, &context->exchange->chosen.tuple);
+	struct ike_selector initiator = latching_selector(&tuple, true);
+	struct ike_selector acceptor = latching_selector(&tuple, false);
+	struct ike_notify notify;
+	enum err err;
+
+	if (!ike_message_find_notify(message, IKE_NOTIFY_USE_TRANSPORT_MODE, &notify))
+		return ERR_CONTEXT_MISMATCH;
+	err = latching_check_ts(message, IKE_PAYLOAD_TSI, &initiator);
+	if (err != ERR_OK)
+		return err;
+	return latching_check_ts(message, IKE_PAYLOAD_TSR, &acceptor);
+}
+
+enum err mech_latching_take_child(
+	struct mech_context *context, const struct ike_message *message, bool *ret_has_child)
+{
+	struct mech_exchange *exchange = context->exchange;
+	const struct ike_payload *sa = ike_message_find(message, IKE_PAYLOAD_SA, 0);
+	uint32_t spi = 0;
+	enum err err;
+
+	if (sa == NULL) {
+		*ret_has_child = false;
+		return ERR_OK;
+	}
+	if (!context->lease.is_held)
+		return ERR_CONTEXT_MISMATCH;
+	err = ike_sa_esp_parse(sa->body, exchange->suite, &spi);
+	if (err != ERR_OK)
+		return err;
+	/* What T2 announced in the clear must be what T4 says under AUTH. */
+	if (spi == 0 ||
+		(context->is_initiator && !context->takes_plain_peer && spi != exchange->spi_out))
+		return ERR_CONTEXT_MISMATCH;
+	err = latching_check_child(context, message);
+	if (err != ERR_OK)
+		return err;
+	exchange->spi_out = spi;
+	*ret_has_child = true;
+	return ERR_OK;
+}
+
+/* --- acceptor at T3, initiator at T4 --- */
+
+enum err mech_latching_close(struct mech_context *context, size_t token_bytes)
+{
+	struct mech_exchange *exchange = context->exchange;
+	const struct mech_identity *identity = exchange->identity;
+	struct kbind_latch latch = { .token_bytes = token_bytes,
+		.local_name = mech_name_display(identity->name),
+		.peer_name = mech_name_display(exchange->peer),
+		.method = crypto_private_key_signature(identity->key)->name,
+		.service = exchange->service };
+	enum ipsec_latch_reason reason = IPSEC_LATCH_LATCHED;
+
+	if (!context->is_initiator) {
+		latch.key_out = &exchange->key_out;
+		latch.spi_out = exchange->spi_out;
+		reason = latching_test_traffic(
+			context, &exchange->chosen, exchange->t2.len, token_bytes);
+	}
+	if (reason == IPSEC_LATCH_LATCHED)
+		reason = context->ops->latch(config_broker_path(context->config), &context->latched,
+			&context->lease, &latch);
+	context->reason = reason;
+	return reason == IPSEC_LATCH_LATCHED ? ERR_OK : latching_failure(reason);
+}
+
+/* --- without a latch --- */
+
+static bool latching_holds_candidate(
+	const struct mech_context *context, uint64_t sent_since, uint64_t received_since)
+{
+	const struct kbind_candidates *candidates = &context->exchange->candidates;
+
+	for (size_t i = 0; i < candidates->count; i++)
+		if (latching_test_traffic(context, &candidates->items[i], sent_since,
+			    received_since) == IPSEC_LATCH_LATCHED)
+			return true;
+	return false;
+}
+
+enum err mech_latching_judge_unlatched(
+	struct mech_context *context, uint64_t sent_since, uint64_t received_since)
+{
+	switch (mech_latching_policy(context, context->exchange->service)) {
+	case CONFIG_LATCH_REQUIRE:
+		return latching_failure(context->reason);
+	case CONFIG_LATCH_YES:
+		/* An attacker can rewrite a port on the path but cannot take our own candidates away. */
+		if (latching_holds_candidate(context, sent_since, received_since)) {
+			unsigned int code = (unsigned int)latching_failure(context->reason);
+
+			mech_set_detail(code, "this process holds a connection that carried the "
+					      "tokens, and latch = auto is not configured");
+			return (enum err)code;
+		}
+		break;
+	case CONFIG_LATCH_AUTO:
+	case CONFIG_LATCH_NO:
+		break;
+	}
+	return ERR_OK;
+}
+
+void mech_latching_release(struct mech_context *context)
+{
+	if (context->lease.is_held)
+		context->ops->release(
+			config_broker_path(context->config), &context->latched, &context->lease);
+}

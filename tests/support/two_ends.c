@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See two_ends.h. */
+#include <arpa/inet.h>
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/two_ends.h"
+
+struct fake_kernel fake_kernels[2];
+
+/* --- the fake kernel: one connection 10.77.0.1:40000 to 10.77.0.2:4444 --- */
+
+static void fake_candidate(bool is_initiator, struct kbind_candidate *candidate)
+{
+	const uint8_t initiator[4] = { 10, 77, 0, 1 }, acceptor[4] = { 10, 77, 0, 2 };
+
+	*candidate = (struct kbind_candidate){ .fd = 7, .cookie = is_initiator ? 1 : 2 };
+	candidate->tuple.family = AF_INET;
+	candidate->tuple.protocol = IPPROTO_TCP;
+	memcpy(candidate->tuple.local, is_initiator ? initiator : acceptor, 4);
+	memcpy(candidate->tuple.remote, is_initiator ? acceptor : initiator, 4);
+	candidate->tuple.local_port = is_initiator ? 40000 : 4444;
+	candidate->tuple.remote_port = is_initiator ? 4444 : 40000;
+	candidate->received_bytes = is_initiator ? 0 : 60000; /* T1 has come to the acceptor */
+}
+
+static enum ipsec_latch_reason fake_find(bool is_initiator, struct kbind_candidates *ret)
+{
+	struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
+
+	if (k->find == IPSEC_LATCH_LATCHED) {
+		ret->count = 1;
+		fake_candidate(is_initiator, &ret->items[0]);
+	}
+	return k->find;
+}
+
+static enum ipsec_latch_reason fake_refresh(
+	bool is_initiator, const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)
+{
+	struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
+
+	*ret_now = *candidate;
+	if (!k->stalls) {
+		ret_now->sent_bytes += 60000;
+		ret_now->received_bytes += 60000;
+	}
+	return k->refresh;
+}
+
+static enum ipsec_latch_reason fake_reserve(
+	bool is_initiator, const struct kbind_reserve *reserve, struct kbind_lease *ret_lease)
+{
+	struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
+
+	k->reserved++;
+	k->last_reserve = *reserve;
+	k->key_in = *reserve->key_in;
+	if (reserve->key_out != NULL)
+		k->key_out = *reserve->key_out;
+	if (k->reserve == IPSEC_LATCH_LATCHED) {
+		ret_lease->is_held = true;
+		ret_lease->spi_in = is_initiator ? 0x11111111 : 0x22222222;
+	}
+	return k->reserve;
+}
+
+static enum ipsec_latch_reason fake_latch(bool is_initiator, const struct kbind_latch *latch)
+{
+	struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
+
+	k->latched++;
+	k->last_latch = *latch;
+	if (latch->key_out != NULL)
+		k->key_out = *latch->key_out;
+	return k->latch;
+}
+
+static void fake_release(bool is_initiator, struct kbind_lease *lease)
+{
+	fake_kernels[is_initiator ? 0 : 1].released++;
+	lease->is_held = false;
+}
+
+#define FAKE_SIDE(side, is_initiator)                                                             \
+	static enum ipsec_latch_reason side##_find(int fd, struct kbind_candidates *ret)          \
+	{                                                                                         \
+		(void)fd;                                                                         \
+		return fake_find(is_initiator, ret);                                              \
+	}                                                                                         \
+	static enum ipsec_latch_reason side##_refresh(                                            \
+		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)         \
+	{                                                                                         \
+		return fake_refresh(is_initiator, candidate, ret_now);                            \
+	}                                                                                         \
+	static enum ipsec_latch_reason side##_reserve(const char *broker_path,                    \
+		const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,     \
+		struct kbind_lease *ret_lease)                                                    \
+	{                                                                                         \
+		(void)broker_path;                                                                \
+		(void)candidate;                                                                  \
+		return fake_reserve(is_initiator, reserve, ret_lease);                            \
+	}                                                                                         \
+	static enum ipsec_latch_reason side##_latch(const char *broker_path,                      \
+		const struct kbind_candidate *candidate, struct kbind_lease *lease,               \
+		const struct kbind_latch *latch)                                                  \
+	{                                                                                         \
+		(void)broker_path;                                                                \
+		(void)candidate;                                                                  \
+		(void)lease;                                                                      \
+		return fake_latch(is_initiator, latch);                                           \
+	}                                                                                         \
+	static void side##_release(const char *broker_path,                                       \
+		const struct kbind_candidate *candidate, struct kbind_lease *lease)               \
+	{                                                                                         \
+		(void)broker_path;                                                                \
+		(void)candidate;                                                                  \
+		fake_release(is_initiator, lease);                                                \
+	}                                                                                         \
+	const struct kbind_ops fake_##side##_ops = { side##_find, side##_refresh, side##_reserve, \
+		side##_latch, side##_release };
+
+FAKE_SIDE(initiator, true)
+FAKE_SIDE(acceptor, false)
+
+/* --- keys and configurations --- */
+
+static void ends_write(const char *path, struct bytes text)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_eq(fwrite(text.data, 1, text.len, file), text.len);
+	ck_assert_int_eq(fclose(file), 0);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+}
+
+static void ends_base64(struct bytes in, char *out)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < in.len; i += 3) {
+		size_t n = in.len - i < 3 ? in.len - i : 3;
+		unsigned int v = 0;
+
+		for (size_t j = 0; j < 3; j++)
+			v = v << 8 | (j < n ? in.data[i + j] : 0u);
+		for (size_t j = 0; j < 4; j++)
+			*out++ = j <= n ? digits[v >> (18 - 6 * j) & 63] : '=';
+	}
+	*out = '\0';
+}
+
+/* A fresh key: its PEM under path, its SPKI in base64 in ret_spki. */
+static void ends_make_key(const char *path, char ret_spki[128])
+{
+	struct crypto_private_key *key = NULL;
+	struct writer pem;
+
+	writer_init(&pem, 4096);
+	ck_assert_int_eq(crypto_private_key_generate(crypto_signature_at(0), &key), ERR_OK);
+	ck_assert_int_eq(crypto_private_key_write(key, &pem), ERR_OK);
+	ends_write(path, writer_view(&pem));
+	ends_base64(crypto_private_key_spki(key), ret_spki);
+	crypto_private_key_free(&key);
+	writer_free(&pem);
+}
+
+static void ends_write_config(
+	const char *path, const char *extra, const char *identity, const char *peer)
+{
+	char text[2048];
+	int len = snprintf(text, sizeof(text),
+		"[gss-ipsec]\n\t%s\n[identity]\n\town = {\n%s\t}\n[peer]\n\tother = {\n%s\t}\n",
+		extra, identity, peer);
+
+	ck_assert_int_gt(len, 0);
+	ends_write(path, BYTES((const uint8_t *)text, (size_t)len));
+}
+
+static void ends_acquire(struct two_ends *ends)
+{
+	struct mech_store_entry initiator = { "ipsec_config", ends->initiator_config };
+	struct mech_store_entry acceptor = { "ipsec_config", ends->acceptor_config };
+
+	ck_assert_int_eq(mech_credential_acquire(
+				 NULL, MECH_INITIATE, &initiator, 1, &ends->initiator_credential),
+		ERR_OK);
+	ck_assert_int_eq(mech_credential_acquire(
+				 NULL, MECH_ACCEPT, &acceptor, 1, &ends->acceptor_credential),
+		ERR_OK);
+}
+
+void two_ends_new(struct two_ends *ends, const char *initiator_extra, const char *acceptor_extra)
+{
+	char path[128], alice[128], server[128], identity[512], peer[512];
+
+	memset(ends, 0, sizeof(*ends));
+	memset(fake_kernels, 0, sizeof(fake_kernels));
+	strcpy(ends->directory, "/tmp/gss-ipsec-test-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(ends->directory));
+	snprintf(path, sizeof(path), "%s/alice.key", ends->directory);
+	ends_make_key(path, alice);
+	snprintf(path, sizeof(path), "%s/server.key", ends->directory);
+	ends_make_key(path, server);
+	snprintf(ends->initiator_config, sizeof(ends->initiator_config), "%s/initiator.conf",
+		ends->directory);
+	snprintf(ends->acceptor_config, sizeof(ends->acceptor_config), "%s/acceptor.conf",
+		ends->directory);
+	snprintf(identity, sizeof(identity),
+		"\t\tkey = %s/alice.key\n\t\tuser = alice@example.org\n", ends->directory);
+	snprintf(peer, sizeof(peer), "\t\thost = server.example.org\n\t\tkey = %s\n", server);
+	ends_write_config(ends->initiator_config, initiator_extra, identity, peer);
+	snprintf(identity, sizeof(identity),
+		"\t\tkey = %s/server.key\n\t\thost = server.example.org\n", ends->directory);
+	snprintf(peer, sizeof(peer), "\t\tuser = alice@example.org\n\t\tkey = %s\n", alice);
+	ends_write_config(ends->acceptor_config, acceptor_extra, identity, peer);
+	ends_acquire(ends);
+}
+
+void two_ends_contexts(struct two_ends *ends, const char *target, uint32_t flags)
+{
+	mech_context_free(&ends->initiator);
+	mech_context_free(&ends->acceptor);
+	mech_name_release(&ends->target);
+	writer_free(&ends->token);
+	writer_init(&ends->token, IKE_MESSAGE_BYTES_MAX);
+	ck_assert_int_eq(
+		mech_name_import(MECH_FORM_HOSTBASED,
+			BYTES((const uint8_t *)target, strlen(target)), NULL, &ends->target),
+		ERR_OK);
+	ck_assert_int_eq(mech_initiator_new(ends->initiator_credential, ends->target, flags,
+				 &fake_initiator_ops, &ends->initiator),
+		ERR_OK);
+	ck_assert_int_eq(
+		mech_acceptor_new(ends->acceptor_credential, &fake_acceptor_ops, &ends->acceptor),
+		ERR_OK);
+}
+
+void two_ends_free(struct two_ends *ends)
+{
+	static const char *const files[] = { "alice.key", "server.key", "initiator.conf",
+		"acceptor.conf" };
+	char path[128];
+
+	mech_context_free(&ends->initiator);
+	mech_context_free(&ends->acceptor);
+	mech_name_release(&ends->target);
+	mech_credential_release(&ends->initiator_credential);
+	mech_credential_release(&ends->acceptor_credential);
+	writer_free(&ends->token);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", ends->directory, files[i]);
+		unlink(path);
+	}
+	rmdir(ends->directory);
+}
+
+enum err two_ends_step(struct two_ends *ends, struct mech_context *context,
+	const struct mech_bindings *bindings, enum mech_step_result *ret_result)
+{
+	struct writer next;
+	enum err err;
+
+	writer_init(&next, IKE_MESSAGE_BYTES_MAX);
+	err = mech_step(context, writer_view(&ends->token), bindings, &next, ret_result);
+	writer_free(&ends->token);
+	ends->token = next;
+	return err;
+}
+
+enum err two_ends_run(struct two_ends *ends, const struct mech_bindings *initiator_bindings,
+	const struct mech_bindings *acceptor_bindings)
+{
+	enum mech_step_result initiator = MECH_CONTINUE, acceptor = MECH_CONTINUE;
+	enum err err = ERR_OK;
+
+	while (err == ERR_OK && (initiator == MECH_CONTINUE || acceptor == MECH_CONTINUE)) {
+		err = two_ends_step(ends, ends->initiator, initiator_bindings, &initiator);
+		if (err == ERR_OK && acceptor == MECH_CONTINUE)
+			err = two_ends_step(ends, ends->acceptor, acceptor_bindings, &acceptor);
+	}
+	return err;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Two ends in one process for the tests of mech/: a directory with keys and configurations made
+ * afresh, two contexts, and a fake kernel that plays one TCP connection with honest counters.
+ */
+#ifndef TESTS_SUPPORT_TWO_ENDS_H
+#define TESTS_SUPPORT_TWO_ENDS_H
+
+#include "mech/context.h"
+
+/* What the fake kernel answers; reset by two_ends_new. One for each side: [0] initiator, [1] acceptor. */
+struct fake_kernel {
+	enum ipsec_latch_reason find, refresh, reserve, latch;
+	bool stalls; /* refresh shows no traffic since the candidate was found */
+	size_t reserved, latched, released;
+	struct kbind_latch last_latch;
+	struct kbind_reserve last_reserve;
+	struct secret_key key_in, key_out;
+};
+extern struct fake_kernel fake_kernels[2];
+extern const struct kbind_ops fake_initiator_ops, fake_acceptor_ops;
+
+struct two_ends {
+	char directory[64];
+	char initiator_config[96], acceptor_config[96];
+	struct mech_credential *initiator_credential, *acceptor_credential;
+	struct mech_name *target;
+	struct mech_context *initiator, *acceptor;
+	struct writer token; /* the token last made */
+};
+
+/* Extra lines for the [gss-ipsec] sections ("" for none). target "host@server.example.org". */
+void two_ends_new(struct two_ends *ends, const char *initiator_extra, const char *acceptor_extra);
+/* Fresh contexts over the same credentials. */
+void two_ends_contexts(struct two_ends *ends, const char *target, uint32_t flags);
+void two_ends_free(struct two_ends *ends);
+/* One step of either end with the last token as input, the next one as output. */
+enum err two_ends_step(struct two_ends *ends, struct mech_context *context,
+	const struct mech_bindings *bindings, enum mech_step_result *ret_result);
+/* Runs until both are complete or one fails; gives that error. */
+enum err two_ends_run(struct two_ends *ends, const struct mech_bindings *initiator_bindings,
+	const struct mech_bindings *acceptor_bindings);
+
+#endif
