@@ -6,8 +6,9 @@
  *
  * Files, earlier ones win: $GSS_IPSEC_CONFIG alone if set (void in setuid programs: secure_getenv);
  * else ~/.config/gss-ipsec/ipsec.conf (HOME by secure_getenv), then SYSCONFDIR/gss/ipsec.conf.
- * A file that does not exist counts as empty.  Nothing configured is no error (RULE 1: then there
- * simply is no identity).
+ * A file that does not exist counts as empty; one that belongs to neither root nor the effective
+ * user, or that others may write to, is a mistake.  Nothing configured is no error (RULE 1: then
+ * there simply is no identity).
  *
  * A struct config is an immutable, reference-counted snapshot; every view from it lives as long as
  * the reference.  All functions are thread-safe and fork-safe, hold no descriptor between calls.

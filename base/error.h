@@ -53,6 +53,7 @@
 	X(CRED_USAGE,           48, NO_CRED,             false, "the identity is not configured for this use (initiate or accept)") \
 	X(CRED_STORE,           49, NO_CRED,             false, "a value in the credential store is not acceptable") \
 	X(NO_TARGET,            50, BAD_NAME,            false, "no target name was given and none is configured as default") \
+	X(CRED_TOKEN,           51, DEFECTIVE_TOKEN,     false, "the exported credential is malformed or of another version") \
 	/* the peer's proof */ \
 	X(AUTH_FAILED,          60, BAD_SIG,             true,  "the peer's signature does not verify with the key that its name has here") \
 	X(AUTH_METHOD,          61, UNAUTHORIZED,        true,  "the peer authenticates by a method that is not allowed here") \
@@ -100,5 +101,11 @@ const char *error_name(unsigned int code);
 bool error_tells_peer(unsigned int code);
 /* Whether code is one of the table's, or a reason's. */
 bool error_is_known(unsigned int code);
+
+/* A latch reason's word for logs and status, and its sentence (include/ipsec_latch.h); a lease
+ * state's word.  For numbers that are not known too: never NULL, static. */
+const char *latch_reason_word(unsigned int reason);
+const char *latch_reason_text(unsigned int reason);
+const char *latch_state_word(unsigned int state);
 
 #endif

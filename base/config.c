@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Snapshots of the configuration: what they hold, their life, and the process's current one.
+ *
+ * One lock serves the current snapshot and the profile library.  It lies in memory that the kernel
+ * zeroes in a forked child, so that a fork in the midst of it leaves the child a lock that nobody
+ * holds; what the lock protects is replaced by single stores of pointers to finished objects.
+ */
+#include "base/config_internal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
+#define FILES_MAX 2
+#define READ_ATTEMPTS 3
+#define LAST_ERROR_BYTES 1024
+#define BROKER_PATH_DEFAULT "/run/gss-ipsec/broker.sock"
+#define USER_FILE "/.config/gss-ipsec/ipsec.conf"
+#define SYSTEM_FILE SYSCONFDIR "/gss/ipsec.conf"
+
+/* --- what was wrong --- */
+
+static _Thread_local char last_error[LAST_ERROR_BYTES];
+
+enum err config_complain(const char *path, unsigned int line, const char *format, ...)
+{
+	int saved_errno = errno;
+	char *text = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	errno = saved_errno;
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	if (line > 0)
+		snprintf(last_error, sizeof(last_error), "%s:%u: %s", path, line,
+			text != NULL ? text : "");
+	else
+		snprintf(last_error, sizeof(last_error), "%s: %s", path, text != NULL ? text : "");
+	free(text);
+	/* What a file holds is shown on terminals and in logs. */
+	for (char *c = last_error; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	return ERR_CONFIG;
+}
+
+void config_complain_again(const char *text)
+{
+	snprintf(last_error, sizeof(last_error), "%s", text);
+}
+
+const char *config_last_error(void)
+{
+	return last_error;
+}
+
+/* --- a snapshot's memory --- */
+
+void *config_alloc(struct config *config, size_t len)
+{
+	struct config_memory *memory = calloc(1, sizeof(*memory) + len);
+
+	if (memory == NULL)
+		return NULL;
+	memory->next = config->memory;
+	config->memory = memory;
+	return memory->data;
+}
+
+char *config_copy_text(struct config *config, const char *text, size_t len)
+{
+	char *copy = config_alloc(config, len + 1);
+
+	if (copy != NULL)
+		memcpy(copy, text, len);
+	return copy;
+}
+
+struct config_entry *config_list_find(const struct config_list *list, const char *tag)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->entries[i].tag, tag) == 0)
+			return &list->entries[i];
+	return NULL;
+}
+
+static struct config *config_new(void)
+{
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (config == NULL)
+		return NULL;
+	atomic_init(&config->references, 1);
+	config->general.as.general = (struct config_general){
+		.latch = CONFIG_LATCH_YES,
+		.unknown_peer = CONFIG_UNKNOWN_REFUSE,
+		.broker_path = BROKER_PATH_DEFAULT,
+	};
+	return config;
+}
+
+struct config *config_ref(struct config *config)
+{
+	atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
+	return config;
+}
+
+void config_release(struct config **config)
+{
+	struct config *last = *config;
+
+	*config = NULL;
+	if (last == NULL ||
+		atomic_fetch_sub_explicit(&last->references, 1, memory_order_acq_rel) != 1)
+		return;
+	for (struct config_memory *m = last->memory, *next; m != NULL; m = next) {
+		next = m->next;
+		free(m);
+	}
+	for (size_t i = 0; i < CONFIG_LIST_COUNT; i++)
+		free(last->lists[i].entries);
+	free(last);
+}
+
+/* --- what others ask --- */
+
+size_t config_identity_count(const struct config *config)
+{
+	return config->lists[CONFIG_IDENTITIES].count;
+}
+
+const struct config_identity *config_identity_at(const struct config *config, size_t index)
+{
+	return &config->lists[CONFIG_IDENTITIES].entries[index].as.identity;
+}
+
+size_t config_peer_count(const struct config *config)
+{
+	return config->lists[CONFIG_PEERS].count;
+}
+
+const struct config_peer *config_peer_at(const struct config *config, size_t index)
+{
+	return &config->lists[CONFIG_PEERS].entries[index].as.peer;
+}
+
+/* What [service] says of this service about that key; NULL when it says nothing. */
+static const struct config_service *find_service(
+	const struct config *config, const char *service, enum config_service_key key)
+{
+	const struct config_entry *entry = NULL;
+
+	if (service != NULL)
+		entry = config_list_find(&config->lists[CONFIG_SERVICES], service);
+	return entry != NULL && (entry->keys_set & 1u << key) != 0 ? &entry->as.service : NULL;
+}
+
+enum config_latch config_latch_policy(const struct config *config, const char *service)
+{
+	const struct config_service *found = find_service(config, service, CONFIG_SERVICE_LATCH);
+
+	return found != NULL ? found->latch : config->general.as.general.latch;
+}
+
+bool config_service_has_t5(const struct config *config, const char *service)
+{
+	const struct config_service *found = find_service(config, service, CONFIG_SERVICE_T5);
+
+	if (found != NULL)
+		return found->has_t5;
+	return service != NULL && strcmp(service, "HTTP") == 0;
+}
+
+enum config_unknown_peer config_unknown_peer(const struct config *config)
+{
+	return config->general.as.general.unknown_peer;
+}
+
+const char *config_default_domain(const struct config *config)
+{
+	return config->general.as.general.default_domain;
+}
+
+const char *config_broker_path(const struct config *config)
+{
+	return config->general.as.general.broker_path;
+}
+
+size_t config_token_padding_bytes(const struct config *config)
+{
+	return config->general.as.general.token_padding_bytes;
+}
+
+/* --- the lock --- */
+
+static pthread_mutex_t lock_without_page = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t *lock = &lock_without_page;
+static pthread_once_t lock_once = PTHREAD_ONCE_INIT;
+
+/* A mutex of zeros is PTHREAD_MUTEX_INITIALIZER here.  No fork handler: those run for every fork of
+ * the application and stay behind when the plugin is unloaded. */
+static void lock_make(void)
+{
+	static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return;
+	if (madvise(page, size, MADV_WIPEONFORK) != 0 || memcmp(page, &fresh, sizeof(fresh)) != 0) {
+		munmap(page, size);
+		return;
+	}
+	lock = page;
+}
+
+static enum err lock_take(void)
+{
+	if (pthread_once(&lock_once, lock_make) != 0 || pthread_mutex_lock(lock) != 0)
+		return ERR_INTERNAL;
+	return ERR_OK;
+}
+
+static void lock_give(void)
+{
+	pthread_mutex_unlock(lock);
+}
+
+/* --- loading --- */
+
+static enum err load_once(const char *const *files, struct config **ret_config, bool *ret_changed)
+{
+	struct config *config = config_new();
+	enum err status = ERR_OK;
+
+	*ret_changed = false;
+	if (config == NULL)
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; files[i] != NULL && status == ERR_OK; i++)
+		status = config_file_add(config, files[i], i, ret_changed);
+	if (status == ERR_OK)
+		*ret_config = config;
+	else
+		config_release(&config);
+	return status;
+}
+
+/* The lock is held. */
+static enum err load(const char *const *files, struct config **ret_config)
+{
+	enum err status = ERR_INTERNAL;
+	bool changed = true;
+
+	for (int attempt = 0; attempt < READ_ATTEMPTS && changed; attempt++)
+		status = load_once(files, ret_config, &changed);
+	return status;
+}
+
+enum err config_load(const char *const *files, struct config **ret_config)
+{
+	enum err status = lock_take();
+
+	if (status != ERR_OK)
+		return status;
+	status = load(files, ret_config);
+	lock_give();
+	return status;
+}
+
+/* --- the process's current snapshot --- */
+
+/* What one look at the files saw.  Never changed once it is current. */
+struct look {
+	char *paths[FILES_MAX + 1]; /* NULL-terminated */
+	struct stat status[FILES_MAX];
+	bool exists[FILES_MAX];
+	uid_t user; /* who must own the files */
+	enum err result;
+	struct config *config; /* NULL unless result is ERR_OK */
+	char error[LAST_ERROR_BYTES];
+};
+
+static struct look *current;
+static time_t current_second;
+
+static void look_free(struct look *look)
+{
+	if (look == NULL)
+		return;
+	for (size_t i = 0; i < FILES_MAX; i++)
+		free(look->paths[i]);
+	config_release(&look->config);
+	free(look);
+}
+
+/* The file of the user; a home that this process cannot even search has none to offer. */
+static enum err add_user_file(struct look *look, size_t *count)
+{
+	const char *home = secure_getenv("HOME");
+	struct stat status;
+	char *path = NULL;
+
+	if (home == NULL || home[0] != '/')
+		return ERR_OK;
+	if (asprintf(&path, "%s%s", home, USER_FILE) < 0)
+		return ERR_NO_MEMORY;
+	if (stat(path, &status) != 0 && errno == EACCES)
+		free(path);
+	else
+		look->paths[(*count)++] = path;
+	return ERR_OK;
+}
+
+static enum err find_files(struct look *look)
+{
+	const char *single = secure_getenv("GSS_IPSEC_CONFIG");
+	const char *last = single != NULL && single[0] != '\0' ? single : SYSTEM_FILE;
+	size_t count = 0;
+	enum err status = ERR_OK;
+
+	if (last != single)
+		status = add_user_file(look, &count);
+	if (status != ERR_OK)
+		return status;
+	look->paths[count] = strdup(last);
+	return look->paths[count] != NULL ? ERR_OK : ERR_NO_MEMORY;
+}
+
+static enum err look_new(struct look **ret_look)
+{
+	struct look *look = calloc(1, sizeof(*look));
+	enum err status;
+
+	if (look == NULL)
+		return ERR_NO_MEMORY;
+	look->user = geteuid();
+	status = find_files(look);
+	if (status != ERR_OK) {
+		look_free(look);
+		return status;
+	}
+	for (size_t i = 0; look->paths[i] != NULL; i++)
+		look->exists[i] = stat(look->paths[i], &look->status[i]) == 0;
+	*ret_look = look;
+	return ERR_OK;
+}
+
+static bool look_is_same(const struct look *a, const struct look *b)
+{
+	if (a == NULL || a->user != b->user)
+		return false;
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		if ((a->paths[i] == NULL) != (b->paths[i] == NULL))
+			return false;
+		if (a->paths[i] == NULL)
+			break;
+		if (strcmp(a->paths[i], b->paths[i]) != 0 || a->exists[i] != b->exists[i] ||
+			(a->exists[i] && !config_status_equal(&a->status[i], &b->status[i])))
+			return false;
+	}
+	return true;
+}
+
+/* Looks at the files again and reads them when they are not what they were.  The lock is held. */
+static enum err refresh(void)
+{
+	struct look *next = NULL, *previous = current;
+	enum err status = look_new(&next);
+
+	if (status != ERR_OK)
+		return status;
+	if (look_is_same(current, next)) {
+		look_free(next);
+		return ERR_OK;
+	}
+	next->result = load((const char *const *)next->paths, &next->config);
+	if (next->result != ERR_OK && next->result != ERR_CONFIG) {
+		status = next->result;
+		look_free(next);
+		return status;
+	}
+	if (next->result == ERR_CONFIG)
+		snprintf(next->error, sizeof(next->error), "%s", last_error);
+	current = next;
+	look_free(previous);
+	return ERR_OK;
+}
+
+enum err config_get(struct config **ret_config)
+{
+	struct timespec now = { .tv_sec = 0 };
+	enum err status = lock_take();
+
+	if (status != ERR_OK)
+		return status;
+	/* COARSE is answered without a system call, and a second is coarse enough. */
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (current == NULL || now.tv_sec != current_second) {
+		status = refresh();
+		if (status == ERR_OK)
+			current_second = now.tv_sec;
+	}
+	if (status == ERR_OK)
+		status = current->result;
+	if (status == ERR_OK)
+		*ret_config = config_ref(current->config);
+	else if (status == ERR_CONFIG)
+		config_complain_again(current->error);
+	lock_give();
+	return status;
+}

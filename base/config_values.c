@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The formats of values in the configuration: host and user names, services, paths and keys. */
+#include "base/config_internal.h"
+
+#include <string.h>
+#include <sys/un.h>
+
+#define HOST_BYTES_MAX 253
+#define LABEL_BYTES_MAX 63
+#define NAME_BYTES_MAX 255
+#define SERVICE_BYTES_MAX 64 /* doc/protocol.md, GSS_CONTEXT */
+#define DIGEST_DIGITS 43     /* base64 of a SHA-256 digest without padding */
+
+static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
+static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+static const char name_characters[] =
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* Labels of 1 to 63 octets between single dots. Anything else could never equal a name. */
+static bool is_host(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > HOST_BYTES_MAX)
+		return false;
+	for (;;) {
+		size_t label = strspn(text, name_characters);
+
+		if (label == 0 || label > LABEL_BYTES_MAX || text[0] == '-')
+			return false;
+		if (text[label] == '\0')
+			return true;
+		if (text[label] != '.')
+			return false;
+		text += label + 1;
+	}
+}
+
+static enum err store(const struct config_format_input *input, const char *text, size_t len,
+	const char **ret_text)
+{
+	char *copy = config_copy_text(input->config, text, len);
+
+	if (copy == NULL)
+		return ERR_NO_MEMORY;
+	*ret_text = copy;
+	return ERR_OK;
+}
+
+enum err config_format_host(
+	const struct config_format_input *input, const char **ret_text, const char **ret_complaint)
+{
+	char *copy;
+
+	if (!is_host(input->value)) {
+		*ret_complaint = "is no host name";
+		return ERR_OK;
+	}
+	copy = config_copy_text(input->config, input->value, strlen(input->value));
+	if (copy == NULL)
+		return ERR_NO_MEMORY;
+	for (char *c = copy; *c != '\0'; c++) {
+		const char *found = strchr(upper, *c);
+
+		if (found != NULL)
+			*c = lower[found - upper];
+	}
+	*ret_text = copy;
+	return ERR_OK;
+}
+
+enum err config_format_user(
+	const struct config_format_input *input, const char **ret_text, const char **ret_complaint)
+{
+	const char *at = strchr(input->value, '@');
+
+	*ret_complaint = "is no user@domain";
+	if (at == NULL || at == input->value || !is_host(at + 1) ||
+		strlen(input->value) > NAME_BYTES_MAX)
+		return ERR_OK;
+	for (const char *c = input->value; c < at; c++)
+		if (*c <= ' ' || *c > '~')
+			return ERR_OK;
+	return store(input, input->value, strlen(input->value), ret_text);
+}
+
+/* Also the format of one name in a list of services. */
+enum err config_format_service(
+	const struct config_format_input *input, const char **ret_text, const char **ret_complaint)
+{
+	size_t len = strlen(input->value);
+
+	*ret_complaint = "is no service name (letters, digits, '-', '_' and '.')";
+	if (len == 0 || len > SERVICE_BYTES_MAX)
+		return ERR_OK;
+	for (const char *c = input->value; *c != '\0'; c++)
+		if (*c != '.' && strchr(name_characters, *c) == NULL)
+			return ERR_OK;
+	return store(input, input->value, len, ret_text);
+}
+
+enum err config_format_path(
+	const struct config_format_input *input, const char **ret_text, const char **ret_complaint)
+{
+	const char *slash = strrchr(input->path, '/');
+	size_t directory = slash != NULL ? (size_t)(slash - input->path) + 1 : 0;
+	size_t len = strlen(input->value);
+	char *joined;
+
+	if (len == 0 || input->value[0] == '~') {
+		*ret_complaint = "is no path ('~' is not expanded; relative paths start in the "
+				 "directory of this file)";
+		return ERR_OK;
+	}
+	if (input->value[0] == '/')
+		directory = 0;
+	joined = config_alloc(input->config, directory + len + 1);
+	if (joined == NULL)
+		return ERR_NO_MEMORY;
+	memcpy(joined, input->path, directory);
+	memcpy(joined + directory, input->value, len);
+	*ret_text = joined;
+	return ERR_OK;
+}
+
+enum err config_format_socket(
+	const struct config_format_input *input, const char **ret_text, const char **ret_complaint)
+{
+	size_t len = strlen(input->value);
+
+	if (input->value[0] != '/' || len >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+		*ret_complaint = "is no absolute path of a socket (at most 107 octets)";
+		return ERR_OK;
+	}
+	return store(input, input->value, len, ret_text);
+}
+
+/* The bits of the last digit that code nothing must be zero: one key, one text (RFC 4648 3.5). */
+static bool ends_canonically(const char *text, size_t digits)
+{
+	size_t unused_bits = digits * 6 % 8;
+	const char *last = strchr(base64_digits, text[digits - 1]);
+
+	return last != NULL &&
+	       ((size_t)(last - base64_digits) & (((size_t)1 << unused_bits) - 1)) == 0;
+}
+
+/* Longer than a digest; padded fully or not at all. */
+static bool is_base64(const char *text)
+{
+	size_t digits = strspn(text, base64_digits);
+	size_t padding = strspn(text + digits, "=");
+
+	return digits > DIGEST_DIGITS && digits % 4 != 1 && text[digits + padding] == '\0' &&
+	       (padding == 0 || (padding <= 2 && (digits + padding) % 4 == 0)) &&
+	       ends_canonically(text, digits);
+}
+
+static bool is_digest(const char *text)
+{
+	return strspn(text, base64_digits) == DIGEST_DIGITS && text[DIGEST_DIGITS] == '\0' &&
+	       ends_canonically(text, DIGEST_DIGITS);
+}
+
+enum err config_format_public_key(
+	const struct config_format_input *input, const char **ret_text, const char **ret_complaint)
+{
+	static const char prefix[] = "SHA256:";
+	const char *value = input->value;
+	bool has_prefix = strncmp(value, prefix, sizeof(prefix) - 1) == 0;
+
+	if (has_prefix ? !is_digest(value + sizeof(prefix) - 1) : !is_base64(value)) {
+		*ret_complaint = "is neither SHA256: with 43 base64 digits nor the base64 of a "
+				 "public key (a path belongs into key_file)";
+		return ERR_OK;
+	}
+	return store(input, value, strlen(value), ret_text);
+}
