@@ -338,7 +338,7 @@ enum err mech_acceptor_take_t3(struct mech_context *context, struct bytes input,
 		acceptor_open(context);
 		*ret_result = MECH_COMPLETE;
 	}
-	secret_free((void *)(uintptr_t)plain.data, plain.len);
+	ike_plain_free(&plain);
 	return err;
 }
 
@@ -368,6 +368,6 @@ enum err mech_acceptor_take_t5(struct mech_context *context, struct bytes input,
 		acceptor_open(context);
 		*ret_result = MECH_COMPLETE;
 	}
-	secret_free((void *)(uintptr_t)plain.data, plain.len);
+	ike_plain_free(&plain);
 	return err;
 }

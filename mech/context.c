@@ -246,6 +246,9 @@ enum err mech_context_open_message(const struct mech_context *context, struct by
 
 	if (err == ERR_OK && (message.header.spi_i != x->spi_i || message.header.spi_r != x->spi_r))
 		err = ERR_IKE_HEADER;
+	/* Without SK it can only be an error, and nobody has proven that it is the peer's. */
+	if (err == ERR_OK && message.sealed.len == 0)
+		err = mech_failure_take(&message, false);
 	if (err == ERR_OK)
 		err = ike_message_open(&message, kind, x->algorithms.aead, peers, ret_plain);
 	if (err == ERR_OK)

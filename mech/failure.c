@@ -137,6 +137,7 @@ enum err mech_failure_take(const struct ike_message *message, bool is_protected)
 		return ERR_PEER_AUTH_FAILED;
 	if (notify.type == IKE_NOTIFY_NO_PROPOSAL_CHOSEN && !is_protected)
 		return ERR_PEER_NO_PROPOSAL;
-	mech_set_detail(ERR_PEER_FAILED, "IKEv2 notify %u", notify.type);
+	mech_set_detail(is_protected ? ERR_PEER_FAILED : ERR_PEER_UNPROTECTED, "IKEv2 notify %s (%u)",
+		ike_notify_name(notify.type), notify.type);
 	return is_protected ? ERR_PEER_FAILED : ERR_PEER_UNPROTECTED;
 }

@@ -324,6 +324,6 @@ enum err mech_initiator_take_t4(struct mech_context *context, struct bytes input
 		mech_context_opened(context);
 		*ret_result = MECH_COMPLETE;
 	}
-	secret_free((void *)(uintptr_t)plain.data, plain.len);
+	ike_plain_free(&plain);
 	return err;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The numbers of IKEv2 that we use, one per line, with where they are from. Numbers stand nowhere else. */
+/* The numbers of IKEv2 that we use, one per line, with where they are from. Numbers stand
+ * nowhere else. */
 #ifndef MECH_IKE_WIRE_H
 #define MECH_IKE_WIRE_H
 
@@ -38,11 +39,18 @@
 #define IKE_PAYLOAD_TSI 44
 #define IKE_PAYLOAD_TSR 45
 #define IKE_PAYLOAD_SK 46
+#define IKE_PAYLOAD_CP 47
+#define IKE_PAYLOAD_EAP 48
 
 /* Protocol identifiers, RFC 7296 3.3.1 */
 #define IKE_PROTOCOL_NONE 0
 #define IKE_PROTOCOL_IKE 1
 #define IKE_PROTOCOL_ESP 3
+
+/* "Last Substruc" of an SA payload, RFC 7296 3.3.1 and 3.3.2 */
+#define IKE_LAST_SUBSTRUCTURE 0
+#define IKE_MORE_PROPOSALS 2
+#define IKE_MORE_TRANSFORMS 3
 
 /* Transform types, RFC 7296 3.3.2 */
 #define IKE_TRANSFORM_ENCR 1
@@ -58,9 +66,15 @@
 #define IKE_PRF_HMAC_SHA2_512 7	      /* RFC 4868 */
 #define IKE_GROUP_P256 19	      /* RFC 5903 */
 #define IKE_GROUP_CURVE25519 31	      /* RFC 8031 */
+#define IKE_TRANSFORM_NONE 0	      /* RFC 7296 3.3.2: INTEG and key exchange NONE */
 #define IKE_ESN_NO 0		      /* RFC 7296 3.3.2 */
 #define IKE_ESN_YES 1
 #define IKE_ATTRIBUTE_KEY_LENGTH 14 /* RFC 7296 3.3.5, always in TV form */
+
+#define IKE_ATTRIBUTE_TV 0x8000 /* RFC 7296 3.3.5: AF bit, the value follows at once */
+
+#define IKE_ESP_SPI_BYTES 4 /* RFC 7296 3.3.1 */
+#define IKE_ESP_SPI_MIN 256 /* RFC 4303 2.1: lower ones are reserved */
 
 /* Identification types, RFC 7296 3.5 */
 #define IKE_ID_IPV4_ADDR 1

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Runs every payload parser of mech/ike over a body, whatever type it is said to have. */
+#ifndef FUZZ_IKE_PARSERS_H
+#define FUZZ_IKE_PARSERS_H
+
+#include <stdlib.h>
+
+#include "mech/ike/ike.h"
+
+/* Aborts when a view does not lie within what it was read from. */
+static inline void fuzz_check_view(struct bytes inner, struct bytes outer)
+{
+	if (inner.len > 0 && (inner.data < outer.data || inner.len > outer.len ||
+				     inner.data > outer.data + outer.len - inner.len))
+		abort();
+}
+
+static inline void fuzz_notify_data(struct bytes data)
+{
+	struct ike_latch_offer offer;
+	struct ike_latch_answer answer;
+	struct ike_context context;
+	unsigned int code;
+
+	if (ike_latch_offer_parse(data, &offer) == ERR_OK &&
+		(offer.suite_count > IKE_LATCH_SUITES_MAX ||
+			offer.candidate_count > IKE_LATCH_CANDIDATES_MAX))
+		abort();
+	(void)!ike_latch_answer_parse(data, &answer);
+	if (ike_context_parse(data, &context) == ERR_OK)
+		fuzz_check_view(context.service, data);
+	if (ike_failure_parse(data, &code) == ERR_OK && code == ERR_OK)
+		abort();
+	(void)ike_hashes_include(data, IKE_HASH_IDENTITY);
+}
+
+static inline void fuzz_sa_and_ts(struct bytes body)
+{
+	const struct ike_suite *suite;
+	struct ike_selector selector;
+	uint8_t number;
+	uint32_t spi;
+	size_t count;
+
+	if (ike_sa_choose(body, &suite, &number) == ERR_OK && number == 0)
+		abort();
+	(void)!ike_sa_accept(body, &suite);
+	if (ike_sa_esp_parse(body, esp_suite_at(0), &spi) == ERR_OK && spi < IKE_ESP_SPI_MIN)
+		abort();
+	if (ike_ts_parse(body, &selector, &count) == ERR_OK &&
+		(count == 0 || !ike_selector_equal(&selector, &selector)))
+		abort();
+}
+
+static inline void fuzz_body(struct bytes body)
+{
+	struct ike_notify notify;
+	struct ike_auth auth;
+	struct ike_cert cert;
+	struct ike_id id;
+	struct ike_ke ke;
+
+	if (ike_ke_parse(body, &ke) == ERR_OK)
+		fuzz_check_view(ke.public_value, body);
+	if (ike_id_parse(body, &id) == ERR_OK)
+		fuzz_check_view(id.data, body);
+	if (ike_cert_parse(body, &cert) == ERR_OK)
+		fuzz_check_view(cert.data, body);
+	if (ike_auth_parse(body, &auth) == ERR_OK) {
+		fuzz_check_view(auth.algorithm, body);
+		fuzz_check_view(auth.signature, body);
+	}
+	if (ike_notify_parse(body, &notify) == ERR_OK) {
+		fuzz_check_view(notify.spi, body);
+		fuzz_check_view(notify.data, body);
+		fuzz_notify_data(notify.data);
+	}
+	fuzz_notify_data(body);
+	fuzz_sa_and_ts(body);
+}
+
+static inline void fuzz_payloads(const struct ike_message *message, struct bytes outer)
+{
+	struct ike_notify notify;
+	size_t i;
+
+	if (message->count > IKE_PAYLOADS_MAX)
+		abort();
+	for (i = 0; i < message->count; i++) {
+		fuzz_check_view(message->payloads[i].body, outer);
+		fuzz_body(message->payloads[i].body);
+	}
+	if (message->is_error_only && !ike_message_find_error(message, &notify))
+		abort();
+	(void)ike_message_has_vendor(message, outer);
+}
+
+#endif
