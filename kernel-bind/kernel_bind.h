@@ -59,6 +59,7 @@ struct kbind_lease {
 	uint8_t secret[KBIND_SECRET_BYTES]; /* proves ownership to the broker; wiped on release */
 	uint64_t cookie;
 	uint32_t spi_in;
+	uint32_t out_of_order_packets; /* how many there were when none was pending: verdict (e) */
 	bool is_held;
 };
 
@@ -114,9 +115,12 @@ struct kbind_status {
 /* The lease on one connection; anybody who holds the descriptor may ask. */
 enum ipsec_latch_reason kbind_query(
 	const char *broker_path, int fd, struct kbind_status *ret_status) ERR_MUST_CHECK;
-/* All leases, page after page from *cursor (0 first) until *ret_count is 0. Names only for own ones, or to root. */
+/* All leases, page after page from *cursor (0 first) until *ret_count is 0. Names only for own ones, or to root.
+ * room: at least BROKER_LIST_MAX, else TOO_MANY. */
 enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
 	struct kbind_status *ret_items, size_t room, size_t *ret_count) ERR_MUST_CHECK;
+/* Whether the broker answers, and whether this kernel can latch: NO_BROKER, NO_ESP, NO_BPF, OFFLOAD, ... or 0. */
+enum ipsec_latch_reason kbind_ping(const char *broker_path) ERR_MUST_CHECK;
 
 /* The seam that unit tests of mech/ replace; production uses kbind_ops_broker. */
 struct kbind_ops {

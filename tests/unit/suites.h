@@ -10,7 +10,21 @@
 	X(bytes) \
 	X(error) \
 	X(secret) \
-	X(config)
+	X(config) \
+	X(plugin_framing) \
+	X(broker_protocol) \
+	X(candidates) \
+	X(verdict) \
+	X(client) \
+	X(exchange) \
+	X(ike_message) \
+	X(ike_sealed) \
+	X(ike_payload) \
+	X(ike_keymat) \
+	X(ike_notify) \
+	X(name) \
+	X(credential) \
+	X(peer)
 /* clang-format on */
 
 #define X(module) Suite *suite_##module(void);

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which TCP connections this process holds.  Reads /proc/self/fd once and asks the kernel about
+ * each socket through a duplicate that is closed before the next one is looked at.  Changes
+ * nothing, resolves nothing, asks no broker; other threads may close and open descriptors at will.
+ */
+#include "kernel-bind/client.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DESCRIPTORS_MAX 4096
+#define DESCRIPTOR_LOWEST 3 /* never takes the place of a standard descriptor that is closed */
+
+/* The kernel's TCP states that matter here (include/net/tcp_states.h); <netinet/tcp.h> cannot be
+ * included beside <linux/tcp.h>. */
+#define STATE_ESTABLISHED 1
+#define STATE_CLOSE 7
+#define STATE_LISTEN 10
+
+/* What there is to know about one socket. */
+struct sighting {
+	struct kbind_candidate candidate;
+	bool is_tcp, is_ipv4;
+	uint8_t state;
+	enum ipsec_latch_reason filter;
+};
+
+static bool option_get(int held, int option, int *ret_value)
+{
+	socklen_t len = sizeof(*ret_value);
+
+	return getsockopt(held, SOL_SOCKET, option, ret_value, &len) == 0;
+}
+
+static bool descriptor_is_socket(int fd, uint64_t *ret_inode)
+{
+	struct stat file;
+
+	if (fstat(fd, &file) != 0)
+		return false;
+	*ret_inode = file.st_ino;
+	errno = 0;
+	return S_ISSOCK(file.st_mode);
+}
+
+enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held)
+{
+	uint64_t inode;
+	int held;
+
+	if (!descriptor_is_socket(fd, &inode))
+		return errno != 0 ? IPSEC_LATCH_SOCKET_GONE : IPSEC_LATCH_NOT_TCP4;
+	held = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_LOWEST);
+	if (held < 0)
+		return errno == EBADF ? IPSEC_LATCH_SOCKET_GONE : IPSEC_LATCH_TOO_MANY;
+	if (!descriptor_is_socket(held, &inode)) { /* another thread was quicker */
+		(void)close(held);
+		return IPSEC_LATCH_SOCKET_GONE;
+	}
+	*ret_held = held;
+	return IPSEC_LATCH_LATCHED;
+}
+
+/* One end of the tuple; returns the family that is left when mapped addresses count as IPv4. */
+static uint8_t address_read(
+	const struct sockaddr_storage *address, uint8_t ret_octets[16], uint16_t *ret_port)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	if (address->ss_family == AF_INET) {
+		memcpy(&v4, address, sizeof(v4));
+		memcpy(ret_octets, &v4.sin_addr, 4);
+		*ret_port = ntohs(v4.sin_port);
+		return AF_INET;
+	}
+	memcpy(&v6, address, sizeof(v6));
+	*ret_port = ntohs(v6.sin6_port);
+	if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+		memcpy(ret_octets, v6.sin6_addr.s6_addr + 12, 4);
+		return AF_INET;
+	}
+	memcpy(ret_octets, &v6.sin6_addr, 16);
+	return AF_INET6;
+}
+
+static bool tuple_read(int held, struct kbind_tuple *tuple)
+{
+	struct sockaddr_storage local = { 0 }, remote = { 0 };
+	socklen_t local_len = sizeof(local), remote_len = sizeof(remote);
+
+	if (getsockname(held, (struct sockaddr *)&local, &local_len) != 0 ||
+		getpeername(held, (struct sockaddr *)&remote, &remote_len) != 0)
+		return false;
+	tuple->protocol = IPPROTO_TCP;
+	tuple->family = address_read(&local, tuple->local, &tuple->local_port);
+	return address_read(&remote, tuple->remote, &tuple->remote_port) == tuple->family;
+}
+
+static bool tuple_is_self(const struct kbind_tuple *tuple)
+{
+	return tuple->local_port == tuple->remote_port &&
+	       bytes_equal(BYTES_OF(tuple->local), BYTES_OF(tuple->remote));
+}
+
+static bool tuple_equal(const struct kbind_tuple *a, const struct kbind_tuple *b)
+{
+	return a->family == b->family && a->protocol == b->protocol &&
+	       a->local_port == b->local_port && a->remote_port == b->remote_port &&
+	       bytes_equal(BYTES_OF(a->local), BYTES_OF(b->local)) &&
+	       bytes_equal(BYTES_OF(a->remote), BYTES_OF(b->remote));
+}
+
+/* bytes_sent counts retransmissions too, which can only make a connection more of a candidate;
+ * kernels before 4.19 have bytes_acked, which lags behind. */
+static bool traffic_read(int held, struct sighting *seen)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(held, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return false;
+	seen->state = info.tcpi_state;
+	seen->candidate.sent_bytes =
+		len >= offsetof(struct tcp_info, tcpi_bytes_sent) + sizeof(info.tcpi_bytes_sent)
+			? info.tcpi_bytes_sent
+			: info.tcpi_bytes_acked;
+	seen->candidate.received_bytes = info.tcpi_bytes_received;
+	seen->candidate.last_received_ms = info.tcpi_last_data_recv;
+	return true;
+}
+
+/*
+ * A classic filter can be read back and is the program's own.  One in eBPF cannot (EACCES), and is
+ * the broker's recorder: eBPF takes privileges that programs with a filter of their own rarely
+ * have, and the broker would tell the difference before it touched anything.
+ */
+static enum ipsec_latch_reason filter_read(int held)
+{
+	socklen_t instructions = 0;
+
+	if (getsockopt(held, SOL_SOCKET, SO_GET_FILTER, NULL, &instructions) == 0)
+		return instructions == 0 ? IPSEC_LATCH_LATCHED : IPSEC_LATCH_HAS_FILTER;
+	return errno == EACCES ? IPSEC_LATCH_ALREADY_LATCHED : IPSEC_LATCH_HAS_FILTER;
+}
+
+/* Fills seen; false when the socket is gone.  What no connection has stays zero. */
+static bool socket_look(int held, int fd, struct sighting *seen)
+{
+	int domain, protocol;
+	socklen_t len = sizeof(seen->candidate.cookie);
+
+	*seen = (struct sighting){ .candidate = { .fd = fd } };
+	if (!option_get(held, SO_DOMAIN, &domain) || !option_get(held, SO_PROTOCOL, &protocol))
+		return false;
+	seen->is_ipv4 = domain == AF_INET;
+	seen->is_tcp = (domain == AF_INET || domain == AF_INET6) && protocol == IPPROTO_TCP;
+	if (!seen->is_tcp)
+		return true;
+	if (!traffic_read(held, seen))
+		return false;
+	if (seen->state != STATE_ESTABLISHED)
+		return true;
+	seen->filter = filter_read(held);
+	return descriptor_is_socket(held, &seen->candidate.inode) &&
+	       getsockopt(held, SOL_SOCKET, SO_COOKIE, &seen->candidate.cookie, &len) == 0 &&
+	       tuple_read(held, &seen->candidate.tuple);
+}
+
+/* Why this socket is no candidate; 0: it is one. */
+static enum ipsec_latch_reason sighting_judge(const struct sighting *seen)
+{
+	if (!seen->is_tcp || seen->state == STATE_LISTEN || seen->state == STATE_CLOSE)
+		return IPSEC_LATCH_NOT_TCP4;
+	if (seen->state != STATE_ESTABLISHED)
+		return IPSEC_LATCH_SOCKET_GONE;
+	if (tuple_is_self(&seen->candidate.tuple))
+		return IPSEC_LATCH_SELF;
+	return seen->is_ipv4 ? seen->filter : IPSEC_LATCH_NOT_TCP4;
+}
+
+static enum ipsec_latch_reason descriptor_look(int fd, struct sighting *ret_seen)
+{
+	enum ipsec_latch_reason reason;
+	bool is_there;
+	int held;
+
+	reason = kbind_socket_hold(fd, &held);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	is_there = socket_look(held, fd, ret_seen);
+	(void)close(held);
+	return is_there ? IPSEC_LATCH_LATCHED : IPSEC_LATCH_SOCKET_GONE;
+}
+
+static enum ipsec_latch_reason find_explicit(int fd, struct kbind_candidates *ret_candidates)
+{
+	struct sighting seen;
+	enum ipsec_latch_reason reason = descriptor_look(fd, &seen);
+
+	if (reason == IPSEC_LATCH_LATCHED)
+		reason = sighting_judge(&seen);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	*ret_candidates = (struct kbind_candidates){ .count = 1 };
+	ret_candidates->items[0] = seen.candidate;
+	return IPSEC_LATCH_LATCHED;
+}
+
+struct search {
+	struct kbind_candidates found;	/* newest first */
+	enum ipsec_latch_reason reason; /* the most telling one of those left out */
+	size_t descriptors;
+};
+
+/* The more telling a reason, the later it stands here. */
+static const enum ipsec_latch_reason reasons_by_rank[] = { IPSEC_LATCH_NONE, IPSEC_LATCH_SELF,
+	IPSEC_LATCH_NOT_TCP4, IPSEC_LATCH_HAS_FILTER, IPSEC_LATCH_ALREADY_LATCHED };
+
+static size_t reason_rank(enum ipsec_latch_reason reason)
+{
+	size_t rank = sizeof(reasons_by_rank) / sizeof(reasons_by_rank[0]);
+
+	while (rank > 0 && reasons_by_rank[rank - 1] != reason)
+		rank--;
+	return rank;
+}
+
+/* A socket counts once, whatever number of descriptors it has: its cookie names it. */
+static void search_add(struct kbind_candidates *found, const struct kbind_candidate *candidate)
+{
+	size_t i, at = 0;
+
+	for (i = 0; i < found->count; i++) {
+		if (found->items[i].cookie == candidate->cookie)
+			return;
+		if (found->items[i].inode > candidate->inode)
+			at = i + 1;
+	}
+	if (at == KBIND_CANDIDATES_MAX)
+		return;
+	if (found->count < KBIND_CANDIDATES_MAX)
+		found->count++;
+	for (i = found->count - 1; i > at; i--)
+		found->items[i] = found->items[i - 1];
+	found->items[at] = *candidate;
+}
+
+static enum ipsec_latch_reason search_look(struct search *search, int fd)
+{
+	struct sighting seen;
+	enum ipsec_latch_reason reason = descriptor_look(fd, &seen);
+
+	if (reason == IPSEC_LATCH_TOO_MANY)
+		return reason;
+	if (reason != IPSEC_LATCH_LATCHED || !seen.is_tcp || seen.state != STATE_ESTABLISHED)
+		return IPSEC_LATCH_LATCHED;
+	reason = sighting_judge(&seen);
+	if (reason == IPSEC_LATCH_LATCHED)
+		search_add(&search->found, &seen.candidate);
+	else if (reason_rank(reason) > reason_rank(search->reason))
+		search->reason = reason;
+	return IPSEC_LATCH_LATCHED;
+}
+
+static bool name_is_descriptor(const char *name, int *ret_fd)
+{
+	char *end;
+	long number;
+
+	if (name[0] < '0' || name[0] > '9')
+		return false;
+	number = strtol(name, &end, 10);
+	*ret_fd = (int)number;
+	return *end == '\0' && number <= INT32_MAX;
+}
+
+static enum ipsec_latch_reason search_directory(struct search *search, DIR *directory)
+{
+	enum ipsec_latch_reason reason = IPSEC_LATCH_LATCHED;
+	struct dirent *entry;
+	int fd;
+
+	while (reason == IPSEC_LATCH_LATCHED) {
+		errno = 0;
+		entry = readdir(directory);
+		if (entry == NULL)
+			return errno == 0 ? IPSEC_LATCH_LATCHED : IPSEC_LATCH_NO_PROC;
+		if (!name_is_descriptor(entry->d_name, &fd))
+			continue;
+		if (++search->descriptors > DESCRIPTORS_MAX + 1) /* one is the directory's */
+			return IPSEC_LATCH_TOO_MANY;
+		reason = search_look(search, fd);
+	}
+	return reason;
+}
+
+/* The second is for a process whose first thread has ended: the first is empty then. */
+static const char *const descriptor_directories[] = { "/proc/self/fd", "/proc/thread-self/fd" };
+
+static enum ipsec_latch_reason search_process(struct search *search)
+{
+	enum ipsec_latch_reason reason;
+	DIR *directory;
+	size_t i;
+
+	for (i = 0; i < sizeof(descriptor_directories) / sizeof(descriptor_directories[0]); i++) {
+		directory = opendir(descriptor_directories[i]);
+		if (directory == NULL && (errno == EMFILE || errno == ENFILE))
+			return IPSEC_LATCH_TOO_MANY;
+		if (directory == NULL)
+			continue;
+		reason = search_directory(search, directory);
+		(void)closedir(directory);
+		if (reason != IPSEC_LATCH_LATCHED || search->descriptors > 0)
+			return reason;
+	}
+	return IPSEC_LATCH_NO_PROC;
+}
+
+enum ipsec_latch_reason kbind_find_candidates(int fd, struct kbind_candidates *ret_candidates)
+{
+	struct search search = { .reason = IPSEC_LATCH_NONE };
+	enum ipsec_latch_reason reason;
+
+	if (fd >= 0)
+		return find_explicit(fd, ret_candidates);
+	reason = search_process(&search);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	if (search.found.count == 0)
+		return search.reason;
+	*ret_candidates = search.found;
+	return IPSEC_LATCH_LATCHED;
+}
+
+enum ipsec_latch_reason kbind_candidate_hold(
+	const struct kbind_candidate *candidate, int *ret_held, struct kbind_candidate *ret_now)
+{
+	struct sighting seen;
+	enum ipsec_latch_reason reason;
+	int held;
+
+	/* Whatever else the number means by now, it is not this connection. */
+	reason = kbind_socket_hold(candidate->fd, &held);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason == IPSEC_LATCH_TOO_MANY ? reason : IPSEC_LATCH_SOCKET_GONE;
+	if (!socket_look(held, candidate->fd, &seen) || seen.state != STATE_ESTABLISHED ||
+		seen.candidate.cookie != candidate->cookie ||
+		!tuple_equal(&seen.candidate.tuple, &candidate->tuple)) {
+		(void)close(held);
+		return IPSEC_LATCH_SOCKET_GONE;
+	}
+	*ret_held = held;
+	if (ret_now != NULL)
+		*ret_now = seen.candidate;
+	return IPSEC_LATCH_LATCHED;
+}
+
+enum ipsec_latch_reason kbind_refresh(
+	const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)
+{
+	int held;
+	enum ipsec_latch_reason reason = kbind_candidate_hold(candidate, &held, ret_now);
+
+	if (reason == IPSEC_LATCH_LATCHED)
+		(void)close(held);
+	return reason;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Asks the broker: one connection, one request, one reply, all within KBIND_BROKER_TIMEOUT_MS.
+ * Keeps no descriptor: the duplicate that goes with a request is closed as soon as it is sent, and
+ * the connection before the call returns.  No signal is raised or lost (MSG_NOSIGNAL).
+ */
+#include "kernel-bind/broker_protocol.h"
+#include "kernel-bind/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* One request on its way. */
+struct exchange {
+	int broker;	  /* the connection */
+	int passed;	  /* the duplicate that goes with it; -1: none, or sent and closed */
+	int64_t deadline; /* kbind_clock_ms() */
+	uint8_t reply[BROKER_REPLY_BYTES_MAX];
+	size_t reply_len;
+	struct broker_reply decoded;
+};
+
+static void descriptor_close(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+/* A socket path that anybody may have bound is no broker: whoever listens gets keys. */
+static bool broker_is_trusted(int broker)
+{
+	struct ucred owner;
+	socklen_t len = sizeof(owner);
+
+	if (getsockopt(broker, SOL_SOCKET, SO_PEERCRED, &owner, &len) != 0)
+		return false;
+	return owner.uid == 0 || owner.uid == geteuid();
+}
+
+/* connect() on a full backlog waits as long as SO_SNDTIMEO says. */
+static bool broker_connect(struct exchange *exchange, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t len = strlen(path);
+	struct timeval timeout;
+	int64_t left;
+
+	if (len == 0 || len >= sizeof(address.sun_path))
+		return false;
+	memcpy(address.sun_path, path, len);
+	exchange->broker = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (exchange->broker < 0)
+		return false;
+	do {
+		left = exchange->deadline - kbind_clock_ms();
+		if (left <= 0)
+			return false;
+		timeout.tv_sec = left / 1000;
+		timeout.tv_usec = left % 1000 * 1000;
+		if (setsockopt(exchange->broker, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+			    sizeof(timeout)) != 0)
+			return false;
+		if (connect(exchange->broker, (struct sockaddr *)&address, sizeof(address)) == 0)
+			return broker_is_trusted(exchange->broker);
+	} while (errno == EINTR);
+	return false;
+}
+
+static bool broker_send(struct exchange *exchange, struct bytes request)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = { 0 } };
+	uint8_t copy[BROKER_REQUEST_BYTES_MAX];
+	struct iovec part = { .iov_base = copy, .iov_len = request.len };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct cmsghdr *rights;
+	ssize_t sent;
+
+	if (request.len > sizeof(copy))
+		return false;
+	memcpy(copy, request.data, request.len);
+	if (exchange->passed >= 0) {
+		message.msg_control = control.room;
+		message.msg_controllen = sizeof(control.room);
+		rights = CMSG_FIRSTHDR(&message);
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(rights), &exchange->passed, sizeof(int));
+	}
+	do
+		sent = sendmsg(exchange->broker, &message, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	descriptor_close(&exchange->passed);
+	secret_wipe(copy, sizeof(copy));
+	return sent == (ssize_t)request.len;
+}
+
+/* No room for control messages: descriptors that came with a reply are dropped by the kernel. */
+static bool broker_receive(struct exchange *exchange)
+{
+	struct iovec part = { .iov_base = exchange->reply, .iov_len = sizeof(exchange->reply) };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct pollfd waiting = { .fd = exchange->broker, .events = POLLIN };
+	ssize_t received;
+	int64_t left;
+
+	do {
+		left = exchange->deadline - kbind_clock_ms();
+		if (left <= 0)
+			return false;
+		if (poll(&waiting, 1, (int)left) < 0 && errno != EINTR)
+			return false;
+		received = recvmsg(exchange->broker, &message, MSG_DONTWAIT);
+	} while (received < 0 && (errno == EAGAIN || errno == EINTR));
+	if (received <= 0 || (message.msg_flags & MSG_TRUNC) != 0)
+		return false;
+	exchange->reply_len = (size_t)received;
+	return true;
+}
+
+static bool broker_converse(
+	struct exchange *exchange, const char *path, const struct broker_request *request)
+{
+	struct writer w;
+	bool is_done;
+
+	writer_init(&w, BROKER_REQUEST_BYTES_MAX);
+	is_done = broker_request_write(request, &w) == ERR_OK && broker_connect(exchange, path) &&
+		  broker_send(exchange, writer_view(&w)) && broker_receive(exchange) &&
+		  broker_reply_read(request->type, BYTES(exchange->reply, exchange->reply_len),
+			  &exchange->decoded) == ERR_OK;
+	writer_free(&w);
+	return is_done;
+}
+
+/* Takes passed, -1 when the request has none.  NO_BROKER when there is no answer in time; else the
+ * broker's reason, and *ret_exchange, which the caller frees, when that is 0. */
+static enum ipsec_latch_reason broker_ask(const char *path, const struct broker_request *request,
+	int passed, struct exchange **ret_exchange)
+{
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+	enum ipsec_latch_reason reason = IPSEC_LATCH_NO_BROKER;
+
+	if (exchange == NULL) {
+		descriptor_close(&passed);
+		return reason;
+	}
+	exchange->broker = -1;
+	exchange->passed = passed;
+	exchange->deadline = kbind_clock_ms() + KBIND_BROKER_TIMEOUT_MS;
+	if (broker_converse(exchange, path, request))
+		reason = (enum ipsec_latch_reason)exchange->decoded.reason;
+	descriptor_close(&exchange->passed);
+	descriptor_close(&exchange->broker);
+	if (reason == IPSEC_LATCH_LATCHED)
+		*ret_exchange = exchange;
+	else
+		secret_free(exchange, sizeof(*exchange));
+	return reason;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+	secret_free(exchange, sizeof(*exchange));
+}
+
+/* For requests whose reply says nothing but the reason. */
+static enum ipsec_latch_reason broker_tell(
+	const char *path, const struct broker_request *request, int passed)
+{
+	struct exchange *exchange;
+	enum ipsec_latch_reason reason = broker_ask(path, request, passed, &exchange);
+
+	if (reason == IPSEC_LATCH_LATCHED)
+		exchange_free(exchange);
+	return reason;
+}
+
+static void key_copy(struct secret_key *to, const struct secret_key *from)
+{
+	if (from != NULL)
+		*to = *from;
+}
+
+static void text_copy(char *to, size_t size, const char *from)
+{
+	size_t len = from == NULL ? 0 : strnlen(from, size - 1);
+
+	if (len > 0)
+		memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+enum ipsec_latch_reason kbind_reserve(const char *broker_path,
+	const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,
+	struct kbind_lease *ret_lease)
+{
+	struct broker_request request = { .type = BROKER_RESERVE };
+	struct exchange *exchange;
+	enum ipsec_latch_reason reason;
+	uint32_t known_packets = 0;
+	int held;
+
+	reason = kbind_candidate_hold(candidate, &held, NULL);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	reason = kbind_check_stream(held, &known_packets);
+	if (reason != IPSEC_LATCH_LATCHED) {
+		(void)close(held);
+		return reason;
+	}
+	request.is_initiator = reserve->is_initiator;
+	request.suite = reserve->suite;
+	request.cookie = candidate->cookie;
+	request.spi_out = reserve->spi_out;
+	key_copy(&request.key_in, reserve->key_in);
+	key_copy(&request.key_out, reserve->key_out);
+	reason = broker_ask(broker_path, &request, held, &exchange);
+	broker_request_wipe(&request);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	*ret_lease = (struct kbind_lease){ .cookie = exchange->decoded.cookie,
+		.spi_in = exchange->decoded.spi_in,
+		.out_of_order_packets = known_packets,
+		.is_held = true };
+	memcpy(ret_lease->secret, exchange->decoded.secret, KBIND_SECRET_BYTES);
+	exchange_free(exchange);
+	return IPSEC_LATCH_LATCHED;
+}
+
+/* The verdict's last part, behind the broker's: the duplicate of the request is closed already. */
+static enum ipsec_latch_reason latch_check(
+	const struct kbind_candidate *candidate, struct kbind_lease *lease)
+{
+	enum ipsec_latch_reason reason;
+	int held;
+
+	reason = kbind_candidate_hold(candidate, &held, NULL);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	reason = kbind_check_stream(held, &lease->out_of_order_packets);
+	(void)close(held);
+	return reason;
+}
+
+enum ipsec_latch_reason kbind_latch(const char *broker_path,
+	const struct kbind_candidate *candidate, struct kbind_lease *lease,
+	const struct kbind_latch *latch)
+{
+	struct broker_request request = { .type = BROKER_LATCH };
+	enum ipsec_latch_reason reason;
+	int held;
+
+	if (!lease->is_held)
+		return IPSEC_LATCH_NOT_ALLOWED;
+	reason = kbind_candidate_hold(candidate, &held, NULL);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	request.cookie = lease->cookie;
+	request.token_bytes = latch->token_bytes;
+	request.spi_out = latch->spi_out;
+	memcpy(request.secret, lease->secret, KBIND_SECRET_BYTES);
+	key_copy(&request.key_out, latch->key_out);
+	text_copy(request.local_name, sizeof(request.local_name), latch->local_name);
+	text_copy(request.peer_name, sizeof(request.peer_name), latch->peer_name);
+	text_copy(request.method, sizeof(request.method), latch->method);
+	text_copy(request.service, sizeof(request.service), latch->service);
+	reason = broker_tell(broker_path, &request, held);
+	broker_request_wipe(&request);
+	if (reason == IPSEC_LATCH_LATCHED)
+		return latch_check(candidate, lease);
+	return reason == IPSEC_LATCH_NO_BROKER ? IPSEC_LATCH_BROKER_LOST : reason;
+}
+
+void kbind_release(
+	const char *broker_path, const struct kbind_candidate *candidate, struct kbind_lease *lease)
+{
+	struct broker_request request = { .type = BROKER_RELEASE, .cookie = lease->cookie };
+	int held;
+
+	memcpy(request.secret, lease->secret, KBIND_SECRET_BYTES);
+	/* Without an answer the broker's timer, or the socket's end, does what is left to do. */
+	if (lease->is_held && kbind_candidate_hold(candidate, &held, NULL) == IPSEC_LATCH_LATCHED)
+		(void)broker_tell(broker_path, &request, held);
+	broker_request_wipe(&request);
+	kbind_forget(lease);
+}
+
+void kbind_forget(struct kbind_lease *lease)
+{
+	secret_wipe(lease, sizeof(*lease));
+}
+
+enum ipsec_latch_reason kbind_query(
+	const char *broker_path, int fd, struct kbind_status *ret_status)
+{
+	const struct broker_request request = { .type = BROKER_QUERY };
+	struct exchange *exchange;
+	enum ipsec_latch_reason reason;
+	int held;
+
+	reason = kbind_socket_hold(fd, &held);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	reason = broker_ask(broker_path, &request, held, &exchange);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	*ret_status = exchange->decoded.items[0];
+	exchange_free(exchange);
+	return IPSEC_LATCH_LATCHED;
+}
+
+enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
+	struct kbind_status *ret_items, size_t room, size_t *ret_count)
+{
+	const struct broker_request request = { .type = BROKER_LIST, .cursor = *cursor };
+	struct exchange *exchange;
+	enum ipsec_latch_reason reason;
+	size_t i;
+
+	reason = broker_ask(broker_path, &request, -1, &exchange);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	if (exchange->decoded.count > room) {
+		exchange_free(exchange);
+		return IPSEC_LATCH_TOO_MANY;
+	}
+	for (i = 0; i < exchange->decoded.count; i++)
+		ret_items[i] = exchange->decoded.items[i];
+	*ret_count = exchange->decoded.count;
+	*cursor = exchange->decoded.cursor;
+	exchange_free(exchange);
+	return IPSEC_LATCH_LATCHED;
+}
+
+enum ipsec_latch_reason kbind_ping(const char *broker_path)
+{
+	const struct broker_request request = { .type = BROKER_PING };
+
+	return broker_tell(broker_path, &request, -1);
+}
+
+const struct kbind_ops kbind_ops_broker = {
+	.find_candidates = kbind_find_candidates,
+	.refresh = kbind_refresh,
+	.reserve = kbind_reserve,
+	.latch = kbind_latch,
+	.release = kbind_release,
+};

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The client half against a broker made for the test, in a child process: what arrives there, what
+ * becomes of its answers, and of none.
+ */
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "kernel-bind/broker_protocol.h"
+#include "kernel-bind/client.h"
+#include "tests/unit/loopback.h"
+#include "tests/unit/suites.h"
+
+static char directory[64], path[96];
+static pid_t broker_pid;
+static struct loopback pair;
+static struct kbind_candidate candidate;
+static struct kbind_lease lease;
+
+/* --- the broker's side; a failed check ends the child with a status that the parent refuses --- */
+
+static struct broker_request heard;
+static struct broker_reply answer;
+static uint8_t answer_type;
+
+static void require(bool is_true)
+{
+	if (!is_true)
+		_exit(3);
+}
+
+/* Receives one request; returns the descriptor that came with it, or -1. */
+static int hear(int connection)
+{
+	uint8_t data[BROKER_REQUEST_BYTES_MAX];
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = { .iov_base = data, .iov_len = sizeof(data) };
+	struct msghdr message = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	struct cmsghdr *rights;
+	ssize_t len = recvmsg(connection, &message, 0);
+	int fd = -1;
+
+	require(len > 0);
+	require(broker_request_read(BYTES(data, (size_t)len), &heard) == ERR_OK);
+	rights = CMSG_FIRSTHDR(&message);
+	if (rights != NULL)
+		memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
+	return fd;
+}
+
+static void say(int connection)
+{
+	struct writer w;
+
+	writer_init(&w, BROKER_REPLY_BYTES_MAX);
+	require(broker_reply_write(answer_type, &answer, &w) == ERR_OK);
+	require(send(connection, writer_view(&w).data, writer_len(&w), 0) ==
+		(ssize_t)writer_len(&w));
+	writer_free(&w);
+}
+
+static void serve_answer(int connection)
+{
+	int fd = hear(connection);
+
+	answer_type = heard.type;
+	if (fd >= 0) {
+		require(heard.type == BROKER_QUERY || heard.cookie == loopback_cookie(fd));
+		close(fd);
+	}
+	say(connection);
+}
+
+static void serve_hang_up(int connection)
+{
+	(void)hear(connection);
+}
+
+static void serve_silence(int connection)
+{
+	(void)hear(connection);
+	(void)hear(connection); /* fails when the client gives up */
+}
+
+static void serve_garbage(int connection)
+{
+	(void)hear(connection);
+	require(send(connection, "\x01\x00\x01", 3, 0) == 3);
+}
+
+static void serve_too_much(int connection)
+{
+	static const uint8_t data[BROKER_REPLY_BYTES_MAX + 1] = { BROKER_VERSION, 0 };
+
+	(void)hear(connection);
+	require(send(connection, data, sizeof(data), 0) == (ssize_t)sizeof(data));
+}
+
+static void serve_reserve(int connection)
+{
+	static const uint8_t key[36] = { 1, 2, 3 };
+	int fd = hear(connection);
+
+	require(fd >= 0 && heard.type == BROKER_RESERVE);
+	require(heard.cookie == candidate.cookie && loopback_cookie(fd) == heard.cookie);
+	require(heard.is_initiator && heard.suite == 1 && heard.spi_out == 0x1234);
+	require(heard.key_in.len == sizeof(key) && heard.key_out.len == sizeof(key));
+	require(memcmp(heard.key_out.data, key, sizeof(key)) == 0);
+	answer.cookie = heard.cookie;
+	answer.spi_in = 0x5678;
+	memset(answer.secret, 0x77, sizeof(answer.secret));
+	answer_type = BROKER_RESERVE;
+	say(connection);
+}
+
+static void serve_latch(int connection)
+{
+	int fd = hear(connection);
+
+	require(fd >= 0 && heard.type == BROKER_LATCH && heard.cookie == candidate.cookie);
+	require(heard.secret[0] == 0x77 && heard.token_bytes == 900 && heard.key_in.len == 0);
+	require(strcmp(heard.peer_name, "host/example.org") == 0 && heard.service[0] == '\0');
+	answer_type = BROKER_LATCH;
+	say(connection);
+}
+
+static void serve_release(int connection)
+{
+	int fd = hear(connection);
+
+	require(fd >= 0 && heard.type == BROKER_RELEASE && heard.secret[0] == 0x77);
+	answer_type = BROKER_RELEASE;
+	say(connection);
+}
+
+/* --- the program's side --- */
+
+static int listen_at(const char *name, int backlog)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(listener, 0);
+	strcpy(address.sun_path, name);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(listen(listener, backlog), 0);
+	return listener;
+}
+
+/* A broker for one request. */
+static void broker_start(void (*serve)(int connection))
+{
+	int listener = listen_at(path, 1), connection;
+
+	broker_pid = fork();
+	ck_assert_int_ge(broker_pid, 0);
+	if (broker_pid == 0) {
+		loopback_close(pair);
+		connection = accept(listener, NULL, NULL);
+		require(connection >= 0);
+		serve(connection);
+		_exit(0);
+	}
+	close(listener);
+}
+
+static void broker_finish(int expected_status)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(broker_pid, &status, 0), broker_pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), expected_status);
+	ck_assert_int_eq(unlink(path), 0);
+}
+
+static size_t descriptor_count(void)
+{
+	DIR *all = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	ck_assert_ptr_nonnull(all);
+	while (readdir(all) != NULL)
+		count++;
+	closedir(all);
+	return count;
+}
+
+static size_t descriptors_before;
+
+static void set_up(void)
+{
+	struct kbind_candidates found;
+
+	strcpy(directory, "/tmp/gss-ipsec-test.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/broker.sock", directory);
+	pair = loopback_open();
+	ck_assert_int_eq(kbind_find_candidates(pair.client, &found), IPSEC_LATCH_LATCHED);
+	candidate = found.items[0];
+	memset(&lease, 0, sizeof(lease));
+	memset(&answer, 0, sizeof(answer));
+	descriptors_before = descriptor_count();
+}
+
+static void tear_down(void)
+{
+	ck_assert_uint_eq(descriptor_count(), descriptors_before);
+	loopback_close(pair);
+	ck_assert_int_eq(rmdir(directory), 0);
+}
+
+static void hold_lease(void)
+{
+	lease = (struct kbind_lease){ .cookie = candidate.cookie, .is_held = true };
+	memset(lease.secret, 0x77, sizeof(lease.secret));
+}
+
+START_TEST(test_reserve)
+{
+	struct secret_key key = { .data = { 1, 2, 3 }, .len = 36 };
+	struct kbind_reserve reserve = {
+		.is_initiator = true, .suite = 1, .key_in = &key, .key_out = &key, .spi_out = 0x1234
+	};
+
+	broker_start(serve_reserve);
+	ck_assert_int_eq(kbind_reserve(path, &candidate, &reserve, &lease), IPSEC_LATCH_LATCHED);
+	broker_finish(0);
+	ck_assert(lease.is_held);
+	ck_assert_uint_eq(lease.spi_in, 0x5678);
+	ck_assert_uint_eq(lease.cookie, candidate.cookie);
+	ck_assert_uint_eq(lease.secret[15], 0x77);
+	kbind_forget(&lease);
+	ck_assert(!lease.is_held);
+	ck_assert_uint_eq(lease.secret[15], 0);
+}
+END_TEST
+
+START_TEST(test_reserve_refused)
+{
+	struct secret_key key = { .len = 36 };
+	struct kbind_reserve reserve = { .suite = 1, .key_in = &key };
+
+	answer.reason = IPSEC_LATCH_QUOTA;
+	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_reserve(path, &candidate, &reserve, &lease), IPSEC_LATCH_QUOTA);
+	broker_finish(0);
+	ck_assert(!lease.is_held);
+}
+END_TEST
+
+/* A socket that is another one by now never gets to the broker. */
+START_TEST(test_reserve_gone)
+{
+	struct kbind_reserve reserve = { .suite = 1 };
+
+	candidate.cookie++;
+	ck_assert_int_eq(
+		kbind_reserve(path, &candidate, &reserve, &lease), IPSEC_LATCH_SOCKET_GONE);
+}
+END_TEST
+
+START_TEST(test_reserve_urgent)
+{
+	struct kbind_reserve reserve = { .suite = 1 };
+	int i;
+
+	ck_assert_int_eq(send(pair.server, "!", 1, MSG_OOB), 1);
+	for (i = 0; i < 2000; i++) {
+		if (kbind_reserve(path, &candidate, &reserve, &lease) == IPSEC_LATCH_URGENT)
+			return;
+		usleep(1000);
+	}
+	ck_abort_msg("the urgent mark was not seen");
+}
+END_TEST
+
+START_TEST(test_latch)
+{
+	struct kbind_latch latch = { .token_bytes = 900, .peer_name = "host/example.org" };
+
+	ck_assert_int_eq(kbind_latch(path, &candidate, &lease, &latch), IPSEC_LATCH_NOT_ALLOWED);
+	hold_lease();
+	broker_start(serve_latch);
+	ck_assert_int_eq(kbind_latch(path, &candidate, &lease, &latch), IPSEC_LATCH_LATCHED);
+	broker_finish(0);
+	ck_assert(lease.is_held);
+}
+END_TEST
+
+START_TEST(test_latch_broker_lost)
+{
+	struct kbind_latch latch = { .token_bytes = 900 };
+
+	hold_lease();
+	broker_start(serve_hang_up);
+	ck_assert_int_eq(kbind_latch(path, &candidate, &lease, &latch), IPSEC_LATCH_BROKER_LOST);
+	broker_finish(0);
+	ck_assert_int_eq(kbind_latch(path, &candidate, &lease, &latch), IPSEC_LATCH_BROKER_LOST);
+}
+END_TEST
+
+START_TEST(test_latch_refused)
+{
+	struct kbind_latch latch = { .token_bytes = 900 };
+
+	hold_lease();
+	answer.reason = IPSEC_LATCH_CLEAR_BEHIND;
+	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_latch(path, &candidate, &lease, &latch), IPSEC_LATCH_CLEAR_BEHIND);
+	broker_finish(0);
+}
+END_TEST
+
+START_TEST(test_release)
+{
+	hold_lease();
+	broker_start(serve_release);
+	kbind_release(path, &candidate, &lease);
+	broker_finish(0);
+	ck_assert(!lease.is_held);
+	ck_assert_uint_eq(lease.secret[0], 0);
+	kbind_release(path, &candidate, &lease); /* nothing held: nobody is asked */
+	hold_lease();
+	kbind_release(path, &candidate, &lease); /* no broker: no failure */
+	ck_assert(!lease.is_held);
+}
+END_TEST
+
+START_TEST(test_query)
+{
+	struct kbind_status status;
+
+	answer.items[0].tuple.family = AF_INET;
+	answer.items[0].spi_in = 42;
+	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_query(path, pair.server, &status), IPSEC_LATCH_LATCHED);
+	broker_finish(0);
+	ck_assert_uint_eq(status.spi_in, 42);
+	ck_assert_int_eq(kbind_query(path, STDERR_FILENO, &status), IPSEC_LATCH_NOT_TCP4);
+	ck_assert_int_eq(kbind_query(path, 9999, &status), IPSEC_LATCH_SOCKET_GONE);
+}
+END_TEST
+
+START_TEST(test_list)
+{
+	struct kbind_status items[BROKER_LIST_MAX];
+	uint64_t cursor = 3;
+	size_t count = 55;
+
+	answer.count = 2;
+	answer.cursor = 17;
+	answer.items[0].tuple.family = answer.items[1].tuple.family = AF_INET6;
+	answer.items[1].uid = 33;
+	broker_start(serve_answer);
+	ck_assert_int_eq(
+		kbind_list(path, &cursor, items, BROKER_LIST_MAX, &count), IPSEC_LATCH_LATCHED);
+	broker_finish(0);
+	ck_assert_uint_eq(cursor, 17);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_uint_eq(items[1].uid, 33);
+	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_list(path, &cursor, items, 1, &count), IPSEC_LATCH_TOO_MANY);
+	broker_finish(0);
+	ck_assert_uint_eq(count, 2);
+}
+END_TEST
+
+START_TEST(test_ping)
+{
+	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_LATCHED);
+	broker_finish(0);
+	answer.reason = IPSEC_LATCH_NO_ESP;
+	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_ESP);
+	broker_finish(0);
+}
+END_TEST
+
+START_TEST(test_bad_answers)
+{
+	struct kbind_status status;
+
+	broker_start(serve_garbage);
+	ck_assert_int_eq(kbind_query(path, pair.client, &status), IPSEC_LATCH_NO_BROKER);
+	broker_finish(0);
+	broker_start(serve_too_much);
+	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
+	broker_finish(0);
+	broker_start(serve_hang_up);
+	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
+	broker_finish(0);
+}
+END_TEST
+
+START_TEST(test_no_broker)
+{
+	char longer[200];
+
+	memset(longer, '/', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
+	ck_assert_int_eq(kbind_ping(longer), IPSEC_LATCH_NO_BROKER);
+	ck_assert_int_eq(kbind_ping(""), IPSEC_LATCH_NO_BROKER);
+}
+END_TEST
+
+static void count_alarm(int number)
+{
+	(void)number;
+}
+
+/* Signals without SA_RESTART, every 10 ms. */
+static void interrupt(bool is_on)
+{
+	struct sigaction action = { .sa_handler = count_alarm };
+	struct itimerval timer = { { 0, is_on ? 10000 : 0 }, { 0, is_on ? 10000 : 0 } };
+
+	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &timer, NULL), 0);
+}
+
+START_TEST(test_silence_ends)
+{
+	int64_t begin = kbind_clock_ms(), took;
+
+	broker_start(serve_silence);
+	interrupt(true);
+	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
+	interrupt(false);
+	took = kbind_clock_ms() - begin;
+	ck_assert_int_ge(took, KBIND_BROKER_TIMEOUT_MS);
+	ck_assert_int_lt(took, KBIND_BROKER_TIMEOUT_MS + 2000);
+	broker_finish(3);
+}
+END_TEST
+
+/* Nobody accepts and the backlog is full: connect() itself has to end. */
+START_TEST(test_full_backlog_ends)
+{
+	int listener = listen_at(path, 0), filler = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int64_t begin = kbind_clock_ms(), took;
+
+	strcpy(address.sun_path, path);
+	ck_assert_int_eq(connect(filler, (struct sockaddr *)&address, sizeof(address)), 0);
+	interrupt(true);
+	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
+	interrupt(false);
+	took = kbind_clock_ms() - begin;
+	ck_assert_int_ge(took, KBIND_BROKER_TIMEOUT_MS - 100);
+	ck_assert_int_lt(took, KBIND_BROKER_TIMEOUT_MS + 2000);
+	close(filler);
+	close(listener);
+	ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
+/* Another user's process that got hold of the path is not asked, and gets no key. */
+START_TEST(test_strange_broker)
+{
+	int status;
+	pid_t owner;
+
+	if (geteuid() != 0) {
+		printf("SKIPPED: a broker of another user takes root\n");
+		return;
+	}
+	ck_assert_int_eq(chown(directory, 65534, 65534), 0);
+	owner = fork();
+	ck_assert_int_ge(owner, 0);
+	if (owner == 0) {
+		require(setuid(65534) == 0);
+		(void)listen_at(path, 1);
+		pause();
+		_exit(0);
+	}
+	while (access(path, F_OK) != 0)
+		usleep(1000);
+	usleep(20000);
+	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
+	ck_assert_int_eq(kill(owner, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(owner, &status, 0), owner);
+	ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
+Suite *suite_client(void)
+{
+	Suite *suite = suite_create("client");
+	TCase *requests = tcase_create("requests"), *trouble = tcase_create("trouble");
+
+	tcase_add_checked_fixture(requests, set_up, tear_down);
+	tcase_add_test(requests, test_reserve);
+	tcase_add_test(requests, test_reserve_refused);
+	tcase_add_test(requests, test_reserve_gone);
+	tcase_add_test(requests, test_reserve_urgent);
+	tcase_add_test(requests, test_latch);
+	tcase_add_test(requests, test_latch_broker_lost);
+	tcase_add_test(requests, test_latch_refused);
+	tcase_add_test(requests, test_release);
+	tcase_add_test(requests, test_query);
+	tcase_add_test(requests, test_list);
+	tcase_add_test(requests, test_ping);
+	suite_add_tcase(suite, requests);
+	tcase_add_checked_fixture(trouble, set_up, tear_down);
+	tcase_add_test(trouble, test_bad_answers);
+	tcase_add_test(trouble, test_no_broker);
+	tcase_add_test(trouble, test_silence_ends);
+	tcase_add_test(trouble, test_full_backlog_ends);
+	tcase_add_test(trouble, test_strange_broker);
+	tcase_set_timeout(trouble, 20);
+	suite_add_tcase(suite, trouble);
+	return suite;
+}

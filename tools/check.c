@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* gss-ipsec check: one line for each thing that has to be right, from configuration to broker. */
+#include "tools/tools.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/config.h"
+#include "kernel-bind/kernel_bind.h"
+#include "mech/identity.h"
+#include "mech/mech.h"
+
+#define CHECK_USAGE "gss-ipsec check [--file FILE]"
+
+static void print_trouble(const char *kind, const char *tag, enum err err)
+{
+	const char *detail = mech_last_detail(err);
+
+	printf("%s %s: %s%s%s%s\n", kind, tag, error_text(err), detail[0] != '\0' ? " (" : "",
+		detail, detail[0] != '\0' ? ")" : "");
+}
+
+/* A key that this user may not read is somebody else's: said, but no mistake. */
+static bool check_identity(const struct config_identity *configured)
+{
+	struct mech_identity identity = { 0 };
+	bool is_denied = false;
+	enum err err = mech_identity_load(configured, &identity, &is_denied);
+	char *key_name;
+
+	if (err != ERR_OK && is_denied) {
+		printf("identity %s: another user's, %s is not readable\n", configured->tag,
+			configured->key_file);
+		return true;
+	}
+	if (err != ERR_OK) {
+		print_trouble("identity", configured->tag, err);
+		return false;
+	}
+	key_name = tool_key_name(crypto_private_key_spki(identity.key));
+	printf("identity %s: OK, %s%skey %s\n", configured->tag,
+		configured->host != NULL   ? configured->host
+		: configured->user != NULL ? configured->user
+					   : "",
+		configured->host != NULL || configured->user != NULL ? ", " : "",
+		key_name != NULL ? key_name : "?");
+	free(key_name);
+	mech_identity_wipe(&identity);
+	return true;
+}
+
+static bool check_identities(const struct config *config)
+{
+	bool is_good = true;
+	size_t i;
+
+	for (i = 0; i < config_identity_count(config); i++)
+		is_good = check_identity(config_identity_at(config, i)) && is_good;
+	if (config_identity_count(config) == 0)
+		printf("identity: none is configured; make one with 'gss-ipsec keygen'\n");
+	return is_good;
+}
+
+static bool check_peers(const struct config *config)
+{
+	bool is_good = true;
+	struct writer spki;
+	enum err err;
+	size_t i;
+
+	for (i = 0; i < config_peer_count(config); i++) {
+		const struct config_peer *peer = config_peer_at(config, i);
+
+		if (peer->key_file == NULL)
+			continue;
+		writer_init(&spki, TOOL_FILE_BYTES_MAX);
+		err = mech_public_key_load(peer->key_file, &spki);
+		writer_free(&spki);
+		if (err != ERR_OK)
+			print_trouble("peer", peer->tag, err);
+		is_good = is_good && err == ERR_OK;
+	}
+	printf("peers: %zu\n", config_peer_count(config));
+	return is_good;
+}
+
+static bool check_broker(const char *path)
+{
+	enum ipsec_latch_reason reason = kbind_ping(path);
+
+	if (reason == IPSEC_LATCH_LATCHED)
+		printf("broker: OK, answers at %s\n", path);
+	else if (reason == IPSEC_LATCH_NO_BROKER)
+		printf("broker: no answer at %s: %s\n", path, latch_reason_text(reason));
+	else
+		printf("broker: answers at %s, but: %s\n", path, latch_reason_text(reason));
+	return reason == IPSEC_LATCH_LATCHED;
+}
+
+static int check_run(const char *file)
+{
+	const char *files[] = { file, NULL };
+	struct config *config = NULL;
+	bool is_good;
+	enum err err = file != NULL ? config_load(files, &config) : config_get(&config);
+
+	if (err != ERR_OK) {
+		printf("configuration: %s\n",
+			err == ERR_CONFIG ? config_last_error() : error_text(err));
+		return TOOL_FAILED;
+	}
+	printf("configuration: OK\n");
+	is_good = check_identities(config);
+	is_good = check_peers(config) && is_good;
+	is_good = check_broker(config_broker_path(config)) && is_good;
+	config_release(&config);
+	return is_good ? TOOL_OK : TOOL_FAILED;
+}
+
+int tool_check(int argc, char **argv)
+{
+	static const struct option options[] = { { "file", required_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	const char *file = NULL;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "f:h", options, NULL)) != -1) {
+		if (option != 'f')
+			return tool_refuse_usage(CHECK_USAGE);
+		file = optarg;
+	}
+	if (optind != argc)
+		return tool_refuse_usage(CHECK_USAGE);
+	return check_run(file);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* gss-ipsec: shows latched connections, makes keys, keeps the peer database, checks the set-up. */
+#include "tools/tools.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct subcommand {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary;
+};
+
+/* clang-format off */
+static const struct subcommand subcommands[] = {
+	{ "status", tool_status, "show latched connections" },
+	{ "keygen", tool_keygen, "make a private key" },
+	{ "peer",   tool_peer,   "add, list and remove peers; show-key FILE" },
+	{ "check",  tool_check,  "check configuration, keys and broker" },
+};
+/* clang-format on */
+
+#define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))
+
+static void print_help(FILE *stream)
+{
+	size_t i;
+
+	fprintf(stream, "usage: gss-ipsec COMMAND [ARGUMENT...]\n\n");
+	for (i = 0; i < SUBCOMMAND_COUNT; i++)
+		fprintf(stream, "  %-8s %s\n", subcommands[i].name, subcommands[i].summary);
+	fprintf(stream, "\n'gss-ipsec COMMAND --help' tells more; see also gss-ipsec(1).\n");
+}
+
+int tool_refuse_usage(const char *usage)
+{
+	fprintf(stderr, "usage: %s\n", usage);
+	return TOOL_USAGE;
+}
+
+int tool_fail(const char *format, ...)
+{
+	va_list arguments;
+
+	(void)fflush(stdout);
+	fprintf(stderr, "gss-ipsec: ");
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "\n");
+	return TOOL_FAILED;
+}
+
+/* Output that did not get out (a full disk) is no success. */
+static int finish(int code)
+{
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == TOOL_OK)
+		return tool_fail("cannot write to standard output");
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc < 2) {
+		print_help(stderr);
+		return TOOL_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		print_help(stdout);
+		return finish(TOOL_OK);
+	}
+	for (i = 0; i < SUBCOMMAND_COUNT; i++)
+		if (strcmp(argv[1], subcommands[i].name) == 0)
+			return finish(subcommands[i].run(argc - 1, argv + 1));
+	fprintf(stderr, "gss-ipsec: '%s' is no command\n", argv[1]);
+	print_help(stderr);
+	return TOOL_USAGE;
+}

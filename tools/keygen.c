@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* gss-ipsec keygen: a new private key in a file that only its owner can read. */
+#include "tools/tools.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "mech/crypto/crypto.h"
+
+#define KEYGEN_USAGE "gss-ipsec keygen [--out FILE]"
+#define KEYGEN_PEM_BYTES_MAX 16384
+
+static int keygen_store(const struct crypto_private_key *key, const char *path)
+{
+	char *prepared = NULL;
+	struct writer pem;
+	int code = TOOL_FAILED;
+
+	writer_init(&pem, KEYGEN_PEM_BYTES_MAX);
+	if (crypto_private_key_write(key, &pem) != ERR_OK) {
+		(void)tool_fail("%s", error_text(ERR_CRYPTO));
+		goto out;
+	}
+	if (!tool_file_prepare(path, writer_view(&pem), 0600, &prepared) ||
+		!tool_file_commit(&prepared, path, false))
+		goto out;
+	printf("private key: %s\n", path);
+	code = tool_key_print(crypto_private_key_spki(key));
+out:
+	writer_free(&pem);
+	return code;
+}
+
+/* Looked at before there is a key, so that an existing file's mode is never taken over. */
+static int keygen_run(const char *path)
+{
+	struct crypto_private_key *key = NULL;
+	int code;
+
+	if (access(path, F_OK) == 0)
+		return tool_fail("%s exists and is not replaced", path);
+	if (crypto_private_key_generate(crypto_signature_at(0), &key) != ERR_OK)
+		return tool_fail("%s", error_text(ERR_CRYPTO));
+	code = keygen_store(key, path);
+	crypto_private_key_free(&key);
+	return code;
+}
+
+int tool_keygen(int argc, char **argv)
+{
+	static const struct option options[] = { { "out", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	char *by_default = NULL;
+	const char *path = NULL;
+	int option, code;
+
+	while ((option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+		if (option != 'o')
+			return tool_refuse_usage(KEYGEN_USAGE);
+		path = optarg;
+	}
+	if (optind != argc)
+		return tool_refuse_usage(KEYGEN_USAGE);
+	if (path == NULL)
+		path = by_default = tool_path_default("key.pem", "ipsec-key.pem");
+	if (path == NULL)
+		return tool_fail("HOME is not set; name the file with --out");
+	code = keygen_run(path);
+	free(by_default);
+	return code;
+}

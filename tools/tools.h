@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The subcommands of gss-ipsec and what they share.  Each takes its own arguments (argv[0] is its
+ * name) and returns an exit code; what went wrong is on standard error by then.
+ */
+#ifndef TOOLS_TOOLS_H
+#define TOOLS_TOOLS_H
+
+#include "base/bytes.h"
+
+#define TOOL_OK 0
+#define TOOL_FAILED 1
+#define TOOL_USAGE 2
+
+#define TOOL_FILE_BYTES_MAX ((size_t)1 << 20)
+
+int tool_status(int argc, char **argv);
+int tool_keygen(int argc, char **argv);
+int tool_peer(int argc, char **argv);
+int tool_check(int argc, char **argv);
+
+/* Prints usage, returns TOOL_USAGE. */
+int tool_refuse_usage(const char *usage);
+/* Prints "gss-ipsec: " and the text, returns TOOL_FAILED. */
+int tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* --- files: files.c --- */
+/* A file of this user's (under ~/.config/gss-ipsec), or of the host's for root; malloc'ed, NULL
+ * when HOME is missing. */
+char *tool_path_default(const char *user_name, const char *system_name);
+/* Appends a whole file to w; false, and told, when that fails.  A file that is not there counts as
+ * empty when may_be_missing. */
+bool tool_file_read(const char *path, bool may_be_missing, struct writer *w);
+/* Writes a new file beside path, with all of its content on the disk, for tool_file_commit or
+ * tool_file_discard; its path is malloc'ed. Mode and owner are those of the old file if there
+ * is one, else mode. */
+bool tool_file_prepare(
+	const char *path, struct bytes content, unsigned int mode, char **ret_prepared);
+/* Puts the prepared file in path's place in one step, or refuses when path exists and may not
+ * be replaced.  Either way the prepared name is gone. */
+bool tool_file_commit(char **prepared, const char *path, bool may_replace);
+void tool_file_discard(char **prepared);
+
+/* --- keys: keys.c --- */
+/* "SHA256:..." of a DER SubjectPublicKeyInfo; malloc'ed, NULL on failure (told). */
+char *tool_key_name(struct bytes spki);
+/* Its base64 with padding; malloc'ed, NULL on failure (told). */
+char *tool_key_base64(struct bytes spki);
+/* A public key from what a user may give: base64 of the SPKI, or a PEM file with a public or a
+ * private key.  Appends the DER SPKI; false, and told, when it is neither. */
+bool tool_key_read(const char *text, struct writer *ret_spki);
+/* Whether a key as it stands in a configuration (SHA256:... or base64) has this SHA256 name. */
+bool tool_key_is_named(struct bytes value, const char *name);
+/* Prints name and base64; TOOL_OK or TOOL_FAILED. */
+int tool_key_print(struct bytes spki);
+
+/* --- one [peer] entry in the text of a configuration: peer_text.c --- */
+/* Where things are in a text that is known to be in order; offsets of line beginnings. */
+struct tool_peer_place {
+	bool has_section, has_entry;
+	size_t insert;		   /* where a new entry goes: behind the last one of [peer] */
+	size_t entry, close, next; /* the entry's first line, its '}' line, and what follows */
+};
+struct tool_peer_place tool_peer_find(struct bytes text, const char *tag);
+/* The entry's line with the key of this SHA256 name, in whatever form it is written; where that
+ * line begins and where the next does. */
+bool tool_peer_find_key(struct bytes text, const struct tool_peer_place *place, const char *name,
+	size_t *ret_begin, size_t *ret_end);
+
+#endif
