@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Entry points about the mechanism itself: OIDs, attributes (RFC 5587), SASL name (RFC 5801). */
+#include <stddef.h>
+#include <string.h>
+
+#include "plugin/plugin.h"
+
+/* True ones only.  PROT_READY (RFC 5587 3.1: protection before full establishment), CTX_TRANS and
+ * AUTH_INIT_ANON are not: Cyrus SASL derives security flags from this list. */
+static gss_const_OID *const mech_attributes[] = {
+	&GSS_C_MA_MECH_CONCRETE,
+	&GSS_C_MA_ITOK_FRAMED,
+	&GSS_C_MA_AUTH_INIT,
+	&GSS_C_MA_AUTH_TARG,
+	&GSS_C_MA_INTEG_PROT,
+	&GSS_C_MA_CONF_PROT,
+	&GSS_C_MA_MIC,
+	&GSS_C_MA_WRAP,
+	&GSS_C_MA_REPLAY_DET,
+	&GSS_C_MA_OOS_DET,
+	&GSS_C_MA_CBINDINGS,
+	&GSS_C_MA_PFS,
+};
+
+#define MECH_ATTRIBUTES (sizeof(mech_attributes) / sizeof(mech_attributes[0]))
+
+#define MECH_NAME_TEXT "ipsec"
+#define MECH_DESCRIPTION_TEXT \
+	"IKEv2 authentication that protects the program's own connection with IPsec"
+
+static enum err mech_attribute_set_new(gss_OID_set *ret_set)
+{
+	gss_OID_set set = GSS_C_NO_OID_SET;
+	OM_uint32 minor;
+
+	if (gss_create_empty_oid_set(&minor, &set) != GSS_S_COMPLETE)
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < MECH_ATTRIBUTES; i++) {
+		gss_OID_desc member = **mech_attributes[i];
+
+		if (gss_add_oid_set_member(&minor, &member, &set) == GSS_S_COMPLETE)
+			continue;
+		(void)gss_release_oid_set(&minor, &set);
+		return ERR_NO_MEMORY;
+	}
+	*ret_set = set;
+	return ERR_OK;
+}
+
+PLUGIN_EXPORT OM_uint32 gss_inquire_attrs_for_mech(OM_uint32 *minor_status, gss_const_OID mech,
+	gss_OID_set *mech_attrs, gss_OID_set *known_mech_attrs)
+{
+	gss_OID_set ours = GSS_C_NO_OID_SET, known = GSS_C_NO_OID_SET;
+	OM_uint32 minor;
+	enum err status = ERR_OK;
+
+	if (plugin_mech_check(mech) != ERR_OK)
+		return plugin_status_as(minor_status, GSS_S_BAD_MECH, ERR_UNSUPPORTED);
+	if (mech_attrs != NULL)
+		status = mech_attribute_set_new(&ours);
+	if (status == ERR_OK && known_mech_attrs != NULL)
+		status = mech_attribute_set_new(&known);
+	if (status != ERR_OK)
+		(void)gss_release_oid_set(&minor, &ours);
+	if (mech_attrs != NULL)
+		*mech_attrs = ours;
+	if (known_mech_attrs != NULL)
+		*known_mech_attrs = known;
+	return plugin_status(minor_status, status);
+}
+
+PLUGIN_EXPORT OM_uint32 gss_indicate_mechs(OM_uint32 *minor_status, gss_OID_set *mech_set)
+{
+	enum err status;
+
+	if (mech_set == NULL)
+		return plugin_status(minor_status, ERR_ARGUMENT);
+	*mech_set = GSS_C_NO_OID_SET;
+	status = plugin_oid_set_new(plugin_mech_oid, mech_set);
+	return plugin_status(minor_status, status);
+}
+
+PLUGIN_EXPORT OM_uint32 gss_inquire_saslname_for_mech(OM_uint32 *minor_status,
+	const gss_OID desired_mech, gss_buffer_t sasl_mech_name, gss_buffer_t mech_name,
+	gss_buffer_t mech_description)
+{
+	const struct {
+		gss_buffer_t buffer;
+		const char *text;
+	} answers[] = {
+		{ sasl_mech_name, GSS_IPSEC_SASL_NAME },
+		{ mech_name, MECH_NAME_TEXT },
+		{ mech_description, MECH_DESCRIPTION_TEXT },
+	};
+	enum err status = ERR_OK;
+	OM_uint32 minor;
+
+	for (size_t i = 0; i < 3; i++)
+		plugin_buffer_clear(answers[i].buffer);
+	if (plugin_mech_check(desired_mech) != ERR_OK)
+		return plugin_status_as(minor_status, GSS_S_BAD_MECH, ERR_UNSUPPORTED);
+	for (size_t i = 0; i < 3 && status == ERR_OK; i++) {
+		if (answers[i].buffer != GSS_C_NO_BUFFER)
+			status = plugin_buffer_set_text(answers[i].buffer, answers[i].text);
+	}
+	for (size_t i = 0; i < 3 && status != ERR_OK; i++)
+		(void)gss_release_buffer(&minor, answers[i].buffer);
+	return plugin_status(minor_status, status);
+}
+
+PLUGIN_EXPORT OM_uint32 gss_inquire_mech_for_saslname(
+	OM_uint32 *minor_status, const gss_buffer_t sasl_mech_name, gss_OID *mech_type)
+{
+	static const char name[] = GSS_IPSEC_SASL_NAME;
+	struct bytes ours = BYTES((const uint8_t *)name, sizeof(name) - 1);
+
+	if (mech_type != NULL)
+		*mech_type = GSS_C_NO_OID;
+	/* Any other error would end the mechglue's search among the mechanisms behind this one. */
+	if (!bytes_equal(plugin_buffer_view(sasl_mech_name), ours))
+		return plugin_status_as(minor_status, GSS_S_BAD_MECH, ERR_UNSUPPORTED);
+	if (mech_type != NULL)
+		*mech_type = plugin_mech_oid;
+	return plugin_status(minor_status, ERR_OK);
+}
+
+/* By address, never by value: a copy that compares equal belongs to somebody else. Called with the
+ * mechglue's lock held, so nothing of libgssapi may be used here. */
+PLUGIN_EXPORT OM_uint32 gss_internal_release_oid(OM_uint32 *minor_status, gss_OID *oid)
+{
+	if (oid == NULL || !plugin_oid_is_ours(*oid))
+		return plugin_status_as(minor_status, GSS_S_CONTINUE_NEEDED, ERR_OK);
+	*oid = GSS_C_NO_OID;
+	return plugin_status(minor_status, ERR_OK);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Entry points for names.  A gss_name_t of this mechanism is a reference to a struct mech_name. */
+#include <stddef.h>
+
+#include "base/config.h"
+#include "plugin/plugin.h"
+
+/* How the text of each name type is read. */
+struct name_type_row {
+	const gss_OID *type;
+	enum mech_name_form form;
+};
+
+static const struct name_type_row name_types[] = {
+	{ &GSS_C_NT_USER_NAME, MECH_FORM_USER },
+	{ &GSS_C_NT_HOSTBASED_SERVICE, MECH_FORM_HOSTBASED },
+	{ &GSS_C_NT_HOSTBASED_SERVICE_X, MECH_FORM_HOSTBASED },
+	{ &GSS_C_NT_ANONYMOUS, MECH_FORM_ANONYMOUS },
+	{ &GSS_C_NT_EXPORT_NAME, MECH_FORM_EXPORTED },
+	{ &plugin_public_key_name_type, MECH_FORM_KEY },
+};
+
+#define NAME_TYPES (sizeof(name_types) / sizeof(name_types[0]))
+
+/* No type at all is a user name's: the mechglue re-imports display texts without one. */
+static enum err name_form_of_type(gss_const_OID type, enum mech_name_form *ret_form)
+{
+	if (type == GSS_C_NO_OID) {
+		*ret_form = MECH_FORM_USER;
+		return ERR_OK;
+	}
+	for (size_t i = 0; i < NAME_TYPES; i++) {
+		if (plugin_oid_equal(type, *name_types[i].type)) {
+			*ret_form = name_types[i].form;
+			return ERR_OK;
+		}
+	}
+	return ERR_NAME_TYPE;
+}
+
+/* A user name without a domain takes the configured one; a faulty configuration gives none. */
+static enum err name_import_user(struct bytes text, struct mech_name **ret_name)
+{
+	struct config *config = NULL;
+	const char *domain = NULL;
+	enum err status;
+
+	if (config_get(&config) == ERR_OK)
+		domain = config_default_domain(config);
+	status = mech_name_import(MECH_FORM_USER, text, domain, ret_name);
+	config_release(&config);
+	return status;
+}
+
+static enum err name_import(gss_const_OID type, struct bytes text, struct mech_name **ret_name)
+{
+	enum mech_name_form form;
+	enum err status = name_form_of_type(type, &form);
+
+	if (status == ERR_OK && form == MECH_FORM_USER)
+		return name_import_user(text, ret_name);
+	if (status == ERR_OK && form == MECH_FORM_EXPORTED)
+		status = plugin_framing_name_read(text, &text);
+	if (status != ERR_OK)
+		return status;
+	return mech_name_import(form, text, NULL, ret_name);
+}
+
+PLUGIN_EXPORT OM_uint32 gss_import_name(OM_uint32 *minor_status, gss_buffer_t input_name_buffer,
+	gss_OID input_name_type, gss_name_t *output_name)
+{
+	struct mech_name *name = NULL;
+	enum err status;
+
+	if (output_name == NULL)
+		return plugin_status(minor_status, ERR_ARGUMENT);
+	*output_name = GSS_C_NO_NAME;
+	status = name_import(input_name_type, plugin_buffer_view(input_name_buffer), &name);
+	if (status == ERR_OK)
+		*output_name = plugin_name_handle(name);
+	return plugin_status(minor_status, status);
+}
+
+/* Libgssapi's own constants only: 1.20.1 frees any other.  The display text of every name is read
+ * as a user name, which is thus its type ("svc/host" is no text of the host-based type). */
+static gss_OID name_display_type(const struct mech_name *name)
+{
+	if (mech_name_kind(name) == MECH_NAME_ANONYMOUS)
+		return GSS_C_NT_ANONYMOUS;
+	return GSS_C_NT_USER_NAME;
+}
+
+PLUGIN_EXPORT OM_uint32 gss_display_name(OM_uint32 *minor_status, gss_name_t input_name,
+	gss_buffer_t output_name_buffer, gss_OID *output_name_type)
+{
+	const struct mech_name *name = plugin_name(input_name);
+	enum err status = ERR_OK;
+
+	plugin_buffer_clear(output_name_buffer);
+	if (output_name_type != NULL)
+		*output_name_type = GSS_C_NO_OID;
+	if (name == NULL)
+		return plugin_status(minor_status, ERR_NAME_FORMAT);
+	if (output_name_buffer != GSS_C_NO_BUFFER)
+		status = plugin_buffer_set_text(output_name_buffer, mech_name_display(name));
+	if (status == ERR_OK && output_name_type != NULL)
+		*output_name_type = name_display_type(name);
+	return plugin_status(minor_status, status);
+}
+
+PLUGIN_EXPORT OM_uint32 gss_compare_name(
+	OM_uint32 *minor_status, gss_name_t name1, gss_name_t name2, int *name_equal)
+{
+	const struct mech_name *a = plugin_name(name1), *b = plugin_name(name2);
+
+	if (name_equal == NULL)
+		return plugin_status(minor_status, ERR_ARGUMENT);
+	*name_equal = 0;
+	if (a == NULL || b == NULL)
+		return plugin_status(minor_status, ERR_NAME_FORMAT);
+	/* RFC 2744 5.6: an anonymous principal is not the same as any other. */
+	*name_equal = mech_name_kind(a) != MECH_NAME_ANONYMOUS && mech_name_equal(a, b);
+	return plugin_status(minor_status, ERR_OK);
+}
+
+PLUGIN_EXPORT OM_uint32 gss_release_name(OM_uint32 *minor_status, gss_name_t *name)
+{
+	if (name != NULL) {
+		struct mech_name *released = plugin_name(*name);
+
+		mech_name_release(&released);
+		*name = GSS_C_NO_NAME;
+	}
+	return plugin_status(minor_status, ERR_OK);
+}
+
+PLUGIN_EXPORT OM_uint32 gss_duplicate_name(
+	OM_uint32 *minor_status, const gss_name_t input_name, gss_name_t *dest_name)
+{
+	if (dest_name == NULL)
+		return plugin_status(minor_status, ERR_ARGUMENT);
+	*dest_name = GSS_C_NO_NAME;
+	if (input_name == GSS_C_NO_NAME)
+		return plugin_status(minor_status, ERR_NAME_FORMAT);
+	*dest_name = plugin_name_handle(mech_name_ref(plugin_name(input_name)));
+	return plugin_status(minor_status, ERR_OK);
+}
+
+static enum err name_export(const struct mech_name *name, gss_buffer_t ret_token)
+{
+	struct writer inner, token;
+	enum err status;
+
+	writer_init(&inner, PLUGIN_NAME_TOKEN_BYTES_MAX);
+	writer_init(&token, PLUGIN_NAME_TOKEN_BYTES_MAX + 64);
+	status = mech_name_export(name, &inner);
+	if (status == ERR_OK)
+		status = plugin_framing_name_write(writer_view(&inner), &token);
+	if (status == ERR_OK)
+		status = plugin_buffer_take(ret_token, &token);
+	writer_free(&inner);
+	writer_free(&token);
+	return status;
+}
+
+PLUGIN_EXPORT OM_uint32 gss_export_name(
+	OM_uint32 *minor_status, const gss_name_t input_name, gss_buffer_t exported_name)
+{
+	if (exported_name == GSS_C_NO_BUFFER)
+		return plugin_status(minor_status, ERR_ARGUMENT);
+	plugin_buffer_clear(exported_name);
+	if (input_name == GSS_C_NO_NAME)
+		return plugin_status(minor_status, ERR_NAME_FORMAT);
+	return plugin_status(minor_status, name_export(plugin_name(input_name), exported_name));
+}
+
+PLUGIN_EXPORT OM_uint32 gss_inquire_names_for_mech(
+	OM_uint32 *minor_status, gss_OID mechanism, gss_OID_set *name_types_set)
+{
+	gss_OID_set set = GSS_C_NO_OID_SET;
+	OM_uint32 minor;
+
+	if (name_types_set == NULL)
+		return plugin_status(minor_status, ERR_ARGUMENT);
+	*name_types_set = GSS_C_NO_OID_SET;
+	if (plugin_mech_check(mechanism) != ERR_OK)
+		return plugin_status_as(minor_status, GSS_S_BAD_MECH, ERR_UNSUPPORTED);
+	if (gss_create_empty_oid_set(&minor, &set) != GSS_S_COMPLETE)
+		return plugin_status(minor_status, ERR_NO_MEMORY);
+	for (size_t i = 0; i < NAME_TYPES; i++) {
+		if (gss_add_oid_set_member(&minor, *name_types[i].type, &set) == GSS_S_COMPLETE)
+			continue;
+		(void)gss_release_oid_set(&minor, &set);
+		return plugin_status(minor_status, ERR_NO_MEMORY);
+	}
+	*name_types_set = set;
+	return plugin_status(minor_status, ERR_OK);
+}

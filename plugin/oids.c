@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The plugin's static OIDs.  Programs keep pointers to them: they live as long as the process. */
+#include <stddef.h>
+
+#include "plugin/plugin.h"
+
+enum oid_index {
+	OID_MECH,
+	OID_PUBLIC_KEY_NAME_TYPE,
+	OID_DESCRIPTOR,
+	OID_NO_CI_FLAGS,
+	OID_LATCH,
+	OID_UNIQUE,
+	OID_END_POINT,
+	OID_COUNT
+};
+
+/* GSS_KRB5_CRED_NO_CI_FLAGS_X, 1.2.752.43.13.29: Cyrus SASL sets it on SPNEGO's credentials. */
+#define NO_CI_FLAGS "\x2a\x85\x70\x2b\x0d\x1d"
+#define NO_CI_FLAGS_LENGTH 6
+
+static gss_OID_desc oids[OID_COUNT] = {
+	[OID_MECH] = { GSS_IPSEC_OID_MECH_LENGTH, GSS_IPSEC_OID_MECH },
+	[OID_PUBLIC_KEY_NAME_TYPE] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_NT_PUBLIC_KEY },
+	[OID_DESCRIPTOR] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_OPT_DESCRIPTOR },
+	[OID_NO_CI_FLAGS] = { NO_CI_FLAGS_LENGTH, NO_CI_FLAGS },
+	[OID_LATCH] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_LATCH },
+	[OID_UNIQUE] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_UNIQUE },
+	[OID_END_POINT] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_END_POINT },
+};
+
+const gss_OID plugin_mech_oid = &oids[OID_MECH];
+const gss_OID plugin_public_key_name_type = &oids[OID_PUBLIC_KEY_NAME_TYPE];
+const gss_OID plugin_option_descriptor = &oids[OID_DESCRIPTOR];
+const gss_OID plugin_option_no_ci_flags = &oids[OID_NO_CI_FLAGS];
+const gss_OID plugin_inquiry_latch = &oids[OID_LATCH];
+const gss_OID plugin_inquiry_unique = &oids[OID_UNIQUE];
+const gss_OID plugin_inquiry_end_point = &oids[OID_END_POINT];
+
+bool plugin_oid_is_ours(gss_const_OID oid)
+{
+	for (size_t i = 0; i < OID_COUNT; i++) {
+		if (oid == &oids[i])
+			return true;
+	}
+	return false;
+}
+
+bool plugin_oid_equal(gss_const_OID a, gss_const_OID b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return bytes_equal(BYTES(a->elements, a->length), BYTES(b->elements, b->length));
+}

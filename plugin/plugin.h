@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The GSS face: what the entry_*.c files share.  This layer checks arguments, converts between
+ * GSS-API's types and mech/'s, and does nothing else.  It is loaded into every program that lists
+ * mechanisms, so loading it has no effect: no constructor, no thread, no descriptor.
+ *
+ * Exported gss_* functions are shims for MIT's mechglue; nothing in here calls one of them, since
+ * such a call would reach the mechglue's function of that name with a handle that is not its own.
+ */
+#ifndef PLUGIN_PLUGIN_H
+#define PLUGIN_PLUGIN_H
+
+#include <pthread.h>
+
+#include <gssapi/gssapi.h>
+#include <gssapi/gssapi_ext.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "include/gssapi_ipsec.h"
+#include "mech/mech.h"
+
+#define PLUGIN_EXPORT __attribute__((visibility("default")))
+
+/* Largest IKE message (doc/protocol.md section 2) and the header that may precede it. */
+#define PLUGIN_MESSAGE_BYTES_MAX 65535
+#define PLUGIN_TOKEN_BYTES_MAX (PLUGIN_MESSAGE_BYTES_MAX + 64)
+#define PLUGIN_NAME_TOKEN_BYTES_MAX 1024
+#define PLUGIN_CREDENTIAL_TOKEN_BYTES_MAX 4096
+
+/* What stands behind gss_ctx_id_t.  A reader and a writer thread may use one context at once. */
+struct gss_ctx_id_struct {
+	pthread_mutex_t lock;
+	struct mech_context *mech; /* NULL once it could not hand out a token it had made */
+};
+
+/* --- oids.c: static for the process's life, told from copies by their address --- */
+extern const gss_OID plugin_mech_oid;
+extern const gss_OID plugin_public_key_name_type;
+extern const gss_OID plugin_option_descriptor;
+extern const gss_OID plugin_option_no_ci_flags;
+extern const gss_OID plugin_inquiry_latch;
+extern const gss_OID plugin_inquiry_unique;
+extern const gss_OID plugin_inquiry_end_point;
+bool plugin_oid_is_ours(gss_const_OID oid);
+bool plugin_oid_equal(gss_const_OID a, gss_const_OID b);
+
+/* --- status.c --- */
+/* Sets *minor to code and returns its major, one that GSS_ERROR() sees unless code is ERR_OK. */
+OM_uint32 plugin_status(OM_uint32 *minor, enum err code);
+/* As plugin_status, with the table's supplementary majors alone (gss_unwrap, gss_verify_mic). */
+OM_uint32 plugin_message_status(OM_uint32 *minor, enum err code);
+/* As plugin_status with a major that the caller of this entry point looks for. */
+OM_uint32 plugin_status_as(OM_uint32 *minor, OM_uint32 major, enum err code);
+
+/* --- framing.c: RFC 2743 3.1 and 3.2 --- */
+/* The IKE message behind the header of a first token, as a view.  ERR_TOKEN_FRAMING: any other
+ * header, a length that is not minimal DER or does not agree with the token's (but see framing.c for
+ * one octet too many), nothing behind the header. */
+enum err plugin_framing_token_read(struct bytes token, struct bytes *ret_message) ERR_MUST_CHECK;
+enum err plugin_framing_token_write(struct bytes message, struct writer *w) ERR_MUST_CHECK;
+/* The inner part of an exported name of this mechanism, as a view; ERR_NAME_FORMAT. */
+enum err plugin_framing_name_read(struct bytes token, struct bytes *ret_inner) ERR_MUST_CHECK;
+enum err plugin_framing_name_write(struct bytes inner, struct writer *w) ERR_MUST_CHECK;
+
+/* --- convert.c --- */
+/* A view of the buffer; none for NULL. */
+struct bytes plugin_buffer_view(const gss_buffer_desc *buffer);
+/* NULL is fine; forgets what was in it, as output parameters are not initialised. */
+void plugin_buffer_clear(gss_buffer_t buffer);
+/* A malloc'ed copy that the program frees; NUL-terminated, the length not counting the NUL. */
+enum err plugin_buffer_set_text(gss_buffer_t buffer, const char *text) ERR_MUST_CHECK;
+/* Hands over what the writer holds and empties it; nothing gives an empty buffer. */
+enum err plugin_buffer_take(gss_buffer_t buffer, struct writer *w) ERR_MUST_CHECK;
+struct mech_bindings plugin_bindings_view(const struct gss_channel_bindings_struct *bindings);
+/* The value of the descriptor options: 4 octets, big-endian. ERR_ARGUMENT. */
+enum err plugin_descriptor_read(struct bytes value, int *ret_fd) ERR_MUST_CHECK;
+/* ERR_UNSUPPORTED unless oid is NULL or this mechanism's. */
+enum err plugin_mech_check(gss_const_OID oid) ERR_MUST_CHECK;
+/* A set with one member; the caller frees it with libgssapi's function for OID sets. */
+enum err plugin_oid_set_new(gss_const_OID oid, gss_OID_set *ret_set) ERR_MUST_CHECK;
+
+static inline struct mech_name *plugin_name(gss_name_t handle)
+{
+	return (struct mech_name *)handle;
+}
+
+static inline gss_name_t plugin_name_handle(struct mech_name *name)
+{
+	return (gss_name_t)name;
+}
+
+static inline struct mech_credential *plugin_credential(gss_cred_id_t handle)
+{
+	return (struct mech_credential *)handle;
+}
+
+static inline gss_cred_id_t plugin_credential_handle(struct mech_credential *credential)
+{
+	return (gss_cred_id_t)credential;
+}
+
+/* The mechglue looks these up by name; its headers do not declare them. */
+OM_uint32 gss_internal_release_oid(OM_uint32 *minor_status, gss_OID *oid);
+OM_uint32 gssspi_set_cred_option(OM_uint32 *minor_status, gss_cred_id_t *credential_handle,
+	const gss_OID option, const gss_buffer_t value);
+
+#endif

@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# What the plugin exports is what exports.map lists, and each entry is documented:
+# check-exports.sh [PLUGIN]
+set -u
+
+top_srcdir=$(cd "${top_srcdir:-$(dirname "$0")/..}" && pwd)
+plugin=${1:-${top_builddir:-.}/.libs/mech_ipsec.so}
+document=$top_srcdir/doc/entry-points.md
+failed=0
+
+# result STATUS TEXT
+result() {
+	if [ "$1" -eq 0 ]; then
+		echo "ok check-exports: $2"
+	else
+		echo "FAIL check-exports: $2"
+		failed=1
+	fi
+}
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+
+grep -o '^[[:space:]]*gss[a-z_]*;' "$top_srcdir/plugin/exports.map" | tr -d '	 ;' |
+	sort >"$work/map"
+[ "$(wc -l <"$work/map")" -ge 30 ] && [ -z "$(uniq -d "$work/map")" ]
+result $? "exports.map lists $(wc -l <"$work/map") entries, each once"
+
+if [ -f "$plugin" ]; then
+	nm -D --defined-only "$plugin" | awk '{ print $3 }' | sort >"$work/plugin"
+	diff "$work/map" "$work/plugin"
+	result $? "exports.map and the built plugin agree"
+	readelf -d "$plugin" | grep -q 'NEEDED.*libgssapi_krb5'
+	result $? "the plugin needs libgssapi_krb5"
+	readelf -d "$plugin" | grep -q 'SYMBOLIC'
+	result $? "the plugin binds its own symbols first"
+else
+	result 1 "there is no $plugin"
+fi
+
+# shellcheck disable=SC2016
+sed -n 's/^| `\(gss[a-z_]*\)`.*/\1/p' "$document" | sort >"$work/document"
+diff "$work/map" "$work/document"
+result $? "exports.map and doc/entry-points.md agree"
+
+# Loaded into every program that lists mechanisms, and never unloaded: nothing may run then.
+! grep -rnE '__attribute__\(\((constructor|destructor)|\b(atexit|on_exit|pthread_atfork)\(' \
+	"$top_srcdir/base" "$top_srcdir/mech" "$top_srcdir/plugin" \
+	"$top_srcdir/kernel-bind/client.c" "$top_srcdir/kernel-bind/candidates.c" \
+	"$top_srcdir/kernel-bind/verdict.c"
+result $? "nothing runs when the plugin is loaded or the program ends"
+
+exit $failed

@@ -1,0 +1,134 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The plugin in MIT's mechglue, driven by our own program, python3-gssapi and Debian's gss-client and
+# gss-server, all as shipped, without a broker: plugin_run.sh [PLUGIN [GLUE-PROGRAM]]
+#
+# VALGRIND=1 runs the program under valgrind too; PRELOAD names what a sanitizer build needs.
+# Prints "ok" and "FAIL" lines; exit status 1 when one failed.
+set -u
+
+top_srcdir=$(cd "${top_srcdir:-$(dirname "$0")/..}" && pwd)
+top_builddir=$(cd "${top_builddir:-.}" && pwd)
+plugin=$(realpath "${1:-$top_builddir/.libs/mech_ipsec.so}")
+glue=$(realpath "${2:-$top_builddir/tests/plugin_glue}")
+python=/usr/bin/python3
+oid='{ 1 2 840 113556 1 8000 2554 31079 55960 30804 18932 37582 1664278 1045436 1 }'
+failed=0
+
+work=$(mktemp -d) || exit 1
+server=
+# shellcheck disable=SC2317
+finish() {
+	[ -z "$server" ] || kill "$server" 2>/dev/null
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
+
+# result STATUS TEXT
+result() {
+	if [ "$1" -eq 0 ]; then
+		echo "ok plugin_run: $2"
+	else
+		echo "FAIL plugin_run: $2"
+		failed=1
+	fi
+}
+
+# with CONFIG MECHS COMMAND...: runs a program with this configuration and these mechanisms
+with() (
+	GSS_IPSEC_CONFIG=$1 GSS_MECH_CONFIG=$2
+	export GSS_IPSEC_CONFIG GSS_MECH_CONFIG
+	shift 2
+	[ -z "${PRELOAD:-}" ] || export LD_PRELOAD="$PRELOAD"
+	exec timeout 300 "$@"
+)
+
+[ -f "$plugin" ] && [ -x "$glue" ]
+result $? "plugin and program are built"
+[ $failed -eq 0 ] || exit 1
+
+"$top_srcdir/tests/support/make_identities.sh" "$work/memory" yes "$plugin" &&
+	"$top_srcdir/tests/support/make_identities.sh" "$work/loopback" auto "$plugin" &&
+	${CC:-cc} -shared -fPIC -fvisibility=hidden -o "$work/decoy.so" \
+		"$top_srcdir/tests/support/decoy_mech.c" -lgssapi_krb5
+result $? "identities and decoy are made"
+{
+	cat "$work/memory/mech.conf"
+	echo "decoy 1.3.6.1.4.1.311.127.1 $work/decoy.so"
+} >"$work/decoy.conf"
+memory="$work/memory/ipsec.conf $work/memory/mech.conf"
+
+# --- our own program ---
+# shellcheck disable=SC2086
+with $memory "$glue" configured
+result $? "configured"
+with "$work/none.conf" "$work/memory/mech.conf" "$glue" unconfigured
+result $? "unconfigured"
+with "$work/memory/ipsec.conf" "$work/decoy.conf" "$glue" reselect
+result $? "SPNEGO with reselection"
+if [ "${VALGRIND:-0}" = 1 ]; then
+	# shellcheck disable=SC2086
+	with $memory valgrind -q --leak-check=full --error-exitcode=9 \
+		--suppressions="$top_srcdir/tests/support/valgrind.supp" "$glue" configured >"$work/out"
+	result $? "valgrind finds nothing"
+fi
+
+# --- installed without an identity: what others see does not change ---
+cat >"$work/bystander.py" <<'END'
+import gssapi
+for usage in "initiate", "accept", "both":
+    try:
+        gssapi.Credentials(usage=usage)
+        print(usage, "there are credentials")
+    except gssapi.exceptions.GSSError as error:
+        print(usage, error)
+END
+# Nothing of the machine's own Kerberos may decide this.
+with /dev/null /dev/null env KRB5CCNAME=MEMORY:none KRB5_KTNAME=FILE:/nonexistent \
+	"$python" "$work/bystander.py" >"$work/without" 2>&1
+with "$work/none.conf" "$work/memory/mech.conf" env KRB5CCNAME=MEMORY:none \
+	KRB5_KTNAME=FILE:/nonexistent "$python" "$work/bystander.py" >"$work/with" 2>&1
+[ -s "$work/without" ] && cmp "$work/without" "$work/with"
+result $? "default credentials fail as without us"
+
+# --- python3-gssapi ---
+# shellcheck disable=SC2086
+with $memory "$python" "$top_srcdir/tests/plugin_python.py"
+result $? "python3-gssapi"
+
+# --- krb5-gss-samples on the loopback interface ---
+port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
+
+# sample TEXT OPTIONS...: one connection between Debian's own programs
+sample() {
+	text=$1
+	shift
+	with "$work/loopback/ipsec.conf" "$work/loopback/mech.conf" \
+		gss-server -port "$port" -once host@server.example.org >"$work/server" 2>&1 &
+	server=$!
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		grep -q starting "$work/server" && break
+		"$python" -c 'import time; time.sleep(0.1)'
+		ss -Hltn "sport = :$port" 2>/dev/null | grep -q . && break
+	done
+	with "$work/loopback/ipsec.conf" "$work/loopback/mech.conf" \
+		gss-client -port "$port" "$@" 127.0.0.1 host@server.example.org "good morning" \
+		>"$work/client" 2>&1
+	status=$?
+	[ $status -eq 0 ] || kill "$server"
+	wait "$server"
+	server=
+	[ $status -eq 0 ] && grep -q 'Signature verified' "$work/client" &&
+		grep -q '"alice@example.org" to "host/server.example.org"' "$work/client" &&
+		grep -q 'Accepted connection: "alice@example.org"' "$work/server" &&
+		grep -q 'Received message: "good morning"' "$work/server"
+	status=$?
+	[ $status -eq 0 ] || cat "$work/client" "$work/server"
+	result $status "$text"
+}
+
+sample "gss-client and gss-server, by OID" -mech "$oid"
+sample "gss-client and gss-server, by SPNEGO" -spnego
+
+exit $failed
