@@ -47,12 +47,13 @@ enum mech_name_form {
 };
 struct mech_name;
 /*
- * Canonical forms: host names and the domain of a user are lower-cased and never resolved, one dot at a host's end
- * is dropped, and so is one trailing NUL of the text (gss-server sends it).  Host: labels of a-z 0-9 - _, at most 63
- * each; service: A-Z a-z 0-9 . _ -, at most 64; user: valid UTF-8 with exactly one '@', no '/', nothing blank,
- * invisible or controlling, not beginning with "SHA256:".  The display text has at most MECH_NAME_BYTES_MAX octets.
- * A service alone ("svc" as MECH_FORM_HOSTBASED) displays as "svc/", a host without a service as "/host".
- * default_domain completes a user name without '@'; NULL or "": none, then ERR_NAME_NO_DOMAIN.
+ * Canonical forms: host names and the domain of a user are lower-cased and never resolved, one dot
+ * at a host's end is dropped, and so is one trailing NUL of the text (gss-server sends it).  Host:
+ * labels of a-z 0-9 - _, at most 63 each; service: A-Z a-z 0-9 . _ -, at most 64; user: valid UTF-8
+ * with exactly one '@', no '/', nothing blank, invisible or controlling, not beginning with
+ * "SHA256:".  The display text has at most MECH_NAME_BYTES_MAX octets.  A service alone ("svc" as
+ * MECH_FORM_HOSTBASED) displays as "svc/", a host without a service as "/host".  default_domain
+ * completes a user name without '@'; NULL or "": none, then ERR_NAME_NO_DOMAIN.
  * ERR_NAME_FORMAT; for an exported name also when it is not in canonical form.
  */
 enum err mech_name_import(enum mech_name_form form, struct bytes text, const char *default_domain,
@@ -63,7 +64,8 @@ enum err mech_name_of_user(const char *user, struct mech_name **ret_name) ERR_MU
 enum err mech_name_of_key(
 	const uint8_t digest[CRYPTO_SHA256_BYTES], struct mech_name **ret_name) ERR_MUST_CHECK;
 enum err mech_name_anonymous(struct mech_name **ret_name) ERR_MUST_CHECK;
-/* From an IKE identity: FQDN gives a hostbased name without service.  ERR_NAME_TYPE for ID types that are no name here. */
+/* From an IKE identity: FQDN gives a hostbased name without service.  ERR_NAME_TYPE for ID types
+ * that are no name here. */
 enum err mech_name_of_id(
 	uint8_t id_type, struct bytes id_data, struct mech_name **ret_name) ERR_MUST_CHECK;
 struct mech_name *mech_name_ref(struct mech_name *name);
@@ -76,9 +78,11 @@ const char *mech_name_display(const struct mech_name *name);
 const char *mech_name_service(const struct mech_name *name);
 const char *mech_name_host(const struct mech_name *name);
 const uint8_t *mech_name_digest(const struct mech_name *name); /* KEY: 32 octets, else NULL */
-/* Same kind, same text.  GSS_Compare_name's rule that nobody equals nobody (RFC 2743 2.4.3) is the caller's. */
+/* Same kind, same text.  That anonymous names are never equal (RFC 2743 2.4.3) is for
+ * gss_compare_name to say. */
 bool mech_name_equal(const struct mech_name *a, const struct mech_name *b);
-/* Whether the name is of this host (any service), is this user; the texts are made canonical first, bad ones match nothing. */
+/* Whether the name is of this host (any service), is this user; the texts are made canonical first,
+ * bad ones match nothing. */
 bool mech_name_is_host(const struct mech_name *name, const char *host);
 bool mech_name_is_user(const struct mech_name *name, const char *user);
 /* The inner part of an exported name: version, kind, counted fields (doc/protocol.md). */
@@ -145,20 +149,24 @@ struct mech_peer_claim { /* what a peer says it is */
 		spki; /* of its CERT payload; empty when it sent none: the database must have the whole key */
 };
 /*
- * Judges a claim and finds the key to verify AUTH with (appended to ret_spki).  ret_name is what may be shown once AUTH
- * verified; ret_is_proven: the database, or the caller who named the key, vouches for it.  wanted: the initiator's target;
- * NULL at the acceptor.  In this order:
- *  - the database has the claimed host or user, but not with this key: ERR_PEER_KEY_CHANGED (never a downgrade);
+ * Judges a claim and finds the key to verify AUTH with (appended to ret_spki).  ret_name is what may
+ * be shown once AUTH verified; ret_is_proven: the database, or the caller who named the key, vouches
+ * for it.  wanted: the initiator's target; NULL at the acceptor.  In this order:
+ *  - the database has the claimed host or user, but not with this key: ERR_PEER_KEY_CHANGED (never
+ *    a downgrade);
  *  - wanted names a host, user or key, and this is another: ERR_PEER_NAME;
  *  - wanted is this very key: its own SHA256 name, proven;
- *  - the database has the claimed host or user with this key: its name, proven.  At the initiator a host takes the service
- *    asked for, ERR_SERVICE_REFUSED when the entry's key does not answer for it; at the acceptor it is host/fqdn, or, of
- *    an entry for other services only, the first of these/fqdn;
- *  - unless wanted is a host or user: the database has the key (for a claimed host or user: in an entry without either):
- *    its SHA256 name, proven; or unknown_peer = accept: its SHA256 name, not proven;
+ *  - the database has the claimed host or user with this key: its name, proven.  At the initiator a
+ *    host takes the service asked for, ERR_SERVICE_REFUSED when the entry's key does not answer for
+ *    it; at the acceptor it is host/fqdn, or, of an entry for other services only, the first of
+ *    these/fqdn;
+ *  - unless wanted is a host or user: the database has the key (for a claimed host or user: in an
+ *    entry without either): its SHA256 name, proven; or unknown_peer = accept: its SHA256 name, not
+ *    proven;
  *  - else ERR_PEER_UNKNOWN.
- * Also ERR_AUTH_FAILED for a key ID that is not the key's, ERR_AUTH_METHOD for ID_NULL and for keys of other kinds,
- * ERR_CONFIG for an entry of the claimed name that cannot be read.  Refusals set the detail: claim, key, wanted.
+ * Also ERR_AUTH_FAILED for a key ID that is not the key's, ERR_AUTH_METHOD for ID_NULL and for keys
+ * of other kinds, ERR_CONFIG for an entry of the claimed name that cannot be read.  Refusals set the
+ * detail: claim, key, wanted.
  */
 enum err mech_peer_judge(const struct config *config, bool we_initiate,
 	const struct mech_name *wanted, const struct mech_peer_claim *claim,
@@ -203,7 +211,9 @@ enum err mech_context_unique_binding(
 	const struct mech_context *context, struct writer *w) ERR_MUST_CHECK;
 enum err mech_context_end_point_binding(
 	const struct mech_context *context, struct writer *w) ERR_MUST_CHECK;
-/* One line on the last failure of this thread with its particulars ("peer SHA256:..., wanted host/..."); never NULL; see error_text for the code. */
+/* One printable line on the last failure of this thread with this code ("peer SHA256:..., wanted
+ * host/..."), kept for the last four codes; "" when there is none, never NULL; see error_text for
+ * the code.  mech_set_detail changes no errno; its text must hold no secret. */
 const char *mech_last_detail(unsigned int code);
 void mech_set_detail(unsigned int code, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -24,7 +24,9 @@
 	X(ike_notify) \
 	X(name) \
 	X(credential) \
-	X(peer)
+	X(peer) \
+	X(crypto) \
+	X(protect)
 /* clang-format on */
 
 #define X(module) Suite *suite_##module(void);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ephemeral key pairs and shared secrets (RFC 7296 2.12, RFC 8031).  A group's row says how public
+ * values are written in a KE payload, since that is what differs between curves.  Private keys come
+ * from crypto_random: no state of a generator is there that a forked child could share.
+ */
+#include "mech/crypto/library.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+
+struct exchange_row {
+	struct crypto_group group;
+	size_t private_bytes;
+	EVP_PKEY *(*import_private)(const struct exchange_row *row, struct bytes private_value);
+	EVP_PKEY *(*import_public)(const struct exchange_row *row, struct bytes public_value);
+	bool (*write)(const struct exchange_row *row, const EVP_PKEY *key, uint8_t *out);
+};
+
+struct crypto_exchange {
+	const struct exchange_row *row;
+	EVP_PKEY *key;
+	uint8_t public_value[]; /* group.public_bytes */
+};
+
+static struct crypto_pool *exchange_pool(const struct exchange_row *row);
+
+/* RFC 7748 section 5: any 32 octets are a private key. */
+static EVP_PKEY *exchange_raw_import_private(
+	const struct exchange_row *row, struct bytes private_value)
+{
+	return crypto_import_private(exchange_pool(row), row->group.key_type, private_value);
+}
+
+/* RFC 8031: the u-coordinate's octets, as RFC 7748 writes them. */
+static EVP_PKEY *exchange_raw_import_public(
+	const struct exchange_row *row, struct bytes public_value)
+{
+	return crypto_import_public(exchange_pool(row), row->group.key_type, public_value);
+}
+
+static bool exchange_raw_write(const struct exchange_row *row, const EVP_PKEY *key, uint8_t *out)
+{
+	size_t len = row->group.public_bytes;
+
+	return EVP_PKEY_get_raw_public_key(key, out, &len) == 1 && len == row->group.public_bytes;
+}
+
+/* clang-format off */
+static const struct exchange_row exchange_table[] = {
+	{ .group = { .id = 31, .name = "curve25519", .public_bytes = 32, .secret_bytes = 32, .key_type = "X25519" },
+	  .private_bytes = 32, .import_private = exchange_raw_import_private, .import_public = exchange_raw_import_public,
+	  .write = exchange_raw_write },
+};
+/* clang-format on */
+
+static struct crypto_pool exchange_pools[CRYPTO_COUNT(exchange_table)];
+
+static struct crypto_pool *exchange_pool(const struct exchange_row *row)
+{
+	return &exchange_pools[row - exchange_table];
+}
+
+static const struct exchange_row *exchange_row(const struct crypto_group *group)
+{
+	for (size_t i = 0; i < CRYPTO_COUNT(exchange_table); i++) {
+		if (&exchange_table[i].group == group)
+			return &exchange_table[i];
+	}
+	return NULL;
+}
+
+const struct crypto_group *crypto_group_find(uint16_t id)
+{
+	for (size_t i = 0; i < CRYPTO_COUNT(exchange_table); i++) {
+		if (exchange_table[i].group.id == id)
+			return &exchange_table[i].group;
+	}
+	return NULL;
+}
+
+enum err crypto_exchange_of_private(const struct crypto_group *group, struct bytes private_value,
+	struct crypto_exchange **ret_exchange)
+{
+	const struct exchange_row *row = exchange_row(group);
+	struct crypto_exchange *made = NULL;
+	enum err err = crypto_ready();
+
+	if (err != ERR_OK)
+		return err;
+	if (row == NULL || private_value.len != row->private_bytes)
+		return ERR_ARGUMENT;
+	made = calloc(1, sizeof(*made) + group->public_bytes);
+	if (made == NULL)
+		return ERR_NO_MEMORY;
+	made->row = row;
+	made->key = row->import_private(row, private_value);
+	if (made->key == NULL || !row->write(row, made->key, made->public_value)) {
+		err = ERR_CRYPTO;
+		goto out;
+	}
+	*ret_exchange = made;
+	made = NULL;
+out:
+	crypto_exchange_free(&made);
+	return err;
+}
+
+enum err crypto_exchange_new(
+	const struct crypto_group *group, struct crypto_exchange **ret_exchange)
+{
+	const struct exchange_row *row = exchange_row(group);
+	struct secret_key secret = { .len = 0 };
+	enum err err;
+
+	if (row == NULL)
+		return ERR_ARGUMENT;
+	secret.len = row->private_bytes;
+	err = crypto_random(secret.data, secret.len);
+	if (err == ERR_OK)
+		err = crypto_exchange_of_private(group, secret_key_view(&secret), ret_exchange);
+	secret_key_wipe(&secret);
+	return err;
+}
+
+void crypto_exchange_free(struct crypto_exchange **exchange)
+{
+	if (*exchange == NULL)
+		return;
+	EVP_PKEY_free((*exchange)->key);
+	free(*exchange);
+	*exchange = NULL;
+}
+
+struct bytes crypto_exchange_public(const struct crypto_exchange *exchange)
+{
+	return BYTES(exchange->public_value, exchange->row->group.public_bytes);
+}
+
+static enum err exchange_compute(
+	const struct crypto_exchange *exchange, EVP_PKEY *peer, struct secret_key *secret)
+{
+	static const uint8_t zeros[SECRET_KEY_MAX];
+	size_t expected = exchange->row->group.secret_bytes;
+	EVP_PKEY_CTX *context = NULL;
+	enum err err = ERR_OK;
+
+	secret->len = expected;
+	context = EVP_PKEY_CTX_new_from_pkey(crypto_library(), exchange->key, NULL);
+	if (context == NULL || EVP_PKEY_derive_init(context) != 1) {
+		err = ERR_CRYPTO;
+		goto out;
+	}
+	/* the public value was checked when it was imported */
+	if (EVP_PKEY_derive_set_peer_ex(context, peer, 0) != 1 ||
+		EVP_PKEY_derive(context, secret->data, &secret->len) != 1 ||
+		secret->len != expected) {
+		err = ERR_KEY_EXCHANGE;
+		goto out;
+	}
+	/* doc/protocol.md 2.1: OpenSSL refuses an all-zero secret too, for X25519; this is for all */
+	if (secret_equal(secret_key_view(secret), BYTES(zeros, expected)))
+		err = ERR_KEY_EXCHANGE;
+out:
+	EVP_PKEY_CTX_free(context);
+	return err;
+}
+
+enum err crypto_exchange_derive(
+	struct crypto_exchange *exchange, struct bytes peer_public, struct secret_key *ret_secret)
+{
+	const struct exchange_row *row = exchange->row;
+	struct secret_key secret = { .len = 0 };
+	EVP_PKEY *peer = NULL;
+	enum err err;
+
+	if (peer_public.len != row->group.public_bytes)
+		return ERR_KEY_EXCHANGE;
+	(void)ERR_set_mark();
+	peer = row->import_public(row, peer_public);
+	err = peer != NULL ? exchange_compute(exchange, peer, &secret) : ERR_KEY_EXCHANGE;
+	(void)ERR_pop_to_mark();
+	if (err == ERR_OK)
+		*ret_secret = secret;
+	secret_key_wipe(&secret);
+	EVP_PKEY_free(peer);
+	return err;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Key files and identities made from them, private to mech/.  Keys are kept for the process by
+ * path (a few), and their files looked at again, by descriptor, no more than once a second.
+ * Thread-safe and fork-safe; no descriptor is held between calls.  Trouble sets the detail: path,
+ * and errno's text or what is wrong with the file.
+ */
+#ifndef MECH_IDENTITY_H
+#define MECH_IDENTITY_H
+
+#include "mech/mech.h"
+
+/*
+ * A PEM private key: a regular file of at most 64 kB, owned by the effective user or root, with no
+ * permission for group and others.  KEY_FILE, KEY_FILE_MODE, KEY_FORMAT.  ret_is_denied, written
+ * always: whether it was KEY_FILE because this user may not read it: then it is somebody else's.
+ */
+enum err mech_private_key_load(
+	const char *path, struct crypto_private_key **ret_key, bool *ret_is_denied) ERR_MUST_CHECK;
+/* A PEM public key's DER SubjectPublicKeyInfo, appended to w; any mode. KEY_FILE, KEY_FORMAT. */
+enum err mech_public_key_load(const char *path, struct writer *w) ERR_MUST_CHECK;
+
+/* Loads the key and makes the name: host, else user, else the key's own.  What is in
+ * *ret_identity is the caller's and ends with mech_identity_wipe.  ERR_CONFIG for a bad host or
+ * user. */
+enum err mech_identity_load(const struct config_identity *config,
+	struct mech_identity *ret_identity, bool *ret_is_denied) ERR_MUST_CHECK;
+/* Frees what the identity holds; safe on a zeroed one. */
+void mech_identity_wipe(struct mech_identity *identity);
+/* Digest of the identity's SPKI: its key's own name. */
+enum err mech_identity_digest(const struct mech_identity *identity,
+	uint8_t ret_digest[CRYPTO_SHA256_BYTES]) ERR_MUST_CHECK;
+/* An empty list serves all. */
+bool mech_services_include(const char *const *services, size_t count, const char *service);
+
+#endif

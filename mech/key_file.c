@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Key files: permission checks, and a small cache for the process so that a server reads its key
+ * once, not for each context.  A cached key is good for the effective user it was read by only,
+ * and goes when its file does.
+ */
+#include "mech/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KEY_FILE_BYTES_MAX 65536
+#define CACHE_SLOTS 32
+#define LOOK_AGAIN_MS 1000
+
+enum key_kind { KEY_PRIVATE, KEY_PUBLIC };
+
+/* What a file holds: one of both. */
+struct key_content {
+	struct crypto_private_key *key;
+	uint8_t *spki;
+	size_t spki_len;
+};
+
+struct key_slot {
+	char *path;
+	enum key_kind kind;
+	uid_t user;
+	struct stat status;
+	int64_t looked_ms;
+	struct key_content content;
+};
+
+/* Never waited for: what another thread holds, or held when this process was forked, is read
+ * from the file. */
+static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct key_slot cache[CACHE_SLOTS];
+
+static int64_t now_ms(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void content_free(struct key_content *content)
+{
+	crypto_private_key_free(&content->key);
+	free(content->spki);
+	*content = (struct key_content){ 0 };
+}
+
+static enum err content_copy(const struct key_content *from, struct key_content *ret_content)
+{
+	struct key_content copy = { .spki_len = from->spki_len };
+
+	if (from->spki != NULL) {
+		copy.spki = malloc(from->spki_len);
+		if (copy.spki == NULL)
+			return ERR_NO_MEMORY;
+		memcpy(copy.spki, from->spki, from->spki_len);
+	}
+	if (from->key != NULL)
+		copy.key = crypto_private_key_ref(from->key);
+	*ret_content = copy;
+	return ERR_OK;
+}
+
+/* --- cache; cache_lock is held --- */
+
+static void slot_clear(struct key_slot *slot)
+{
+	free(slot->path);
+	content_free(&slot->content);
+	*slot = (struct key_slot){ 0 };
+}
+
+static struct key_slot *slot_find(const char *path, enum key_kind kind, uid_t user)
+{
+	for (size_t i = 0; i < CACHE_SLOTS; i++) {
+		struct key_slot *slot = &cache[i];
+
+		if (slot->path != NULL && slot->kind == kind && slot->user == user &&
+			strcmp(slot->path, path) == 0)
+			return slot;
+	}
+	return NULL;
+}
+
+/* A free one, or the one that was looked at longest ago, emptied. */
+static struct key_slot *slot_claim(void)
+{
+	struct key_slot *oldest = &cache[0];
+
+	for (size_t i = 0; i < CACHE_SLOTS; i++) {
+		if (cache[i].path == NULL)
+			return &cache[i];
+		if (cache[i].looked_ms < oldest->looked_ms)
+			oldest = &cache[i];
+	}
+	slot_clear(oldest);
+	return oldest;
+}
+
+static bool status_equal(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mode == b->st_mode && a->st_uid == b->st_uid &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* --- cache, from outside --- */
+
+/* status NULL: takes what was looked at within the last second; else what is still that file's. */
+static bool cache_take(const char *path, enum key_kind kind, uid_t user, const struct stat *status,
+	struct key_content *ret_content)
+{
+	struct key_slot *slot;
+	int64_t now = now_ms();
+	bool is_found = false;
+
+	if (pthread_mutex_trylock(&cache_lock) != 0)
+		return false;
+	slot = slot_find(path, kind, user);
+	if (slot != NULL) {
+		is_found = status == NULL ? now - slot->looked_ms < LOOK_AGAIN_MS
+					  : status_equal(status, &slot->status);
+		is_found = is_found && content_copy(&slot->content, ret_content) == ERR_OK;
+		if (is_found && status != NULL)
+			slot->looked_ms = now;
+	}
+	(void)pthread_mutex_unlock(&cache_lock);
+	return is_found;
+}
+
+/* Keeps a copy, or forgets the path when content is NULL. Best effort: a cache that is full or
+ * busy costs time only. */
+static void cache_put(const char *path, enum key_kind kind, uid_t user, const struct stat *status,
+	const struct key_content *content)
+{
+	struct key_slot *slot;
+
+	if (pthread_mutex_trylock(&cache_lock) != 0)
+		return;
+	slot = slot_find(path, kind, user);
+	if (slot != NULL)
+		slot_clear(slot);
+	if (content != NULL) {
+		slot = slot_claim();
+		slot->path = strdup(path);
+		if (slot->path == NULL || content_copy(content, &slot->content) != ERR_OK) {
+			slot_clear(slot);
+		} else {
+			slot->kind = kind;
+			slot->user = user;
+			slot->status = *status;
+			slot->looked_ms = now_ms();
+		}
+	}
+	(void)pthread_mutex_unlock(&cache_lock);
+}
+
+/* --- files --- */
+
+static enum err file_refuse(enum err code, const char *path, const char *why)
+{
+	mech_set_detail(code, "%s: %s", path, why);
+	return code;
+}
+
+static enum err file_check(
+	const char *path, enum key_kind kind, uid_t user, const struct stat *status)
+{
+	if (!S_ISREG(status->st_mode))
+		return file_refuse(ERR_KEY_FILE, path, "not a regular file");
+	if (status->st_size > KEY_FILE_BYTES_MAX)
+		return file_refuse(ERR_KEY_FILE, path, "larger than 64 kB");
+	if (kind == KEY_PUBLIC)
+		return ERR_OK;
+	if (status->st_uid != user && status->st_uid != 0)
+		return file_refuse(
+			ERR_KEY_FILE_MODE, path, "belongs to neither this user nor root");
+	if ((status->st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+		mech_set_detail(ERR_KEY_FILE_MODE, "%s: mode %04o", path,
+			(unsigned int)status->st_mode & 07777u);
+		return ERR_KEY_FILE_MODE;
+	}
+	return ERR_OK;
+}
+
+/* Up to room octets; false with errno. */
+static bool file_read(int fd, uint8_t *out, size_t room, size_t *ret_len)
+{
+	size_t len = 0;
+
+	while (len < room) {
+		ssize_t got = read(fd, out + len, room - len);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return false;
+		if (got == 0)
+			break;
+		len += (size_t)got;
+	}
+	*ret_len = len;
+	return true;
+}
+
+static enum err content_parse(enum key_kind kind, struct bytes pem, struct key_content *ret_content)
+{
+	struct key_content content = { 0 };
+	struct writer spki;
+	enum err err;
+
+	if (kind == KEY_PRIVATE) {
+		err = crypto_private_key_read(pem, &content.key);
+	} else {
+		writer_init(&spki, KEY_FILE_BYTES_MAX);
+		err = crypto_spki_read_pem(pem, &spki);
+		if (err == ERR_OK)
+			err = writer_take(&spki, &content.spki, &content.spki_len);
+		writer_free(&spki);
+	}
+	if (err == ERR_OK)
+		*ret_content = content;
+	return err;
+}
+
+/* Reads one octet more than the file had, to see whether it grew. */
+static enum err content_read(const char *path, int fd, enum key_kind kind,
+	const struct stat *status, struct key_content *ret_content)
+{
+	size_t room = (size_t)status->st_size + 1, len = 0;
+	uint8_t *pem = malloc(room);
+	enum err err = ERR_OK;
+
+	if (pem == NULL)
+		return ERR_NO_MEMORY;
+	if (!file_read(fd, pem, room, &len))
+		err = file_refuse(ERR_KEY_FILE, path, strerror(errno));
+	else if (len == room)
+		err = file_refuse(ERR_KEY_FILE, path, "was changed while it was read");
+	else
+		err = content_parse(kind, BYTES(pem, len), ret_content);
+	if (err == ERR_KEY_FORMAT)
+		mech_set_detail(err, "%s", path);
+	secret_free(pem, room);
+	return err;
+}
+
+static enum err file_load(const char *path, enum key_kind kind, uid_t user,
+	struct key_content *ret_content, bool *ret_is_denied)
+{
+	struct stat status;
+	enum err err;
+	/* O_NONBLOCK: a FIFO in the file's place must not hang the program. Links are followed:
+	 * fstat judges the file. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0) {
+		*ret_is_denied = errno == EACCES || errno == EPERM;
+		return file_refuse(ERR_KEY_FILE, path, strerror(errno));
+	}
+	if (fstat(fd, &status) != 0)
+		err = file_refuse(ERR_KEY_FILE, path, strerror(errno));
+	else
+		err = file_check(path, kind, user, &status);
+	if (err == ERR_OK && !cache_take(path, kind, user, &status, ret_content)) {
+		err = content_read(path, fd, kind, &status, ret_content);
+		if (err == ERR_OK)
+			cache_put(path, kind, user, &status, ret_content);
+	}
+	(void)close(fd);
+	return err;
+}
+
+static enum err content_load(
+	const char *path, enum key_kind kind, struct key_content *ret_content, bool *ret_is_denied)
+{
+	uid_t user = geteuid();
+	enum err err;
+
+	*ret_is_denied = false;
+	if (cache_take(path, kind, user, NULL, ret_content))
+		return ERR_OK;
+	err = file_load(path, kind, user, ret_content, ret_is_denied);
+	if (err != ERR_OK)
+		cache_put(path, kind, user, NULL, NULL);
+	return err;
+}
+
+enum err mech_private_key_load(
+	const char *path, struct crypto_private_key **ret_key, bool *ret_is_denied)
+{
+	struct key_content content = { 0 };
+	enum err err = content_load(path, KEY_PRIVATE, &content, ret_is_denied);
+
+	if (err == ERR_OK)
+		*ret_key = content.key;
+	return err;
+}
+
+enum err mech_public_key_load(const char *path, struct writer *w)
+{
+	struct key_content content = { 0 };
+	bool is_denied;
+	enum err err = content_load(path, KEY_PUBLIC, &content, &is_denied);
+
+	if (err != ERR_OK)
+		return err;
+	writer_put_bytes(w, BYTES(content.spki, content.spki_len));
+	content_free(&content);
+	return writer_status(w);
+}
