@@ -9,8 +9,8 @@
 
 /*
  * This process's generation: never 0, the same for all its threads and until it ends, another (by
- * 64 random bits) in each forked child, however it was forked. Thread-safe; no system call after the
- * first time. ERR_INTERNAL when the kernel cannot wipe a page on fork (Linux before 4.14).
+ * 64 random bits) in each forked child, however it was forked.  Thread-safe; no system call after
+ * the first time.  ERR_INTERNAL when the kernel cannot wipe a page on fork (Linux before 4.14).
  */
 enum err mech_generation_get(uint64_t *ret_generation) ERR_MUST_CHECK;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What one context remembers for per-message tokens: for protect.c and whatever exports a context. */
+/* What a context remembers for per-message tokens: for protect.c and for exporting a context. */
 #ifndef MECH_PROTECT_STATE_H
 #define MECH_PROTECT_STATE_H
 
@@ -16,7 +16,7 @@ struct protect_key {
 };
 
 struct protect_sender {
-	uint64_t generation; /* the process that instance belongs to (generation.h); 0: none yet */
+	uint64_t generation; /* of the process that instance belongs to; 0: none yet */
 	uint64_t instance;
 	uint64_t next; /* sequence number; UINT64_MAX is never used */
 	struct protect_key key;

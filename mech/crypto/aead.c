@@ -23,7 +23,8 @@ struct crypto_aead_key {
 
 /* clang-format off */
 static const struct crypto_aead aead_table[] = {
-	{ .id = 20, .key_bits = 256, .name = "ENCR_AES_GCM_16_256", .key_bytes = 32, .salt_bytes = 4, .cipher = "AES-256-GCM" },
+	{ .id = 20, .key_bits = 256, .name = "ENCR_AES_GCM_16_256", .key_bytes = 32,
+	  .salt_bytes = 4, .cipher = "AES-256-GCM" },
 };
 /* clang-format on */
 

@@ -48,9 +48,10 @@ static bool exchange_raw_write(const struct exchange_row *row, const EVP_PKEY *k
 
 /* clang-format off */
 static const struct exchange_row exchange_table[] = {
-	{ .group = { .id = 31, .name = "curve25519", .public_bytes = 32, .secret_bytes = 32, .key_type = "X25519" },
-	  .private_bytes = 32, .import_private = exchange_raw_import_private, .import_public = exchange_raw_import_public,
-	  .write = exchange_raw_write },
+	{ .group = { .id = 31, .name = "curve25519", .public_bytes = 32, .secret_bytes = 32,
+		     .key_type = "X25519" },
+	  .private_bytes = 32, .import_private = exchange_raw_import_private,
+	  .import_public = exchange_raw_import_public, .write = exchange_raw_write },
 };
 /* clang-format on */
 
@@ -158,7 +159,7 @@ static enum err exchange_compute(
 		err = ERR_KEY_EXCHANGE;
 		goto out;
 	}
-	/* doc/protocol.md 2.1: OpenSSL refuses an all-zero secret too, for X25519; this is for all */
+	/* doc/protocol.md 2.1; OpenSSL refuses it too for X25519, this is for all groups */
 	if (secret_equal(secret_key_view(secret), BYTES(zeros, expected)))
 		err = ERR_KEY_EXCHANGE;
 out:

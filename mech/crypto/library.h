@@ -30,11 +30,11 @@ void *crypto_pool_take(struct crypto_pool *pool);
 /* Gives an object back: true when the pool took it, false when it stays the caller's to free. */
 bool crypto_pool_put(struct crypto_pool *pool, void *object);
 
-/* Key objects of raw octets (RFC 7748, RFC 8032), NULL on failure; pool keeps what key_type needs. */
+/* Key objects of raw octets (RFC 7748, RFC 8032); NULL on failure. pool keeps idle contexts. */
 EVP_PKEY *crypto_import_private(struct crypto_pool *pool, const char *key_type, struct bytes raw);
 EVP_PKEY *crypto_import_public(struct crypto_pool *pool, const char *key_type, struct bytes raw);
 
-/* An exchange with a private key that is given: what crypto_exchange_new does behind its random octets. */
+/* An exchange with a given private key: what crypto_exchange_new does with random octets. */
 enum err crypto_exchange_of_private(const struct crypto_group *group, struct bytes private_value,
 	struct crypto_exchange **ret_exchange) ERR_MUST_CHECK;
 

@@ -14,7 +14,8 @@
 
 /* clang-format off */
 static const struct crypto_prf prf_table[] = {
-	{ .id = 5, .name = "PRF_HMAC_SHA2_256", .key_bytes = 32, .output_bytes = 32, .digest = "SHA256" },
+	{ .id = 5, .name = "PRF_HMAC_SHA2_256", .key_bytes = 32, .output_bytes = 32,
+	  .digest = "SHA256" },
 };
 /* clang-format on */
 

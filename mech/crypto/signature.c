@@ -17,8 +17,10 @@ static const uint8_t ed25519_pkcs8[] = { 0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x0
 
 /* clang-format off */
 static const struct crypto_signature_row signature_table[] = {
-	{ .signature = { .name = "Ed25519", .algorithm = BYTES_OF(ed25519_algorithm), .hash = 5, .signature_bytes = 64, .key_type = "ED25519" },
-	  .spki_prefix = BYTES_OF(ed25519_spki), .pkcs8_prefix = BYTES_OF(ed25519_pkcs8), .public_bytes = 32, .private_bytes = 32 },
+	{ .signature = { .name = "Ed25519", .algorithm = BYTES_OF(ed25519_algorithm), .hash = 5,
+			 .signature_bytes = 64, .key_type = "ED25519" },
+	  .spki_prefix = BYTES_OF(ed25519_spki), .pkcs8_prefix = BYTES_OF(ed25519_pkcs8),
+	  .public_bytes = 32, .private_bytes = 32 },
 };
 /* clang-format on */
 

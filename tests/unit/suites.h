@@ -26,6 +26,7 @@
 	X(credential) \
 	X(peer) \
 	X(crypto) \
+	X(signature) \
 	X(protect)
 /* clang-format on */
 

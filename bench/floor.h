@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The least CPU time that a context's cryptography can take with this OpenSSL. */
+#ifndef BENCH_FLOOR_H
+#define BENCH_FLOOR_H
+
+#include <stddef.h>
+
+#include "bench/timing.h"
+
+/* What one context needs, both ends together. */
+enum floor_operation {
+	FLOOR_KEYGEN, /* X25519 */
+	FLOOR_DERIVE, /* X25519, the peer's raw public value imported */
+	FLOOR_SIGN,   /* Ed25519 over 512 octets */
+	FLOOR_VERIFY, /* the same, with a prepared key */
+	FLOOR_HMAC,   /* HMAC-SHA-256 of 64 octets with a new key */
+	FLOOR_OPERATIONS
+};
+extern const unsigned int floor_times[FLOOR_OPERATIONS]; /* how often: 2, 2, 2, 2, 20 */
+
+/* Fills in items that do these operations through EVP, everything reused that can be. They are for
+ * one thread, and live until the program ends. */
+void floor_items(struct bench_item items[FLOOR_OPERATIONS]);
+/* The sum of the medians, in microseconds of CPU time. */
+double floor_sum_us(const struct bench_item items[FLOOR_OPERATIONS]);
+/* Measures just this; takes about a second. */
+double floor_context_cpu_us(void);
+
+#endif

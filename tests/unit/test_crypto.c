@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The cryptography against published vectors, and what it must refuse. */
+#include <check.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mech/crypto/library.h"
+#include "tests/unit/suites.h"
+#include "tests/unit/vector.h"
+
+static const struct crypto_prf *prf;
+static const struct crypto_aead *aead;
+static const struct crypto_group *group;
+static const struct crypto_signature *ed25519;
+
+static void setup(void)
+{
+	ck_assert_int_eq(crypto_ready(), ERR_OK);
+	prf = crypto_prf_find(5);
+	aead = crypto_aead_find(20, 256);
+	group = crypto_group_find(31);
+	ed25519 = crypto_signature_at(0);
+	ck_assert(prf != NULL && aead != NULL && group != NULL && ed25519 != NULL);
+}
+
+START_TEST(tables_hold_the_enabled_rows_only)
+{
+	ck_assert_uint_eq(prf->key_bytes, 32);
+	ck_assert_uint_eq(prf->output_bytes, 32);
+	ck_assert_uint_eq(aead->key_bytes, 32);
+	ck_assert_uint_eq(aead->salt_bytes, 4);
+	ck_assert_uint_eq(group->public_bytes, 32);
+	ck_assert_uint_eq(ed25519->hash, 5);
+	ck_assert_ptr_null(crypto_prf_find(7));
+	ck_assert_ptr_null(crypto_aead_find(20, 0));
+	ck_assert_ptr_null(crypto_aead_find(20, 128));
+	ck_assert_ptr_null(crypto_aead_find(28, 0));
+	ck_assert_ptr_null(crypto_group_find(19));
+	ck_assert_uint_eq(crypto_signature_count(), 1);
+	ck_assert_ptr_null(crypto_signature_at(1));
+	ck_assert_ptr_eq(crypto_signature_find(ed25519->algorithm), ed25519);
+	ck_assert_ptr_null(crypto_signature_find(BYTES_NONE));
+	ck_assert_ptr_null(
+		crypto_signature_find(BYTES(ed25519->algorithm.data, ed25519->algorithm.len - 1)));
+}
+END_TEST
+
+START_TEST(random_differs)
+{
+	uint8_t a[600] = { 0 }, b[600] = { 0 };
+
+	ck_assert_int_eq(crypto_random(a, sizeof(a)), ERR_OK);
+	ck_assert_int_eq(crypto_random(b, sizeof(b)), ERR_OK);
+	ck_assert(!bytes_equal(BYTES_OF(a), BYTES_OF(b)));
+	ck_assert_int_eq(crypto_random(a, 0), ERR_OK);
+}
+END_TEST
+
+/* FIPS 180-2, appendix B.1: SHA-256("abc"). */
+START_TEST(sha256_joins_parts)
+{
+	static const uint8_t expected[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41,
+		0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a,
+		0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad };
+	struct bytes parts[] = { BYTES((const uint8_t *)"a", 1), BYTES_NONE,
+		BYTES((const uint8_t *)"bc", 2) };
+	uint8_t digest[CRYPTO_SHA256_BYTES];
+
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(crypto_sha256(parts, 3, digest), ERR_OK);
+		ck_assert_mem_eq(digest, expected, sizeof(digest));
+	}
+}
+END_TEST
+
+START_TEST(prf_vectors)
+{
+	static const int cases[] = { 1, 2, 3, 4, 6, 7 };
+	struct vector_field key, data, mac;
+	uint8_t output[CRYPTO_PRF_OUTPUT_MAX];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		vector_read_numbered("hmac_sha2.hex", "key", cases[i], &key);
+		vector_read_numbered("hmac_sha2.hex", "data", cases[i], &data);
+		vector_read_numbered("hmac_sha2.hex", "mac", cases[i], &mac);
+		for (size_t cut = 0; cut <= data.len; cut++) {
+			struct bytes parts[] = { BYTES(data.data, cut),
+				BYTES(data.data + cut, data.len - cut) };
+
+			ck_assert_int_eq(
+				crypto_prf_compute(prf, vector_view(&key), parts, 2, output),
+				ERR_OK);
+			ck_assert_mem_eq(output, mac.data, mac.len);
+		}
+	}
+}
+END_TEST
+
+/* HMAC-SHA-256 of nothing under no key: an object must not take the key it had before. */
+START_TEST(prf_takes_an_empty_key)
+{
+	static const uint8_t expected[] = { 0xb6, 0x13, 0x67, 0x9a, 0x08, 0x14, 0xd9, 0xec };
+	uint8_t output[CRYPTO_PRF_OUTPUT_MAX];
+
+	ck_assert_int_eq(
+		crypto_prf_compute(prf, BYTES((const uint8_t *)"key", 3), NULL, 0, output), ERR_OK);
+	ck_assert_int_eq(crypto_prf_compute(prf, BYTES_NONE, NULL, 0, output), ERR_OK);
+	ck_assert_mem_eq(output, expected, sizeof(expected));
+}
+END_TEST
+
+START_TEST(prf_plus_vector)
+{
+	static uint8_t output[255 * 32 + 1];
+	struct vector_field key, seed, expected;
+
+	vector_read("prf_plus.hex", "key", &key);
+	vector_read("prf_plus.hex", "seed", &seed);
+	vector_read("prf_plus.hex", "output", &expected);
+	for (size_t len = 0; len <= expected.len; len++) {
+		struct bytes parts[] = { BYTES(seed.data, 7), BYTES(seed.data + 7, seed.len - 7) };
+
+		output[len] = 0xa5;
+		ck_assert_int_eq(
+			crypto_prf_plus(prf, vector_view(&key), parts, 2, output, len), ERR_OK);
+		ck_assert_mem_eq(output, expected.data, len);
+		ck_assert_uint_eq(output[len], 0xa5);
+	}
+	ck_assert_int_eq(
+		crypto_prf_plus(prf, vector_view(&key), NULL, 0, output, 255 * 32), ERR_OK);
+	ck_assert_int_eq(crypto_prf_plus(prf, vector_view(&key), NULL, 0, output, sizeof(output)),
+		ERR_TOO_LARGE);
+}
+END_TEST
+
+struct aead_case {
+	struct vector_field key, nonce, aad, plain, sealed, tag;
+	struct crypto_aead_key *seal, *open;
+};
+
+static void aead_case_read(int number, struct aead_case *c)
+{
+	vector_read_numbered("aes_256_gcm.hex", "key", number, &c->key);
+	vector_read_numbered("aes_256_gcm.hex", "nonce", number, &c->nonce);
+	vector_read_numbered("aes_256_gcm.hex", "aad", number, &c->aad);
+	vector_read_numbered("aes_256_gcm.hex", "plain", number, &c->plain);
+	vector_read_numbered("aes_256_gcm.hex", "sealed", number, &c->sealed);
+	vector_read_numbered("aes_256_gcm.hex", "tag", number, &c->tag);
+	ck_assert_int_eq(crypto_aead_key_new(aead, vector_view(&c->key), true, &c->seal), ERR_OK);
+	ck_assert_int_eq(crypto_aead_key_new(aead, vector_view(&c->key), false, &c->open), ERR_OK);
+}
+
+static void aead_case_end(struct aead_case *c)
+{
+	crypto_aead_key_free(&c->seal);
+	crypto_aead_key_free(&c->open);
+	ck_assert_ptr_null(c->seal);
+	crypto_aead_key_free(&c->seal);
+}
+
+START_TEST(aead_vectors)
+{
+	static const int cases[] = { 13, 16 };
+	static struct aead_case c;
+	uint8_t out[128], tag[CRYPTO_TAG_BYTES];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		aead_case_read(cases[i], &c);
+		for (size_t cut = 0; cut <= c.aad.len; cut++) {
+			struct bytes aad1 = BYTES(c.aad.data, cut);
+			struct bytes aad2 = BYTES(c.aad.data + cut, c.aad.len - cut);
+
+			ck_assert_int_eq(crypto_aead_seal2(c.seal, c.nonce.data, aad1, aad2,
+						 vector_view(&c.plain), out, tag),
+				ERR_OK);
+			ck_assert_mem_eq(out, c.sealed.data, c.sealed.len);
+			ck_assert_mem_eq(tag, c.tag.data, sizeof(tag));
+			ck_assert_int_eq(crypto_aead_open2(c.open, c.nonce.data, aad1, aad2,
+						 vector_view(&c.sealed), tag, out),
+				ERR_OK);
+			ck_assert_mem_eq(out, c.plain.data, c.plain.len);
+		}
+		aead_case_end(&c);
+	}
+}
+END_TEST
+
+START_TEST(aead_works_in_place)
+{
+	static struct aead_case c;
+	uint8_t data[128], tag[CRYPTO_TAG_BYTES];
+
+	aead_case_read(16, &c);
+	memcpy(data, c.plain.data, c.plain.len);
+	ck_assert_int_eq(crypto_aead_seal(c.seal, c.nonce.data, vector_view(&c.aad),
+				 BYTES(data, c.plain.len), data, tag),
+		ERR_OK);
+	ck_assert_mem_eq(data, c.sealed.data, c.sealed.len);
+	ck_assert_int_eq(crypto_aead_open(c.open, c.nonce.data, vector_view(&c.aad),
+				 BYTES(data, c.plain.len), tag, data),
+		ERR_OK);
+	ck_assert_mem_eq(data, c.plain.data, c.plain.len);
+	aead_case_end(&c);
+}
+END_TEST
+
+static void aead_refuses(struct aead_case *c, struct bytes sealed)
+{
+	static const uint8_t zeros[128];
+	uint8_t out[128];
+
+	memset(out, 0x55, sizeof(out));
+	ck_assert_int_eq(crypto_aead_open(c->open, c->nonce.data, vector_view(&c->aad), sealed,
+				 c->tag.data, out),
+		ERR_IKE_INTEGRITY);
+	ck_assert_mem_eq(out, zeros, sealed.len);
+	ck_assert_uint_eq(ERR_peek_error(), 0);
+}
+
+START_TEST(aead_refuses_what_was_changed)
+{
+	static struct aead_case c;
+
+	aead_case_read(16, &c);
+	for (size_t i = 0; i < c.sealed.len; i++) {
+		c.sealed.data[i] ^= 0x80;
+		aead_refuses(&c, vector_view(&c.sealed));
+		c.sealed.data[i] ^= 0x80;
+		aead_refuses(&c, BYTES(c.sealed.data, i));
+	}
+	for (size_t i = 0; i < c.tag.len; i++) {
+		c.tag.data[i] ^= 0x01;
+		aead_refuses(&c, vector_view(&c.sealed));
+		c.tag.data[i] ^= 0x01;
+	}
+	for (size_t i = 0; i < c.aad.len; i++) {
+		c.aad.data[i] ^= 0x10;
+		aead_refuses(&c, vector_view(&c.sealed));
+		c.aad.data[i] ^= 0x10;
+	}
+	for (size_t i = 0; i < c.nonce.len; i++) {
+		c.nonce.data[i] ^= 0x10;
+		aead_refuses(&c, vector_view(&c.sealed));
+		c.nonce.data[i] ^= 0x10;
+	}
+	aead_case_end(&c);
+}
+END_TEST
+
+START_TEST(aead_takes_its_key_length_only)
+{
+	uint8_t key[40] = { 0 };
+	struct crypto_aead_key *made = NULL;
+
+	for (size_t len = 0; len <= sizeof(key); len++) {
+		enum err err = crypto_aead_key_new(aead, BYTES(key, len), true, &made);
+
+		ck_assert_int_eq(err, len == 32 ? ERR_OK : ERR_ARGUMENT);
+		crypto_aead_key_free(&made);
+	}
+}
+END_TEST
+
+START_TEST(exchange_vector)
+{
+	struct crypto_exchange *a = NULL, *b = NULL;
+	struct vector_field private_a, private_b, public_a, public_b, shared;
+	struct secret_key secret = { .len = 0 };
+
+	vector_read("x25519.hex", "private_a", &private_a);
+	vector_read("x25519.hex", "private_b", &private_b);
+	vector_read("x25519.hex", "public_a", &public_a);
+	vector_read("x25519.hex", "public_b", &public_b);
+	vector_read("x25519.hex", "shared", &shared);
+	ck_assert_int_eq(crypto_exchange_of_private(group, vector_view(&private_a), &a), ERR_OK);
+	ck_assert_int_eq(crypto_exchange_of_private(group, vector_view(&private_b), &b), ERR_OK);
+	ck_assert(bytes_equal(crypto_exchange_public(a), vector_view(&public_a)));
+	ck_assert(bytes_equal(crypto_exchange_public(b), vector_view(&public_b)));
+	ck_assert_int_eq(crypto_exchange_derive(a, vector_view(&public_b), &secret), ERR_OK);
+	ck_assert(bytes_equal(secret_key_view(&secret), vector_view(&shared)));
+	ck_assert_int_eq(crypto_exchange_derive(b, vector_view(&public_a), &secret), ERR_OK);
+	ck_assert(bytes_equal(secret_key_view(&secret), vector_view(&shared)));
+	crypto_exchange_free(&a);
+	crypto_exchange_free(&b);
+}
+END_TEST
+
+START_TEST(exchange_agrees_and_is_fresh)
+{
+	struct crypto_exchange *a = NULL, *b = NULL;
+	struct secret_key at_a = { .len = 0 }, at_b = { .len = 0 };
+
+	ck_assert_int_eq(crypto_exchange_new(group, &a), ERR_OK);
+	ck_assert_int_eq(crypto_exchange_new(group, &b), ERR_OK);
+	ck_assert(!bytes_equal(crypto_exchange_public(a), crypto_exchange_public(b)));
+	ck_assert_int_eq(crypto_exchange_derive(a, crypto_exchange_public(b), &at_a), ERR_OK);
+	ck_assert_int_eq(crypto_exchange_derive(b, crypto_exchange_public(a), &at_b), ERR_OK);
+	ck_assert_uint_eq(at_a.len, 32);
+	ck_assert(secret_equal(secret_key_view(&at_a), secret_key_view(&at_b)));
+	crypto_exchange_free(&a);
+	crypto_exchange_free(&b);
+	crypto_exchange_free(&b);
+}
+END_TEST
+
+/* The points of small order on curve25519 and its twist, as u-coordinates: all give zeros. */
+START_TEST(exchange_refuses_an_all_zero_secret)
+{
+	static const uint8_t small[][32] = {
+		{ 0 },
+		{ 1 },
+		{ 0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1,
+			0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86,
+			0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00 },
+		{ 0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+			0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+			0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f },
+	};
+	struct secret_key secret = { .len = 7 };
+	struct crypto_exchange *exchange = NULL;
+	uint8_t wrong[64] = { 9 };
+
+	ck_assert_int_eq(crypto_exchange_new(group, &exchange), ERR_OK);
+	for (size_t i = 0; i < sizeof(small) / sizeof(small[0]); i++)
+		ck_assert_int_eq(crypto_exchange_derive(exchange, BYTES_OF(small[i]), &secret),
+			ERR_KEY_EXCHANGE);
+	for (size_t len = 0; len <= sizeof(wrong); len++) {
+		if (len != 32)
+			ck_assert_int_eq(
+				crypto_exchange_derive(exchange, BYTES(wrong, len), &secret),
+				ERR_KEY_EXCHANGE);
+	}
+	ck_assert_uint_eq(secret.len, 7);
+	ck_assert_uint_eq(ERR_peek_error(), 0);
+	crypto_exchange_free(&exchange);
+}
+END_TEST
+
+/* The host may clean OpenSSL up before it lets go of us: errors then, but nothing worse. */
+START_TEST(host_cleans_up_first)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		static struct aead_case c;
+		struct crypto_private_key *key = NULL;
+		uint8_t output[CRYPTO_SIGNATURE_MAX];
+		struct bytes part = BYTES((const uint8_t *)"x", 1);
+		bool was_done;
+		size_t len;
+
+		aead_case_read(16, &c);
+		ck_assert_int_eq(crypto_private_key_generate(ed25519, &key), ERR_OK);
+		OPENSSL_cleanup();
+		was_done = crypto_prf_compute(prf, part, &part, 1, output) == ERR_OK;
+		was_done |= crypto_sha256(&part, 1, output) == ERR_OK;
+		was_done |= crypto_sign(key, &part, 1, output, &len) == ERR_OK;
+		was_done |= crypto_verify(crypto_private_key_spki(key), ed25519, &part, 1,
+				    BYTES(output, 64)) == ERR_OK;
+		aead_case_end(&c);
+		crypto_private_key_free(&key);
+		_exit(was_done ? 40 : 41);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_ge(WEXITSTATUS(status), 40);
+}
+END_TEST
+
+Suite *suite_crypto(void)
+{
+	Suite *suite = suite_create("crypto");
+	TCase *tests = tcase_create("crypto");
+
+	tcase_add_checked_fixture(tests, setup, NULL);
+	tcase_add_test(tests, tables_hold_the_enabled_rows_only);
+	tcase_add_test(tests, random_differs);
+	tcase_add_test(tests, sha256_joins_parts);
+	tcase_add_test(tests, prf_vectors);
+	tcase_add_test(tests, prf_takes_an_empty_key);
+	tcase_add_test(tests, prf_plus_vector);
+	tcase_add_test(tests, aead_vectors);
+	tcase_add_test(tests, aead_works_in_place);
+	tcase_add_test(tests, aead_refuses_what_was_changed);
+	tcase_add_test(tests, aead_takes_its_key_length_only);
+	tcase_add_test(tests, exchange_vector);
+	tcase_add_test(tests, exchange_agrees_and_is_fresh);
+	tcase_add_test(tests, exchange_refuses_an_all_zero_secret);
+	tcase_add_test(tests, host_cleans_up_first);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
