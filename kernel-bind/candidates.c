@@ -203,25 +203,36 @@ static enum ipsec_latch_reason descriptor_look(int fd, struct sighting *ret_seen
 	return is_there ? IPSEC_LATCH_LATCHED : IPSEC_LATCH_SOCKET_GONE;
 }
 
-static enum ipsec_latch_reason find_explicit(int fd, struct kbind_candidates *ret_candidates)
+struct search {
+	struct kbind_candidates found;	/* first what goes before the others */
+	enum ipsec_latch_reason reason; /* the most telling one of those left out */
+	size_t descriptors;
+	bool freshest_first; /* else the newest */
+	kbind_wants wants;
+	const void *argument;
+};
+
+static bool search_wants(const struct search *search, const struct kbind_candidate *candidate)
+{
+	return search->wants == NULL || search->wants(candidate, search->argument);
+}
+
+static enum ipsec_latch_reason find_explicit(
+	const struct search *search, int fd, struct kbind_candidates *ret_candidates)
 {
 	struct sighting seen;
 	enum ipsec_latch_reason reason = descriptor_look(fd, &seen);
 
 	if (reason == IPSEC_LATCH_LATCHED)
 		reason = sighting_judge(&seen);
+	if (reason == IPSEC_LATCH_LATCHED && !search_wants(search, &seen.candidate))
+		reason = IPSEC_LATCH_NONE;
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
 	*ret_candidates = (struct kbind_candidates){ .count = 1 };
 	ret_candidates->items[0] = seen.candidate;
 	return IPSEC_LATCH_LATCHED;
 }
-
-struct search {
-	struct kbind_candidates found;	/* newest first */
-	enum ipsec_latch_reason reason; /* the most telling one of those left out */
-	size_t descriptors;
-};
 
 /* The more telling a reason, the later it stands here. */
 static const enum ipsec_latch_reason reasons_by_rank[] = { IPSEC_LATCH_NONE, IPSEC_LATCH_SELF,
@@ -236,15 +247,24 @@ static size_t reason_rank(enum ipsec_latch_reason reason)
 	return rank;
 }
 
-/* A socket counts once, whatever number of descriptors it has: its cookie names it. */
-static void search_add(struct kbind_candidates *found, const struct kbind_candidate *candidate)
+static bool search_goes_before(const struct search *search, const struct kbind_candidate *a,
+	const struct kbind_candidate *b)
 {
+	if (search->freshest_first && a->last_received_ms != b->last_received_ms)
+		return a->last_received_ms < b->last_received_ms;
+	return a->inode > b->inode;
+}
+
+/* A socket counts once, whatever number of descriptors it has: its cookie names it. */
+static void search_add(struct search *search, const struct kbind_candidate *candidate)
+{
+	struct kbind_candidates *found = &search->found;
 	size_t i, at = 0;
 
 	for (i = 0; i < found->count; i++) {
 		if (found->items[i].cookie == candidate->cookie)
 			return;
-		if (found->items[i].inode > candidate->inode)
+		if (search_goes_before(search, &found->items[i], candidate))
 			at = i + 1;
 	}
 	if (at == KBIND_CANDIDATES_MAX)
@@ -266,8 +286,8 @@ static enum ipsec_latch_reason search_look(struct search *search, int fd)
 	if (reason != IPSEC_LATCH_LATCHED || !seen.is_tcp || seen.state != STATE_ESTABLISHED)
 		return IPSEC_LATCH_LATCHED;
 	reason = sighting_judge(&seen);
-	if (reason == IPSEC_LATCH_LATCHED)
-		search_add(&search->found, &seen.candidate);
+	if (reason == IPSEC_LATCH_LATCHED && search_wants(search, &seen.candidate))
+		search_add(search, &seen.candidate);
 	else if (reason_rank(reason) > reason_rank(search->reason))
 		search->reason = reason;
 	return IPSEC_LATCH_LATCHED;
@@ -328,20 +348,38 @@ static enum ipsec_latch_reason search_process(struct search *search)
 	return IPSEC_LATCH_NO_PROC;
 }
 
-enum ipsec_latch_reason kbind_find_candidates(int fd, struct kbind_candidates *ret_candidates)
+static enum ipsec_latch_reason search_run(
+	struct search *search, int fd, struct kbind_candidates *ret_candidates)
 {
-	struct search search = { .reason = IPSEC_LATCH_NONE };
 	enum ipsec_latch_reason reason;
 
 	if (fd >= 0)
-		return find_explicit(fd, ret_candidates);
-	reason = search_process(&search);
+		return find_explicit(search, fd, ret_candidates);
+	reason = search_process(search);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
-	if (search.found.count == 0)
-		return search.reason;
-	*ret_candidates = search.found;
+	if (search->found.count == 0)
+		return search->reason;
+	*ret_candidates = search->found;
 	return IPSEC_LATCH_LATCHED;
+}
+
+enum ipsec_latch_reason kbind_find_candidates(int fd, struct kbind_candidates *ret_candidates)
+{
+	struct search search = { .reason = IPSEC_LATCH_NONE };
+
+	return search_run(&search, fd, ret_candidates);
+}
+
+enum ipsec_latch_reason kbind_find_wanted(
+	int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret_candidates)
+{
+	struct search search = { .reason = IPSEC_LATCH_NONE,
+		.freshest_first = true,
+		.wants = wants,
+		.argument = argument };
+
+	return search_run(&search, fd, ret_candidates);
 }
 
 enum ipsec_latch_reason kbind_candidate_hold(

@@ -352,6 +352,7 @@ enum ipsec_latch_reason kbind_ping(const char *broker_path)
 
 const struct kbind_ops kbind_ops_broker = {
 	.find_candidates = kbind_find_candidates,
+	.find_wanted = kbind_find_wanted,
 	.refresh = kbind_refresh,
 	.reserve = kbind_reserve,
 	.latch = kbind_latch,

@@ -49,6 +49,11 @@ struct kbind_candidates {
  * 4096 descriptors), ALREADY_LATCHED, SELF, SOCKET_GONE.  No DNS, no broker, nothing is changed. */
 enum ipsec_latch_reason kbind_find_candidates(
 	int fd, struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
+/* The same for an acceptor, which may hold thousands: those that wants accepts (NULL: all), the one on
+ * which data arrived last first, so that of more than KBIND_CANDIDATES_MAX the freshest are kept. */
+typedef bool (*kbind_wants)(const struct kbind_candidate *candidate, const void *argument);
+enum ipsec_latch_reason kbind_find_wanted(int fd, kbind_wants wants, const void *argument,
+	struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
 /* Looks at the same descriptor again, through a duplicate closed before it returns: SOCKET_GONE when cookie or
  * tuple are not the same any more. */
 enum ipsec_latch_reason kbind_refresh(
@@ -125,6 +130,8 @@ enum ipsec_latch_reason kbind_ping(const char *broker_path) ERR_MUST_CHECK;
 /* The seam that unit tests of mech/ replace; production uses kbind_ops_broker. */
 struct kbind_ops {
 	enum ipsec_latch_reason (*find_candidates)(int fd, struct kbind_candidates *ret_candidates);
+	enum ipsec_latch_reason (*find_wanted)(int fd, kbind_wants wants, const void *argument,
+		struct kbind_candidates *ret_candidates);
 	enum ipsec_latch_reason (*refresh)(
 		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now);
 	enum ipsec_latch_reason (*reserve)(const char *broker_path,

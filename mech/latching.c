@@ -113,10 +113,23 @@ enum err mech_latching_offer(struct mech_context *context, struct ike_latch_offe
 
 /* --- acceptor, T1 --- */
 
-static bool latching_offers(const struct ike_latch_offer *offer, uint16_t hash)
+struct latching_wanted {
+	const struct mech_context *context;
+	const struct ike_latch_offer *offer;
+	size_t t1_bytes;
+};
+
+/* Named by T1, and T1 can have come on it. */
+static bool latching_wants(const struct kbind_candidate *candidate, const void *argument)
 {
-	for (size_t i = 0; i < offer->candidate_count; i++)
-		if (offer->candidates[i] == hash)
+	const struct latching_wanted *wanted = argument;
+	uint16_t hash = 0;
+
+	if (candidate->received_bytes < wanted->t1_bytes ||
+		latching_hash(wanted->context, candidate, &hash) != ERR_OK)
+		return false;
+	for (size_t i = 0; i < wanted->offer->candidate_count; i++)
+		if (wanted->offer->candidates[i] == hash)
 			return true;
 	return false;
 }
@@ -131,61 +144,43 @@ static const struct esp_suite *latching_choose_suite(const struct ike_latch_offe
 }
 
 /* Of several matches the one on which data arrived last; a tie cannot be told apart. */
-static enum err latching_match(struct mech_context *context, const struct ike_latch_offer *offer,
-	size_t t1_bytes, enum ipsec_latch_reason *ret_reason)
+static enum ipsec_latch_reason latching_match(
+	struct mech_context *context, const struct ike_latch_offer *offer, size_t t1_bytes)
 {
 	struct mech_exchange *exchange = context->exchange;
-	const struct kbind_candidate *best = NULL;
-	bool is_tie = false;
-	uint16_t hash = 0;
-	enum err err;
+	struct latching_wanted wanted = { context, offer, t1_bytes };
+	struct kbind_candidates matches = { .count = 0 };
+	enum ipsec_latch_reason reason =
+		context->ops->find_wanted(context->descriptor, latching_wants, &wanted, &matches);
 
-	for (size_t i = 0; i < exchange->candidates.count; i++) {
-		const struct kbind_candidate *candidate = &exchange->candidates.items[i];
-
-		err = latching_hash(context, candidate, &hash);
-		if (err != ERR_OK)
-			return err;
-		if (!latching_offers(offer, hash) || candidate->received_bytes < t1_bytes)
-			continue;
-		is_tie = best != NULL &&
-			 (candidate->last_received_ms == best->last_received_ms ||
-				 (is_tie && candidate->last_received_ms > best->last_received_ms));
-		if (best == NULL || candidate->last_received_ms < best->last_received_ms)
-			best = candidate;
-	}
-	if (best != NULL && !is_tie)
-		exchange->chosen = *best;
-	*ret_reason = best == NULL ? IPSEC_LATCH_NONE
-		      : is_tie	   ? IPSEC_LATCH_SEVERAL
-				   : IPSEC_LATCH_LATCHED;
-	return ERR_OK;
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	if (matches.count > 1 &&
+		matches.items[0].last_received_ms == matches.items[1].last_received_ms)
+		return IPSEC_LATCH_SEVERAL;
+	exchange->chosen = matches.items[0];
+	return IPSEC_LATCH_LATCHED;
 }
 
-static enum err latching_find(struct mech_context *context, const struct ike_latch_offer *offer,
-	size_t t1_bytes, enum ipsec_latch_reason *ret_reason)
+static enum ipsec_latch_reason latching_find(
+	struct mech_context *context, const struct ike_latch_offer *offer, size_t t1_bytes)
 {
 	struct mech_exchange *exchange = context->exchange;
+	enum ipsec_latch_reason reason;
 
 	exchange->chosen.fd = -1;
-	*ret_reason = IPSEC_LATCH_POLICY_NO;
 	if (mech_latching_policy(context, NULL) == CONFIG_LATCH_NO)
-		return ERR_OK;
-	*ret_reason = context->ops->find_candidates(context->descriptor, &exchange->candidates);
-	if (*ret_reason != IPSEC_LATCH_LATCHED) {
-		exchange->candidates.count = 0;
-		return ERR_OK;
-	}
-	if (offer->reason != IPSEC_LATCH_LATCHED || offer->candidate_count == 0) {
-		*ret_reason = IPSEC_LATCH_PEER_WONT;
-		return ERR_OK;
-	}
+		return IPSEC_LATCH_POLICY_NO;
+	/* What this process holds, for the policy's sake: the freshest, since T1 has just come. */
+	reason = context->ops->find_wanted(context->descriptor, NULL, NULL, &exchange->candidates);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	if (offer->reason != IPSEC_LATCH_LATCHED || offer->candidate_count == 0)
+		return IPSEC_LATCH_PEER_WONT;
 	exchange->suite = latching_choose_suite(offer);
-	if (exchange->suite == NULL) {
-		*ret_reason = IPSEC_LATCH_NO_SUITE;
-		return ERR_OK;
-	}
-	return latching_match(context, offer, t1_bytes, ret_reason);
+	if (exchange->suite == NULL)
+		return IPSEC_LATCH_NO_SUITE;
+	return latching_match(context, offer, t1_bytes);
 }
 
 /* Each direction's key, named from our side. */
@@ -229,10 +224,10 @@ enum err mech_latching_answer(struct mech_context *context, const struct ike_lat
 	struct mech_exchange *exchange = context->exchange;
 	struct ike_latch_answer answer = { 0 };
 	enum ipsec_latch_reason reason;
-	enum err err;
+	enum err err = ERR_OK;
 
-	err = latching_find(context, offer, t1_bytes, &reason);
-	if (err == ERR_OK && reason == IPSEC_LATCH_LATCHED)
+	reason = latching_find(context, offer, t1_bytes);
+	if (reason == IPSEC_LATCH_LATCHED)
 		err = latching_reserve(context, &reason);
 	if (err != ERR_OK)
 		return err;

@@ -88,8 +88,16 @@ static void peer_release(
 	lease->is_held = false;
 }
 
-static const struct kbind_ops peer_ops = { peer_find, peer_refresh, peer_reserve, peer_latch,
-	peer_release };
+static enum ipsec_latch_reason peer_find_wanted(
+	int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret_candidates)
+{
+	(void)wants;
+	(void)argument;
+	return peer_find(fd, ret_candidates);
+}
+
+static const struct kbind_ops peer_ops = { peer_find, peer_find_wanted, peer_refresh, peer_reserve,
+	peer_latch, peer_release };
 
 /* Makes T3 ask for a child SA between the two hosts, any protocol and port. */
 static void peer_ask_child(void)

@@ -40,6 +40,18 @@ static enum ipsec_latch_reason fake_find(bool is_initiator, struct kbind_candida
 	return k->find;
 }
 
+static enum ipsec_latch_reason fake_find_wanted(
+	bool is_initiator, kbind_wants wants, const void *argument, struct kbind_candidates *ret)
+{
+	struct kbind_candidates all = { .count = 0 };
+	enum ipsec_latch_reason reason = fake_find(is_initiator, &all);
+
+	if (reason == IPSEC_LATCH_LATCHED && wants != NULL && !wants(&all.items[0], argument))
+		return IPSEC_LATCH_NONE;
+	*ret = all;
+	return reason;
+}
+
 static enum ipsec_latch_reason fake_refresh(
 	bool is_initiator, const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)
 {
@@ -87,43 +99,49 @@ static void fake_release(bool is_initiator, struct kbind_lease *lease)
 	lease->is_held = false;
 }
 
-#define FAKE_SIDE(side, is_initiator)                                                             \
-	static enum ipsec_latch_reason side##_find(int fd, struct kbind_candidates *ret)          \
-	{                                                                                         \
-		(void)fd;                                                                         \
-		return fake_find(is_initiator, ret);                                              \
-	}                                                                                         \
-	static enum ipsec_latch_reason side##_refresh(                                            \
-		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)         \
-	{                                                                                         \
-		return fake_refresh(is_initiator, candidate, ret_now);                            \
-	}                                                                                         \
-	static enum ipsec_latch_reason side##_reserve(const char *broker_path,                    \
-		const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,     \
-		struct kbind_lease *ret_lease)                                                    \
-	{                                                                                         \
-		(void)broker_path;                                                                \
-		(void)candidate;                                                                  \
-		return fake_reserve(is_initiator, reserve, ret_lease);                            \
-	}                                                                                         \
-	static enum ipsec_latch_reason side##_latch(const char *broker_path,                      \
-		const struct kbind_candidate *candidate, struct kbind_lease *lease,               \
-		const struct kbind_latch *latch)                                                  \
-	{                                                                                         \
-		(void)broker_path;                                                                \
-		(void)candidate;                                                                  \
-		(void)lease;                                                                      \
-		return fake_latch(is_initiator, latch);                                           \
-	}                                                                                         \
-	static void side##_release(const char *broker_path,                                       \
-		const struct kbind_candidate *candidate, struct kbind_lease *lease)               \
-	{                                                                                         \
-		(void)broker_path;                                                                \
-		(void)candidate;                                                                  \
-		fake_release(is_initiator, lease);                                                \
-	}                                                                                         \
-	const struct kbind_ops fake_##side##_ops = { side##_find, side##_refresh, side##_reserve, \
-		side##_latch, side##_release };
+#define FAKE_SIDE(side, is_initiator)                                                          \
+	static enum ipsec_latch_reason side##_find(int fd, struct kbind_candidates *ret)       \
+	{                                                                                      \
+		(void)fd;                                                                      \
+		return fake_find(is_initiator, ret);                                           \
+	}                                                                                      \
+	static enum ipsec_latch_reason side##_find_wanted(                                     \
+		int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret) \
+	{                                                                                      \
+		(void)fd;                                                                      \
+		return fake_find_wanted(is_initiator, wants, argument, ret);                   \
+	}                                                                                      \
+	static enum ipsec_latch_reason side##_refresh(                                         \
+		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)      \
+	{                                                                                      \
+		return fake_refresh(is_initiator, candidate, ret_now);                         \
+	}                                                                                      \
+	static enum ipsec_latch_reason side##_reserve(const char *broker_path,                 \
+		const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,  \
+		struct kbind_lease *ret_lease)                                                 \
+	{                                                                                      \
+		(void)broker_path;                                                             \
+		(void)candidate;                                                               \
+		return fake_reserve(is_initiator, reserve, ret_lease);                         \
+	}                                                                                      \
+	static enum ipsec_latch_reason side##_latch(const char *broker_path,                   \
+		const struct kbind_candidate *candidate, struct kbind_lease *lease,            \
+		const struct kbind_latch *latch)                                               \
+	{                                                                                      \
+		(void)broker_path;                                                             \
+		(void)candidate;                                                               \
+		(void)lease;                                                                   \
+		return fake_latch(is_initiator, latch);                                        \
+	}                                                                                      \
+	static void side##_release(const char *broker_path,                                    \
+		const struct kbind_candidate *candidate, struct kbind_lease *lease)            \
+	{                                                                                      \
+		(void)broker_path;                                                             \
+		(void)candidate;                                                               \
+		fake_release(is_initiator, lease);                                             \
+	}                                                                                      \
+	const struct kbind_ops fake_##side##_ops = { side##_find, side##_find_wanted,          \
+		side##_refresh, side##_reserve, side##_latch, side##_release };
 
 FAKE_SIDE(initiator, true)
 FAKE_SIDE(acceptor, false)

@@ -93,6 +93,36 @@ START_TEST(test_one_connection)
 }
 END_TEST
 
+static bool wants_port(const struct kbind_candidate *candidate, const void *argument)
+{
+	return candidate->tuple.local_port == *(const uint16_t *)argument;
+}
+
+/* An old connection among more than fit: the one on which data has just come is kept, and comes first. */
+START_TEST(test_wanted_freshest_first)
+{
+	struct loopback pairs[12];
+	uint16_t port;
+	size_t i;
+
+	for (i = 0; i < 12; i++)
+		pairs[i] = loopback_open();
+	port = ntohs(loopback_address(pairs[0].client).sin_port);
+	usleep(50000);
+	ck_assert_int_eq(send(pairs[0].server, "hello", 5, 0), 5);
+	ck_assert_int_eq(kbind_find_wanted(-1, NULL, NULL, &found), IPSEC_LATCH_LATCHED);
+	ck_assert_uint_eq(found.count, KBIND_CANDIDATES_MAX);
+	ck_assert_uint_eq(found.items[0].cookie, loopback_cookie(pairs[0].client));
+	ck_assert_int_eq(kbind_find_wanted(-1, wants_port, &port, &found), IPSEC_LATCH_LATCHED);
+	ck_assert_uint_eq(found.count, 1);
+	ck_assert_uint_eq(found.items[0].cookie, loopback_cookie(pairs[0].client));
+	ck_assert_int_eq(
+		kbind_find_wanted(pairs[1].client, wants_port, &port, &found), IPSEC_LATCH_NONE);
+	for (i = 0; i < 12; i++)
+		loopback_close(pairs[i]);
+}
+END_TEST
+
 START_TEST(test_several_newest_first)
 {
 	struct loopback pairs[12];
@@ -454,6 +484,7 @@ Suite *suite_candidates(void)
 	tcase_add_test(find, test_none);
 	tcase_add_test(find, test_one_connection);
 	tcase_add_test(find, test_several_newest_first);
+	tcase_add_test(find, test_wanted_freshest_first);
 	tcase_add_test(find, test_other_sockets);
 	tcase_add_test(find, test_explicit);
 	tcase_add_test(find, test_half_closed);
