@@ -27,7 +27,11 @@
 	X(peer) \
 	X(crypto) \
 	X(signature) \
-	X(protect)
+	X(protect) \
+	X(broker_lease) \
+	X(broker_journal) \
+	X(broker_recorder) \
+	X(xfrm_policy)
 /* clang-format on */
 
 #define X(module) Suite *suite_##module(void);

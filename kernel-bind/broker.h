@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * gss-ipsecd as a whole: what its parts share.  One process, one poll loop, no thread; workers hold
+ * the clients' descriptors (broker_worker.h).  It parses no IKE and holds no credential.
+ */
+#ifndef KERNEL_BIND_BROKER_H
+#define KERNEL_BIND_BROKER_H
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "kernel-bind/broker_journal.h"
+#include "kernel-bind/broker_lease.h"
+#include "kernel-bind/broker_watch.h"
+#include "kernel-bind/broker_worker.h"
+#include "kernel-bind/xfrm.h"
+
+#define BROKER_STATE_PATH "/run/gss-ipsec/state"
+#define BROKER_QUOTA_USER 1024
+#define BROKER_QUOTA_TOTAL 16384
+#define BROKER_SPI_MIN 256 /* RFC 4303 2.1: 0 to 255 are reserved */
+#define BROKER_LARVAL_MS 60000
+#define BROKER_LINGER_SEC 120 /* an orphan spends 60 s in FIN_WAIT2 and then 60 s in TIME_WAIT */
+#define BROKER_ALLOWED_USERS_MAX 64
+#define BROKER_WORKERS 8
+#define BROKER_KILLED_MAX 24
+
+struct broker_options {
+	const char *socket_path, *state_path;
+	size_t quota_user, quota_total;
+	uint64_t linger_ms;
+	bool allows_offload, overrides_policy, is_verbose;
+	uint32_t allowed_users[BROKER_ALLOWED_USERS_MAX];
+	size_t allowed_count; /* 0: everybody */
+};
+
+/* SPD entries of others, kept so that no request waits for a dump. */
+struct policy_cache {
+	struct kxfrm_policy *items;
+	size_t count, room, own_count; /* own_count: entries of our covers */
+	bool is_stale, has_failed;
+};
+
+/* One request at work. */
+struct broker_job {
+	uint32_t uid;
+	struct worker_message message; /* request and facts, then results */
+	struct broker_lease *lease;    /* is_busy while here, or NULL */
+	uint8_t stage;
+};
+
+struct broker_worker {
+	pid_t pid; /* 0: none */
+	int fd;
+	bool is_busy;
+	uint64_t deadline_ms; /* while busy */
+	struct broker_job job;
+};
+
+struct broker_connection {
+	int fd;
+	uint32_t uid;
+	uint64_t accepted_ms;
+};
+
+#define BROKER_QUEUE_MAX 256
+
+struct broker {
+	struct broker_options options;
+	struct stat network_namespace;
+	struct kxfrm *xfrm;
+	struct kxfrm_events *events;
+	struct watch *watch;
+	struct lease_table *leases;
+	struct journal *journal;
+	struct policy_cache policies;
+	int listener, signals;
+	struct broker_worker workers[BROKER_WORKERS];
+	struct broker_worker discarder; /* closes the connections that are not served */
+	size_t discards;		/* not yet answered */
+	struct {
+		pid_t pid;
+		uint32_t uid;
+	} killed[BROKER_KILLED_MAX]; /* workers that were killed and have not ended yet */
+	struct broker_connection queue[BROKER_QUEUE_MAX];
+	size_t queued;
+	uint64_t next_tick_ms;
+	uint64_t reconcile_after; /* id of the lease looked at last */
+	bool reconciles_all;
+	bool has_latched_once; /* this kernel can: seen */
+};
+
+/* CLOCK_BOOTTIME: leases' times outlive the daemon. */
+uint64_t broker_now_ms(void);
+
+/* broker_loop.c: until SIGTERM or SIGINT; 0 or a positive errno. */
+int broker_run(struct broker *broker) ERR_MUST_CHECK;
+
+/* broker_policies.c */
+void policy_cache_free(struct policy_cache *cache);
+/* Whether somebody else's SPD prescribes how packets of this tuple travel, or cannot be read. */
+bool broker_tuple_is_prescribed(
+	struct broker *broker, const struct kbind_tuple *tuple, uint32_t mark);
+/* Reads the SPD again when it changed, and puts covers back that others took away. */
+void broker_refresh_policies(struct broker *broker);
+
+/* broker_upkeep.c: what happens to a lease without anybody asking. */
+/* Writes the lease's record; a failure is logged and returned. */
+int broker_record(struct broker *broker, const struct broker_lease *lease);
+/* Removes both SAs; one that the mirrored lease shares goes over to that. */
+void broker_remove_associations(struct broker *broker, struct broker_lease *lease);
+/* Removes cover, SAs and lease. */
+void broker_drop_lease(struct broker *broker, struct broker_lease *lease);
+/* BROKEN for this reason: SAs gone, policies and recorder stay, so the socket carries nothing. */
+void broker_break_lease(
+	struct broker *broker, struct broker_lease *lease, enum ipsec_latch_reason reason);
+/* The socket is gone. */
+void broker_close_lease(struct broker *broker, struct broker_lease *lease);
+void broker_read_events(struct broker *broker);
+void broker_read_ended(struct broker *broker);
+/* Once a second. */
+void broker_tick(struct broker *broker, uint64_t now_ms);
+
+/* broker_adopt.c: at start, with the journal's leases in the table: keeps what still holds, deletes
+ * everything else in our reqid range. 0 or a positive errno. */
+int broker_adopt(struct broker *broker) ERR_MUST_CHECK;
+
+/* broker_requests.c: what a worker reported. true: *ret_reply goes to the client (false: operations
+ * were sent to the worker through job->message.operations and *ret_program, -1 without one). */
+bool broker_request_advance(struct broker *broker, struct broker_job *job,
+	struct broker_reply *reply, int *ret_program);
+/* The worker died over it. */
+void broker_request_abandon(struct broker *broker, struct broker_job *job);
+/* Whether this kernel can latch, by trying: LATCHED or why not. */
+enum ipsec_latch_reason broker_probe(struct broker *broker);
+
+/* broker_reserve.c, broker_latching.c: steps of requests; broker_requests.c says more. */
+enum broker_step { BROKER_STEP_REPLY, BROKER_STEP_OPERATIONS };
+struct broker_work {
+	struct broker *broker;
+	struct broker_job *job;
+	struct broker_reply *reply;
+	int program; /* to go with the operations, -1: none */
+};
+enum broker_step broker_reserve_begin(struct broker_work *work);
+enum broker_step broker_reserve_attached(struct broker_work *work);
+enum broker_step broker_reserve_undone(struct broker_work *work);
+enum broker_step broker_latch_begin(struct broker_work *work);
+enum broker_step broker_latch_required(struct broker_work *work);
+enum broker_step broker_latch_blocked(struct broker_work *work);
+enum broker_step broker_release_begin(struct broker_work *work);
+enum broker_step broker_release_done(struct broker_work *work);
+/* Answers with this reason, and says so in the log. */
+enum broker_step broker_refuse(struct broker_work *work, enum ipsec_latch_reason reason);
+/* For the steps: one more operation for the worker, with the reqids of the job's lease. */
+void broker_job_add(struct broker_work *work, enum worker_operation operation);
+/* The job works on this lease from now on. */
+void broker_job_take(struct broker_work *work, struct broker_lease *lease);
+/* The job's lease goes. */
+void broker_job_drop(struct broker_work *work);
+/* Whether the descriptor still is what the job's lease is about. */
+bool broker_job_has_stayed(const struct broker_work *work);
+/* The kernel said this errno to what was asked: logs it and gives the reason. */
+enum ipsec_latch_reason broker_kernel_reason(int result, const char *what);
+/* The outbound SA of a lease, own or shared; 0 or a positive errno. */
+int broker_outbound_install(struct broker *broker, struct broker_lease *lease, uint32_t spi,
+	const struct secret_key *key) ERR_MUST_CHECK;
+/* The word of a reason, for logs. */
+const char *broker_reason_word(unsigned int reason);
+const char *broker_reason_text(unsigned int reason);
+
+#endif

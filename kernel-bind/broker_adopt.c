@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * After a restart: which leases of the state file still hold?  A latched one needs its socket and
+ * both SAs; a handshake in the middle is lost.  All else in our reqid range is deleted; what is
+ * outside that range belongs to others and is never touched.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel-bind/broker.h"
+#include "kernel-bind/broker_log.h"
+
+struct found {
+	struct kxfrm_sa_seen *associations;
+	struct kxfrm_policy *policies;
+	size_t association_count, policy_count, association_room, policy_room;
+	bool has_failed;
+};
+
+static void *array_room(void *items, size_t count, size_t *room, size_t item_bytes)
+{
+	size_t wanted = *room == 0 ? 64 : *room * 2;
+	void *grown;
+
+	if (count < *room)
+		return items;
+	grown = reallocarray(items, wanted, item_bytes);
+	if (grown != NULL)
+		*room = wanted;
+	return grown;
+}
+
+static void each_association(void *context, const struct kxfrm_sa_seen *seen)
+{
+	struct found *found = context;
+	void *grown;
+
+	if (!kxfrm_reqid_is_ours(seen->reqid))
+		return;
+	grown = array_room(found->associations, found->association_count, &found->association_room,
+		sizeof(*seen));
+	if (grown == NULL) {
+		found->has_failed = true;
+		return;
+	}
+	found->associations = grown;
+	found->associations[found->association_count++] = *seen;
+}
+
+static void each_policy(void *context, const struct kxfrm_policy *policy)
+{
+	struct found *found = context;
+	void *grown;
+
+	if (!policy->has_template || !kxfrm_reqid_is_ours(policy->reqid))
+		return;
+	grown = array_room(
+		found->policies, found->policy_count, &found->policy_room, sizeof(*policy));
+	if (grown == NULL) {
+		found->has_failed = true;
+		return;
+	}
+	found->policies = grown;
+	found->policies[found->policy_count++] = *policy;
+}
+
+static bool association_is_of(
+	const struct kxfrm_sa_seen *seen, const struct broker_lease *lease, bool is_inbound)
+{
+	const uint8_t *end = is_inbound ? lease->tuple.local : lease->tuple.remote;
+
+	return seen->spi == (is_inbound ? lease->spi_in : lease->spi_out) &&
+	       seen->reqid == (is_inbound ? lease->reqid_in : lease->reqid_out) &&
+	       bytes_equal(BYTES_OF(seen->destination), BYTES(end, sizeof(seen->destination)));
+}
+
+static bool association_exists(
+	const struct found *found, const struct broker_lease *lease, bool is_inbound)
+{
+	for (size_t i = 0; i < found->association_count; i++) {
+		if (association_is_of(&found->associations[i], lease, is_inbound))
+			return true;
+	}
+	return false;
+}
+
+static void lease_set_broken(struct broker_lease *lease, enum ipsec_latch_reason reason)
+{
+	lease->state = IPSEC_LATCH_STATE_BROKEN;
+	lease->reason = (uint8_t)reason;
+	lease->due_ms = 0;
+	lease->spi_in = lease->spi_out = 0;
+	lease->shares_out = false;
+}
+
+/* What the lease is now; false: nothing, forget it. */
+static bool lease_judge(
+	struct broker *broker, const struct found *found, struct broker_lease *lease)
+{
+	enum watch_finding finding = watch_look(broker->watch, &lease->tuple, lease->cookie);
+	const uint64_t latest_ms = broker_now_ms() + broker->options.linger_ms;
+
+	if (lease->state == IPSEC_LATCH_STATE_CLOSING) {
+		if (lease->due_ms > latest_ms)
+			lease->due_ms = latest_ms;
+		return true;
+	}
+	if (finding == WATCH_GONE) {
+		lease->state = IPSEC_LATCH_STATE_CLOSING;
+		lease->due_ms = latest_ms;
+		return lease->has_in_policy;
+	}
+	if (finding == WATCH_MOVED)
+		lease_set_broken(lease, IPSEC_LATCH_SOCKET_GONE);
+	else if (lease->state == IPSEC_LATCH_STATE_LARVAL)
+		lease_set_broken(lease, IPSEC_LATCH_BROKER_LOST);
+	else if (lease->state != IPSEC_LATCH_STATE_BROKEN &&
+		 (!association_exists(found, lease, true) ||
+			 !association_exists(found, lease, false)))
+		lease_set_broken(lease, IPSEC_LATCH_KERNEL);
+	return true;
+}
+
+static bool association_is_kept(const struct broker *broker, const struct kxfrm_sa_seen *seen)
+{
+	const struct broker_lease *lease;
+
+	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
+		lease = lease_table_next(lease)) {
+		if (association_is_of(seen, lease, true) || association_is_of(seen, lease, false))
+			return true;
+	}
+	return false;
+}
+
+static bool policy_is_kept(const struct broker *broker, const struct kxfrm_policy *policy)
+{
+	const struct broker_lease *lease;
+	struct kxfrm_path in = { .is_inbound = true }, out = { .is_inbound = false };
+
+	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
+		lease = lease_table_next(lease)) {
+		in.tuple = out.tuple = &lease->tuple;
+		if (lease->has_cover && ((policy->reqid == lease->reqid_in &&
+						 kxfrm_policy_matches(policy, in, 0)) ||
+						(policy->reqid == lease->reqid_out &&
+							kxfrm_policy_matches(policy, out, 0))))
+			return true;
+	}
+	return false;
+}
+
+static void strays_remove(struct broker *broker, const struct found *found)
+{
+	size_t policies = 0, associations = 0;
+
+	for (size_t i = 0; i < found->policy_count; i++) {
+		if (policy_is_kept(broker, &found->policies[i]))
+			continue;
+		policies++;
+		if (kxfrm_policy_remove(broker->xfrm, &found->policies[i]) != 0)
+			broker_log("a stray SPD entry cannot be removed");
+	}
+	for (size_t i = 0; i < found->association_count; i++) {
+		if (association_is_kept(broker, &found->associations[i]))
+			continue;
+		associations++;
+		if (kxfrm_sa_remove_seen(broker->xfrm, &found->associations[i]) != 0)
+			broker_log("a stray SA cannot be removed");
+	}
+	if (policies + associations > 0)
+		broker_log("removed %zu SAs and %zu SPD entries that no lease holds", associations,
+			policies);
+}
+
+static size_t leases_judge(struct broker *broker, const struct found *found)
+{
+	struct broker_lease *lease = lease_table_after(broker->leases, 0), *next;
+	size_t kept = 0;
+
+	for (; lease != NULL; lease = next) {
+		next = lease_table_next(lease);
+		if (lease_judge(broker, found, lease))
+			kept++;
+		else
+			lease_table_remove(broker->leases, lease);
+	}
+	return kept;
+}
+
+int broker_adopt(struct broker *broker)
+{
+	struct found found = { 0 };
+	size_t kept;
+	int result;
+
+	result = kxfrm_sa_dump(broker->xfrm, each_association, &found);
+	if (result == 0)
+		result = kxfrm_policy_dump(broker->xfrm, each_policy, &found);
+	if (result == 0 && found.has_failed)
+		result = ENOMEM;
+	if (result != 0)
+		goto out;
+	kept = leases_judge(broker, &found);
+	strays_remove(broker, &found);
+	if (kept > 0)
+		broker_log("adopted %zu leases of an earlier broker", kept);
+	result = journal_compact(broker->journal, broker->leases);
+out:
+	free(found.associations);
+	free(found.policies);
+	return result;
+}

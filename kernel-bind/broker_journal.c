@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The state file; see broker_journal.h. Layout: doc/broker-protocol.md, "State file". */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel-bind/broker_journal.h"
+
+#define JOURNAL_VERSION 1
+#define KIND_LEASE 1
+#define KIND_GONE 2
+#define CHECKSUM_BYTES 8
+#define FILE_BYTES_MAX (256u << 20)
+#define SLACK_RECORDS 256
+
+enum flag {
+	FLAG_INITIATOR = 1,
+	FLAG_IN_POLICY = 2,
+	FLAG_OUT_POLICY = 4,
+	FLAG_COVER = 8,
+	FLAG_SHARES_OUT = 16,
+	FLAG_RELEASED = 32,
+	FLAGS_KNOWN = 63
+};
+
+/* FNV-1a: finds torn writes; against an attacker the file's mode protects. */
+static uint64_t checksum(struct bytes input)
+{
+	uint64_t sum = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < input.len; i++) {
+		sum ^= input.data[i];
+		sum *= 0x100000001b3u;
+	}
+	return sum;
+}
+
+static uint8_t flags_of(const struct broker_lease *lease)
+{
+	return (uint8_t)((lease->is_initiator ? FLAG_INITIATOR : 0) |
+			 (lease->has_in_policy ? FLAG_IN_POLICY : 0) |
+			 (lease->has_out_policy ? FLAG_OUT_POLICY : 0) |
+			 (lease->has_cover ? FLAG_COVER : 0) |
+			 (lease->shares_out ? FLAG_SHARES_OUT : 0) |
+			 (lease->is_released ? FLAG_RELEASED : 0));
+}
+
+static void flags_apply(uint8_t flags, struct broker_lease *lease)
+{
+	lease->is_initiator = (flags & FLAG_INITIATOR) != 0;
+	lease->has_in_policy = (flags & FLAG_IN_POLICY) != 0;
+	lease->has_out_policy = (flags & FLAG_OUT_POLICY) != 0;
+	lease->has_cover = (flags & FLAG_COVER) != 0;
+	lease->shares_out = (flags & FLAG_SHARES_OUT) != 0;
+	lease->is_released = (flags & FLAG_RELEASED) != 0;
+}
+
+static void put_text(struct writer *w, const char *text)
+{
+	writer_put_counted8(w, BYTES((const uint8_t *)text, strlen(text)));
+}
+
+static void get_text(struct reader *r, char *out, size_t room)
+{
+	struct bytes text = reader_get_counted8(r);
+
+	if (text.len >= room) {
+		reader_fail(r, ERR_INTERNAL);
+		return;
+	}
+	if (text.len > 0)
+		memcpy(out, text.data, text.len);
+	out[text.len] = '\0';
+}
+
+enum err journal_record_write(const struct broker_lease *lease, bool is_gone, struct writer *w)
+{
+	const size_t start = writer_len(w);
+	struct bytes all;
+
+	writer_put_u8(w, JOURNAL_VERSION);
+	writer_put_u8(w, is_gone ? KIND_GONE : KIND_LEASE);
+	writer_put_u64(w, lease->id);
+	writer_put_u64(w, lease->cookie);
+	writer_put_u8(w, lease->tuple.family);
+	writer_put_u8(w, lease->tuple.protocol);
+	writer_put_bytes(w, BYTES_OF(lease->tuple.local));
+	writer_put_bytes(w, BYTES_OF(lease->tuple.remote));
+	writer_put_u16(w, lease->tuple.local_port);
+	writer_put_u16(w, lease->tuple.remote_port);
+	writer_put_u32(w, lease->uid);
+	writer_put_bytes(w, BYTES_OF(lease->secret));
+	writer_put_u8(w, lease->state);
+	writer_put_u8(w, lease->reason);
+	writer_put_u8(w, flags_of(lease));
+	writer_put_u16(w, lease->suite);
+	writer_put_u32(w, lease->spi_in);
+	writer_put_u32(w, lease->spi_out);
+	writer_put_u32(w, lease->reqid_in);
+	writer_put_u32(w, lease->reqid_out);
+	writer_put_u64(w, lease->made_ms);
+	writer_put_u64(w, lease->due_ms);
+	put_text(w, lease->local_name);
+	put_text(w, lease->peer_name);
+	put_text(w, lease->method);
+	put_text(w, lease->service);
+	if (writer_len(w) - start > JOURNAL_RECORD_BYTES - CHECKSUM_BYTES)
+		writer_fail(w, ERR_TOO_LARGE);
+	else
+		(void)writer_put_zeros(
+			w, JOURNAL_RECORD_BYTES - CHECKSUM_BYTES - (writer_len(w) - start));
+	all = writer_view(w);
+	if (all.len > start)
+		writer_put_u64(w, checksum(BYTES(all.data + start, all.len - start)));
+	return writer_status(w);
+}
+
+static void record_get_lease(struct reader *r, struct broker_lease *lease)
+{
+	uint8_t flags;
+
+	lease->id = reader_get_u64(r);
+	lease->cookie = reader_get_u64(r);
+	lease->tuple.family = reader_get_u8(r);
+	lease->tuple.protocol = reader_get_u8(r);
+	reader_copy(r, lease->tuple.local, sizeof(lease->tuple.local));
+	reader_copy(r, lease->tuple.remote, sizeof(lease->tuple.remote));
+	lease->tuple.local_port = reader_get_u16(r);
+	lease->tuple.remote_port = reader_get_u16(r);
+	lease->uid = reader_get_u32(r);
+	reader_copy(r, lease->secret, sizeof(lease->secret));
+	lease->state = reader_get_u8(r);
+	lease->reason = reader_get_u8(r);
+	flags = reader_get_u8(r);
+	lease->suite = reader_get_u16(r);
+	lease->spi_in = reader_get_u32(r);
+	lease->spi_out = reader_get_u32(r);
+	lease->reqid_in = reader_get_u32(r);
+	lease->reqid_out = reader_get_u32(r);
+	lease->made_ms = reader_get_u64(r);
+	lease->due_ms = reader_get_u64(r);
+	get_text(r, lease->local_name, sizeof(lease->local_name));
+	get_text(r, lease->peer_name, sizeof(lease->peer_name));
+	get_text(r, lease->method, sizeof(lease->method));
+	get_text(r, lease->service, sizeof(lease->service));
+	flags_apply(flags, lease);
+	if (lease->id == 0 || lease->state > IPSEC_LATCH_STATE_CLOSING ||
+		lease->tuple.family != AF_INET || (flags & ~FLAGS_KNOWN) != 0)
+		reader_fail(r, ERR_INTERNAL);
+}
+
+enum err journal_record_read(struct bytes input, struct broker_lease *ret_lease, bool *ret_is_gone)
+{
+	struct broker_lease lease = { 0 };
+	struct reader r, body, tail;
+	struct bytes summed;
+	uint8_t version, kind;
+	enum err status;
+
+	reader_init(&r, input);
+	summed = reader_get_bytes(&r, JOURNAL_RECORD_BYTES - CHECKSUM_BYTES);
+	tail = reader_get_sub(&r, CHECKSUM_BYTES);
+	status = reader_finish(&r);
+	if (status != ERR_OK)
+		return status;
+	if (reader_get_u64(&tail) != checksum(summed))
+		return ERR_INTERNAL;
+	reader_init(&body, summed);
+	version = reader_get_u8(&body);
+	kind = reader_get_u8(&body);
+	record_get_lease(&body, &lease);
+	status = reader_status(&body);
+	if (status == ERR_OK &&
+		(version != JOURNAL_VERSION || (kind != KIND_LEASE && kind != KIND_GONE)))
+		status = ERR_INTERNAL;
+	if (status == ERR_OK) {
+		*ret_lease = lease;
+		*ret_is_gone = kind == KIND_GONE;
+	}
+	secret_wipe(&lease, sizeof(lease));
+	return status;
+}
+
+/* A later record of the same lease changes all but its identity. */
+static void lease_update(struct broker_lease *lease, const struct broker_lease *record)
+{
+	struct broker_lease merged = *record;
+
+	merged.recorder = lease->recorder;
+	merged.next_by_cookie = lease->next_by_cookie;
+	merged.next_by_tuple = lease->next_by_tuple;
+	merged.previous = lease->previous;
+	merged.next = lease->next;
+	*lease = merged;
+	secret_wipe(&merged, sizeof(merged));
+}
+
+static bool record_apply(struct lease_table *table, const struct broker_lease *record, bool is_gone)
+{
+	struct broker_lease *lease = lease_table_find(table, record->cookie);
+
+	if (lease != NULL && (is_gone || lease->id < record->id)) {
+		if (lease->id <= record->id)
+			lease_table_remove(table, lease);
+		lease = NULL;
+	}
+	if (is_gone)
+		return true;
+	if (lease == NULL)
+		return lease_table_insert(table, record) != NULL;
+	if (lease->id != record->id || !tuple_is_same(&lease->tuple, &record->tuple))
+		return false;
+	lease_update(lease, record);
+	return true;
+}
+
+enum err journal_replay(struct bytes input, struct lease_table *table, size_t *ret_spoilt)
+{
+	struct broker_lease record;
+	struct reader r;
+	struct bytes view;
+	size_t spoilt = 0;
+	bool is_gone;
+
+	reader_init(&r, input);
+	while (reader_left(&r) >= JOURNAL_RECORD_BYTES) {
+		view = reader_get_bytes(&r, JOURNAL_RECORD_BYTES);
+		if (journal_record_read(view, &record, &is_gone) != ERR_OK ||
+			!record_apply(table, &record, is_gone))
+			spoilt++;
+	}
+	spoilt += reader_left(&r) > 0;
+	secret_wipe(&record, sizeof(record));
+	*ret_spoilt = spoilt;
+	return reader_status(&r);
+}
+
+struct journal {
+	int file, lock;
+	size_t records;
+	char path[512], new_path[520];
+};
+
+static int file_write(int file, struct bytes data)
+{
+	ssize_t len = write(file, data.data, data.len);
+
+	off_t end;
+
+	if (len < 0)
+		return errno;
+	if ((size_t)len == data.len)
+		return 0;
+	/* A torn record would put all later ones out of step. */
+	end = lseek(file, 0, SEEK_END);
+	if (end < len || ftruncate(file, end - len) != 0)
+		return EIO;
+	return ENOSPC;
+}
+
+static int record_append(int file, const struct broker_lease *lease, bool is_gone)
+{
+	struct writer w;
+	int result = EINVAL;
+
+	writer_init(&w, JOURNAL_RECORD_BYTES);
+	if (journal_record_write(lease, is_gone, &w) == ERR_OK)
+		result = file_write(file, writer_view(&w));
+	writer_free(&w);
+	return result;
+}
+
+static int journal_load(int file, struct lease_table *table, size_t *ret_spoilt)
+{
+	struct stat status;
+	uint8_t *data;
+	size_t have = 0;
+	ssize_t len = 1;
+	int result = 0;
+
+	if (fstat(file, &status) != 0)
+		return errno;
+	if (status.st_uid != geteuid() || fchmod(file, 0600) != 0)
+		return EPERM;
+	if (status.st_size > (off_t)FILE_BYTES_MAX)
+		return EFBIG;
+	data = malloc((size_t)status.st_size + 1);
+	if (data == NULL)
+		return ENOMEM;
+	while (have < (size_t)status.st_size && len > 0) {
+		len = read(file, data + have, (size_t)status.st_size - have);
+		if (len > 0)
+			have += (size_t)len;
+	}
+	if (len < 0)
+		result = errno;
+	else if (journal_replay(BYTES(data, have), table, ret_spoilt) != ERR_OK)
+		result = EINVAL;
+	secret_free(data, (size_t)status.st_size + 1);
+	return result;
+}
+
+static int journal_lock(const char *path, int *ret_lock)
+{
+	char name[sizeof(((struct journal *)NULL)->new_path)];
+	int lock, result;
+
+	(void)snprintf(name, sizeof(name), "%s.lock", path);
+	lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0)
+		return errno;
+	if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+		result = errno == EWOULDBLOCK ? EBUSY : errno;
+		(void)close(lock);
+		return result;
+	}
+	*ret_lock = lock;
+	return 0;
+}
+
+int journal_open(const char *path, struct lease_table *table, size_t *ret_spoilt,
+	struct journal **ret_journal)
+{
+	struct journal *journal;
+	size_t spoilt = 0;
+	int result;
+
+	if (strlen(path) + sizeof(".lock") > sizeof(journal->path))
+		return ENAMETOOLONG;
+	journal = calloc(1, sizeof(*journal));
+	if (journal == NULL)
+		return ENOMEM;
+	journal->file = journal->lock = -1;
+	(void)snprintf(journal->path, sizeof(journal->path), "%s", path);
+	(void)snprintf(journal->new_path, sizeof(journal->new_path), "%s.new", path);
+	result = journal_lock(path, &journal->lock);
+	if (result != 0)
+		goto out;
+	journal->file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	result = journal->file < 0 ? errno : journal_load(journal->file, table, &spoilt);
+	if (result != 0)
+		goto out;
+	*ret_spoilt = spoilt;
+	*ret_journal = journal;
+	journal = NULL;
+out:
+	journal_close(&journal);
+	return result;
+}
+
+void journal_close(struct journal **journal)
+{
+	if (*journal == NULL)
+		return;
+	if ((*journal)->file >= 0)
+		(void)close((*journal)->file);
+	if ((*journal)->lock >= 0)
+		(void)close((*journal)->lock);
+	free(*journal);
+	*journal = NULL;
+}
+
+int journal_compact(struct journal *journal, const struct lease_table *table)
+{
+	const struct broker_lease *lease;
+	int file, result = 0;
+
+	file = open(journal->new_path,
+		O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (file < 0)
+		return errno;
+	for (lease = lease_table_after(table, 0); lease != NULL && result == 0;
+		lease = lease_table_next(lease))
+		result = record_append(file, lease, false);
+	if (result == 0 && rename(journal->new_path, journal->path) != 0)
+		result = errno;
+	if (result != 0) {
+		(void)close(file);
+		return result;
+	}
+	(void)close(journal->file);
+	journal->file = file;
+	journal->records = lease_table_count(table);
+	return 0;
+}
+
+int journal_append(struct journal *journal, const struct lease_table *table,
+	const struct broker_lease *lease, bool is_gone)
+{
+	int result = record_append(journal->file, lease, is_gone);
+
+	if (result != 0)
+		return result;
+	journal->records++;
+	/* The table still has a lease that is going.  The record is in already: a rewriting that
+	 * fails is tried again later. */
+	if (!is_gone && journal->records > SLACK_RECORDS + 4 * lease_table_count(table) &&
+		journal_compact(journal, table) != 0)
+		journal->records = 0;
+	return 0;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The SPD of this host, as others filled it.  A socket policy is looked up before the SPD, so
+ * latching could take a connection out of a tunnel that the administrator prescribed: such
+ * connections are refused.  Our own covers prescribe nothing.
+ */
+#include <errno.h>
+#include <linux/xfrm.h>
+#include <stdlib.h>
+
+#include "kernel-bind/broker.h"
+#include "kernel-bind/broker_log.h"
+
+#define ITEMS_FIRST 64
+
+void policy_cache_free(struct policy_cache *cache)
+{
+	free(cache->items);
+	*cache = (struct policy_cache){ .is_stale = true };
+}
+
+static bool cache_grow(struct policy_cache *cache)
+{
+	size_t room = cache->room == 0 ? ITEMS_FIRST : cache->room * 2;
+	struct kxfrm_policy *items = reallocarray(cache->items, room, sizeof(*items));
+
+	if (items == NULL)
+		return false;
+	cache->items = items;
+	cache->room = room;
+	return true;
+}
+
+static void each_policy(void *context, const struct kxfrm_policy *policy)
+{
+	struct policy_cache *cache = context;
+
+	if (policy->has_template && kxfrm_reqid_is_ours(policy->reqid)) {
+		cache->own_count++;
+		return;
+	}
+	if (policy->direction == XFRM_POLICY_FWD)
+		return;
+	if (cache->count == cache->room && !cache_grow(cache)) {
+		cache->has_failed = true;
+		return;
+	}
+	cache->items[cache->count++] = *policy;
+}
+
+static void covers_repair(struct broker *broker)
+{
+	const struct broker_lease *lease;
+	int result;
+
+	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
+		lease = lease_table_next(lease)) {
+		if (!lease->has_cover)
+			continue;
+		result = kxfrm_cover_repair(
+			broker->xfrm, &lease->tuple, lease->reqid_in, lease->reqid_out);
+		if (result != 0)
+			broker_log("cover of lease %llu cannot be put back: error %d",
+				(unsigned long long)lease->id, result);
+	}
+}
+
+static size_t covers_count(const struct broker *broker)
+{
+	const struct broker_lease *lease;
+	size_t count = 0;
+
+	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
+		lease = lease_table_next(lease))
+		count += lease->has_cover ? 2 : 0;
+	return count;
+}
+
+void broker_refresh_policies(struct broker *broker)
+{
+	struct policy_cache *cache = &broker->policies;
+
+	if (!cache->is_stale)
+		return;
+	cache->count = cache->own_count = 0;
+	cache->has_failed = false;
+	if (kxfrm_policy_dump(broker->xfrm, each_policy, cache) != 0)
+		cache->has_failed = true;
+	cache->is_stale = cache->has_failed;
+	if (!cache->has_failed && cache->own_count < covers_count(broker)) {
+		broker_log("somebody removed covers from the SPD; putting them back");
+		covers_repair(broker);
+	}
+}
+
+static bool path_is_prescribed(
+	const struct policy_cache *cache, struct kxfrm_path path, uint32_t mark)
+{
+	const struct kxfrm_policy *policy;
+	uint32_t best = UINT32_MAX;
+	bool is_prescribed = false, prescribes;
+
+	for (size_t i = 0; i < cache->count; i++) {
+		policy = &cache->items[i];
+		if (policy->priority > best || !kxfrm_policy_matches(policy, path, mark))
+			continue;
+		prescribes = policy->is_block || policy->has_template;
+		/* Of equal ones the kernel takes the older, which a dump does not show. */
+		is_prescribed = policy->priority < best ? prescribes : is_prescribed || prescribes;
+		best = policy->priority;
+	}
+	return is_prescribed;
+}
+
+bool broker_tuple_is_prescribed(
+	struct broker *broker, const struct kbind_tuple *tuple, uint32_t mark)
+{
+	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
+
+	if (broker->options.overrides_policy)
+		return false;
+	broker_read_events(broker);
+	broker_refresh_policies(broker);
+	if (broker->policies.is_stale)
+		return true;
+	return path_is_prescribed(&broker->policies, in, mark) ||
+	       path_is_prescribed(&broker->policies, out, mark);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The recorder: an eBPF socket filter that notes, for each segment that reaches the socket, whether
+ * it came in the clear or under the inbound SA's mark, and that can be switched to drop what came
+ * in the clear (doc/protocol.md section 6, verdict (b) to (d)).  Once attached it stays on the
+ * socket without this object; the object is needed until the verdict.
+ */
+#ifndef KERNEL_BIND_BROKER_RECORDER_H
+#define KERNEL_BIND_BROKER_RECORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "include/ipsec_latch.h"
+
+#define RECORDER_SIXTEENTHS 16
+#define RECORDER_PRESENT \
+	(1ull << 32) /* in first_protected and clear_end: a sequence number is there */
+
+/* Shared with the eBPF program: the layout is part of it. */
+struct recorder_record {
+	uint64_t mode;		    /* 0 record, 1 drop what has not the mark */
+	uint64_t is_poisoned;	    /* a record could not be made */
+	uint64_t protected_bytes;   /* payload under the mark */
+	uint64_t protected_packets; /* segments under the mark, empty ones too */
+	uint64_t first_protected;   /* PRESENT | lowest sequence number of payload under the mark */
+	uint64_t clear_end[RECORDER_SIXTEENTHS]; /* PRESENT | highest clear end in this sixteenth */
+};
+
+struct recorder;
+
+/* Loads a recorder for this mark (not 0); 0 or a positive errno. */
+int recorder_new(uint32_t mark, struct recorder **ret_recorder) ERR_MUST_CHECK;
+/* The program, for SO_ATTACH_BPF; the recorder's, -1 after recorder_close_program. */
+int recorder_program(const struct recorder *recorder);
+void recorder_close_program(struct recorder *recorder);
+/* From now on only what bears the mark passes, for the socket's life. Full barrier. */
+void recorder_drop(struct recorder *recorder);
+void recorder_read(const struct recorder *recorder, struct recorder_record *ret_record);
+/* NULL is fine; nulls it. Whether attached or not, the program lives on with its socket. */
+void recorder_free(struct recorder **recorder);
+
+/* Verdict (c) and (d) on a record: LATCHED, SHORT or CLEAR_BEHIND. */
+enum ipsec_latch_reason recorder_judge(
+	const struct recorder_record *record, uint64_t token_bytes) ERR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Requests: the table of them, what each needs before its first step, and those that change
+ * nothing.  A step ends in a reply or in operations for the worker, whose result starts the next.
+ *
+ *	RESERVE  begin -> (attach, require out) -> attached -> reply, or undo -> undone -> reply
+ *	LATCH    begin -> (require out, in)     -> required -> reply, or block -> blocked -> reply
+ *	RELEASE  begin -> (clear, detach; block) -> done    -> reply
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "kernel-bind/broker.h"
+#include "kernel-bind/broker_log.h"
+
+struct request_row {
+	const char *name;
+	bool needs_descriptor; /* one whose cookie is known */
+	bool names_cookie;     /* the request says which socket it means */
+	enum broker_step (*steps[3])(struct broker_work *work);
+};
+
+static enum broker_step query_begin(struct broker_work *work);
+static enum broker_step list_begin(struct broker_work *work);
+static enum broker_step ping_begin(struct broker_work *work);
+
+/* clang-format off */
+static const struct request_row request_rows[] = {
+	[BROKER_RESERVE] = { "reserve", true,  true,
+		{ broker_reserve_begin, broker_reserve_attached, broker_reserve_undone } },
+	[BROKER_LATCH]   = { "latch",   true,  true,
+		{ broker_latch_begin, broker_latch_required, broker_latch_blocked } },
+	[BROKER_RELEASE] = { "release", true,  false,
+		{ broker_release_begin, broker_release_done } },
+	[BROKER_QUERY]   = { "query",   true,  false, { query_begin } },
+	[BROKER_LIST]    = { "list",    false, false, { list_begin } },
+	[BROKER_PING]    = { "ping",    false, false, { ping_begin } },
+};
+
+static const struct {
+	const char *word, *text;
+} reasons[] = {
+#define X(name, number, word, text) [number] = { word, text },
+	IPSEC_LATCH_REASON_TABLE(X)
+#undef X
+};
+/* clang-format on */
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+const char *broker_reason_word(unsigned int reason)
+{
+	return reason < COUNT(reasons) ? reasons[reason].word : "unknown";
+}
+
+const char *broker_reason_text(unsigned int reason)
+{
+	return reason < COUNT(reasons) ? reasons[reason].text : "unknown reason";
+}
+
+enum broker_step broker_refuse(struct broker_work *work, enum ipsec_latch_reason reason)
+{
+	const struct broker_job *job = work->job;
+	char text[BROKER_LOG_TUPLE_BYTES];
+
+	work->reply->reason = (uint8_t)reason;
+	broker_log_user(job->uid, "refused %s of uid %u %s: %s: %s",
+		request_rows[job->message.request.type].name, job->uid,
+		job->message.facts.tuple.family == 0
+			? "without tuple"
+			: broker_log_tuple(&job->message.facts.tuple, text),
+		broker_reason_word(reason), broker_reason_text(reason));
+	return BROKER_STEP_REPLY;
+}
+
+static const struct request_row *row_of(const struct broker_job *job)
+{
+	const uint8_t type = job->message.request.type;
+
+	if (type >= COUNT(request_rows) || request_rows[type].name == NULL)
+		return NULL;
+	return &request_rows[type];
+}
+
+static bool user_is_allowed(const struct broker *broker, uint32_t uid)
+{
+	if (broker->options.allowed_count == 0 || uid == 0)
+		return true;
+	for (size_t i = 0; i < broker->options.allowed_count; i++) {
+		if (broker->options.allowed_users[i] == uid)
+			return true;
+	}
+	return false;
+}
+
+/* What holds for all requests of a row. */
+static enum ipsec_latch_reason request_check(
+	const struct broker *broker, const struct broker_job *job, const struct request_row *row)
+{
+	const struct worker_facts *facts = &job->message.facts;
+
+	if (!user_is_allowed(broker, job->uid))
+		return IPSEC_LATCH_NOT_ALLOWED;
+	if (!row->needs_descriptor)
+		return IPSEC_LATCH_LATCHED;
+	if (facts->cookie == 0)
+		return facts->reason;
+	if (!row->names_cookie)
+		return IPSEC_LATCH_LATCHED;
+	if (facts->reason != IPSEC_LATCH_LATCHED)
+		return facts->reason;
+	if (job->message.request.cookie != facts->cookie)
+		return IPSEC_LATCH_SOCKET_GONE;
+	return IPSEC_LATCH_LATCHED;
+}
+
+/* The lease is free for other requests, and perhaps due, again. */
+static void job_finish(struct broker_job *job)
+{
+	if (job->lease != NULL)
+		job->lease->is_busy = false;
+	job->lease = NULL;
+	broker_request_wipe(&job->message.request);
+}
+
+bool broker_request_advance(
+	struct broker *broker, struct broker_job *job, struct broker_reply *reply, int *ret_program)
+{
+	struct broker_work work = { broker, job, reply, -1 };
+	const struct request_row *row = row_of(job);
+	enum ipsec_latch_reason reason = IPSEC_LATCH_LATCHED;
+	enum broker_step step = BROKER_STEP_REPLY;
+
+	*reply = (struct broker_reply){ 0 };
+	if (row == NULL || job->stage >= COUNT(row->steps) || row->steps[job->stage] == NULL) {
+		reply->reason = IPSEC_LATCH_KERNEL;
+		goto out;
+	}
+	if (job->stage == 0)
+		reason = request_check(broker, job, row);
+	if (reason != IPSEC_LATCH_LATCHED) {
+		(void)broker_refuse(&work, reason);
+		goto out;
+	}
+	job->message.operations = (struct worker_operations){ 0 };
+	step = row->steps[job->stage](&work);
+	job->stage++;
+out:
+	*ret_program = work.program;
+	if (step == BROKER_STEP_REPLY)
+		job_finish(job);
+	return step == BROKER_STEP_REPLY;
+}
+
+/* --- what the steps use --- */
+
+void broker_job_add(struct broker_work *work, enum worker_operation operation)
+{
+	struct worker_operations *operations = &work->job->message.operations;
+
+	if (operations->count < WORKER_OPERATIONS_MAX)
+		operations->list[operations->count++] = (uint8_t)operation;
+	if (work->job->lease != NULL) {
+		operations->reqid_in = work->job->lease->reqid_in;
+		operations->reqid_out = work->job->lease->reqid_out;
+	}
+}
+
+void broker_job_take(struct broker_work *work, struct broker_lease *lease)
+{
+	lease->is_busy = true;
+	work->job->lease = lease;
+}
+
+void broker_job_drop(struct broker_work *work)
+{
+	struct broker_lease *lease = work->job->lease;
+
+	work->job->lease = NULL;
+	lease->is_busy = false;
+	broker_drop_lease(work->broker, lease);
+}
+
+enum ipsec_latch_reason broker_kernel_reason(int result, const char *what)
+{
+	broker_log("the kernel refused %s: %s", what, strerror(result));
+	/* No ESP, or not the cipher that it needs. */
+	if (result == EPROTONOSUPPORT || result == ENOSYS || result == ENOENT)
+		return IPSEC_LATCH_NO_ESP;
+	return IPSEC_LATCH_KERNEL;
+}
+
+bool broker_job_has_stayed(const struct broker_work *work)
+{
+	const struct worker_facts *facts = &work->job->message.facts;
+	const struct broker_lease *lease = work->job->lease;
+
+	return facts->reason == IPSEC_LATCH_LATCHED && facts->cookie == lease->cookie &&
+	       tuple_is_same(&facts->tuple, &lease->tuple);
+}
+
+/*
+ * Nobody knows how much the worker did, and the client gets no answer.  A lease whose inbound
+ * policy may be set stays with its socket; any other one carries nothing any more.
+ */
+void broker_request_abandon(struct broker *broker, struct broker_job *job)
+{
+	struct broker_lease *lease = job->lease;
+
+	job_finish(job);
+	if (lease == NULL || lease->state != IPSEC_LATCH_STATE_LARVAL)
+		return;
+	lease->is_released = true;
+	broker_break_lease(broker, lease, IPSEC_LATCH_KERNEL);
+}
+
+/* --- requests that change nothing --- */
+
+static void direction_count(struct broker *broker, const struct broker_lease *lease,
+	bool is_inbound, uint64_t *ret_bytes, uint64_t *ret_packets)
+{
+	const struct kxfrm_path path = { &lease->tuple, is_inbound };
+	const uint32_t spi = is_inbound ? lease->spi_in : lease->spi_out;
+	struct kxfrm_counters counters = { 0 };
+
+	if (spi == 0 || kxfrm_sa_query(broker->xfrm, path, spi, &counters) != 0)
+		counters = (struct kxfrm_counters){ 0 };
+	*ret_bytes = counters.bytes;
+	*ret_packets = counters.packets;
+}
+
+static void status_fill(struct broker *broker, const struct broker_lease *lease, uint32_t uid,
+	struct kbind_status *ret_status)
+{
+	struct kbind_status status = {
+		.cookie = lease->cookie,
+		.tuple = lease->tuple,
+		.state = lease->state,
+		.reason = lease->reason,
+		.is_initiator = lease->is_initiator,
+		.suite = lease->suite,
+		.spi_in = lease->spi_in,
+		.spi_out = lease->spi_out,
+		.reqid = lease->reqid_in,
+		.uid = lease->uid,
+		.age_sec = (broker_now_ms() - lease->made_ms) / 1000,
+	};
+
+	direction_count(broker, lease, true, &status.bytes_in, &status.packets_in);
+	direction_count(broker, lease, false, &status.bytes_out, &status.packets_out);
+	if (uid == 0 || uid == lease->uid) {
+		memcpy(status.local_name, lease->local_name, sizeof(status.local_name));
+		memcpy(status.peer_name, lease->peer_name, sizeof(status.peer_name));
+		memcpy(status.method, lease->method, sizeof(status.method));
+		memcpy(status.service, lease->service, sizeof(status.service));
+	}
+	*ret_status = status;
+}
+
+static enum broker_step query_begin(struct broker_work *work)
+{
+	const struct broker_lease *lease =
+		lease_table_find(work->broker->leases, work->job->message.facts.cookie);
+
+	if (lease == NULL) {
+		work->reply->reason = IPSEC_LATCH_NONE;
+		return BROKER_STEP_REPLY;
+	}
+	status_fill(work->broker, lease, work->job->uid, &work->reply->items[0]);
+	work->reply->count = 1;
+	return BROKER_STEP_REPLY;
+}
+
+static enum broker_step list_begin(struct broker_work *work)
+{
+	struct broker_reply *reply = work->reply;
+	const struct broker_lease *lease =
+		lease_table_after(work->broker->leases, work->job->message.request.cursor);
+
+	reply->cursor = work->job->message.request.cursor;
+	for (; lease != NULL && reply->count < BROKER_LIST_MAX; lease = lease_table_next(lease)) {
+		status_fill(work->broker, lease, work->job->uid, &reply->items[reply->count]);
+		reply->count++;
+		reply->cursor = lease->id;
+	}
+	return BROKER_STEP_REPLY;
+}
+
+static enum ipsec_latch_reason probe_association(struct broker *broker)
+{
+	const struct kbind_tuple tuple = { .family = AF_INET,
+		.protocol = IPPROTO_TCP,
+		.local = { 127, 0, 0, 1 },
+		.remote = { 127, 0, 0, 1 } };
+	const struct kxfrm_path path = { &tuple, true };
+	struct secret_key key = { .len = 36 }; /* of no use to anybody */
+	struct kxfrm_sa sa = { .path = path, .reqid = KXFRM_REQID_BASE, .suite = 1, .key = &key };
+	int result;
+
+	result = kxfrm_spi_allocate(broker->xfrm, &tuple, KXFRM_REQID_BASE, &sa.spi);
+	if (result != 0)
+		return IPSEC_LATCH_NO_ESP;
+	sa.fills_larval = true;
+	result = kxfrm_sa_install(broker->xfrm, &sa);
+	if (kxfrm_sa_remove(broker->xfrm, path, sa.spi) != 0 || result != 0) {
+		broker_log("this kernel refuses ESP associations: %s", strerror(result));
+		return IPSEC_LATCH_NO_ESP;
+	}
+	return IPSEC_LATCH_LATCHED;
+}
+
+enum ipsec_latch_reason broker_probe(struct broker *broker)
+{
+	struct recorder *recorder = NULL;
+	enum ipsec_latch_reason reason;
+	int result;
+
+	if (broker->has_latched_once)
+		return IPSEC_LATCH_LATCHED;
+	reason = probe_association(broker);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	result = recorder_new(KXFRM_REQID_BASE, &recorder);
+	recorder_free(&recorder);
+	if (result != 0) {
+		broker_log("this kernel refuses the recorder: %s", strerror(result));
+		return IPSEC_LATCH_NO_BPF;
+	}
+	broker->has_latched_once = true;
+	return IPSEC_LATCH_LATCHED;
+}
+
+static enum broker_step ping_begin(struct broker_work *work)
+{
+	work->reply->reason = (uint8_t)broker_probe(work->broker);
+	return BROKER_STEP_REPLY;
+}

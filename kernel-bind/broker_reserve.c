@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * RESERVE, the first half of a latch (doc/protocol.md section 6, order 1 and 2).
+ *
+ *	acceptor   recorder, SPI_r, inbound SA
+ *	initiator  recorder, SPI_i, both SAs, outbound policy
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "kernel-bind/broker.h"
+#include "kernel-bind/broker_log.h"
+
+static const char *const offload_modules[] = {
+	"/sys/module/esp4_offload",
+	"/sys/module/esp6_offload",
+};
+
+/* With these modules the kernel may join packets of different SAs and so of different peers. */
+static bool offload_is_loaded(void)
+{
+	for (size_t i = 0; i < sizeof(offload_modules) / sizeof(offload_modules[0]); i++) {
+		if (access(offload_modules[i], F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool lease_has_cover(const struct broker_lease *lease)
+{
+	return lease->has_cover;
+}
+
+/* A lease whose context is gone and that requires nothing inbound makes room for the next try. */
+static bool lease_is_replaceable(const struct broker_lease *lease, uint32_t uid)
+{
+	return lease->uid == uid && !lease->is_busy && !lease->has_in_policy &&
+	       (lease->is_released || lease->state == IPSEC_LATCH_STATE_BROKEN);
+}
+
+static enum ipsec_latch_reason reserve_check(struct broker_work *work)
+{
+	struct broker *broker = work->broker;
+	const struct broker_job *job = work->job;
+	const struct broker_request *request = &job->message.request;
+	const struct worker_facts *facts = &job->message.facts;
+	struct broker_lease *old = lease_table_find(broker->leases, facts->cookie);
+	size_t key_bytes;
+
+	if (old != NULL && !lease_is_replaceable(old, job->uid))
+		return IPSEC_LATCH_ALREADY_LATCHED;
+	if (!facts->is_established)
+		return IPSEC_LATCH_SOCKET_GONE;
+	if (!kxfrm_suite_is_known(request->suite, &key_bytes))
+		return IPSEC_LATCH_NO_SUITE;
+	if (request->key_in.len != key_bytes ||
+		(request->is_initiator &&
+			(request->key_out.len != key_bytes || request->spi_out < BROKER_SPI_MIN)))
+		return IPSEC_LATCH_NO_SUITE;
+	/* The filter of an earlier try is the recorder, and goes when the new one is attached. */
+	if (facts->has_filter && old == NULL)
+		return IPSEC_LATCH_HAS_FILTER;
+	if (!broker->options.allows_offload && offload_is_loaded())
+		return IPSEC_LATCH_OFFLOAD;
+	if (broker_tuple_is_prescribed(broker, &facts->tuple, facts->mark))
+		return IPSEC_LATCH_PRESCRIBED;
+	if (lease_table_find_tuple(broker->leases, &facts->tuple, old, lease_has_cover) != NULL)
+		return IPSEC_LATCH_COVERED;
+	if (old != NULL) {
+		if (old->has_out_policy)
+			broker_job_add(work, WORKER_CLEAR);
+		broker_drop_lease(broker, old);
+	}
+	if (lease_table_count(broker->leases) >= broker->options.quota_total ||
+		lease_table_count_of(broker->leases, job->uid) >= broker->options.quota_user)
+		return IPSEC_LATCH_QUOTA;
+	return IPSEC_LATCH_LATCHED;
+}
+
+static bool reqid_draw(const struct broker *broker, uint32_t *ret_reqid)
+{
+	uint32_t reqid;
+
+	do {
+		if (getrandom(&reqid, sizeof(reqid), 0) != (ssize_t)sizeof(reqid))
+			return false;
+		reqid = KXFRM_REQID_BASE | (reqid & KXFRM_REQID_MASK);
+	} while (reqid == KXFRM_REQID_BASE || lease_table_uses_reqid(broker->leases, reqid));
+	*ret_reqid = reqid;
+	return true;
+}
+
+static struct broker_lease *lease_make(struct broker_work *work)
+{
+	const struct broker_request *request = &work->job->message.request;
+	const struct worker_facts *facts = &work->job->message.facts;
+	struct broker_lease lease = {
+		.cookie = facts->cookie,
+		.tuple = facts->tuple,
+		.uid = work->job->uid,
+		.state = IPSEC_LATCH_STATE_LARVAL,
+		.suite = request->suite,
+		.is_initiator = request->is_initiator,
+		.made_ms = broker_now_ms(),
+	};
+	struct broker_lease *made = NULL;
+
+	lease.due_ms = lease.made_ms + BROKER_LARVAL_MS;
+	if (reqid_draw(work->broker, &lease.reqid_in) &&
+		getrandom(lease.secret, sizeof(lease.secret), 0) == (ssize_t)sizeof(lease.secret)) {
+		lease.reqid_out = lease.reqid_in;
+		made = lease_table_insert(work->broker->leases, &lease);
+	}
+	secret_wipe(&lease, sizeof(lease));
+	return made;
+}
+
+static bool lease_owns_inbound(const struct broker_lease *lease)
+{
+	return lease->spi_in != 0;
+}
+
+/*
+ * Client and server on one host: the outbound SA is the other end's inbound one.  It is shared only
+ * when that end is a lease here, on the mirrored tuple, with this SPI and this key.
+ */
+static int outbound_share(struct broker *broker, struct broker_lease *lease, uint32_t spi,
+	const struct secret_key *key)
+{
+	const struct kxfrm_path path = { &lease->tuple, false };
+	struct kbind_tuple mirrored;
+	const struct broker_lease *peer;
+	bool is_same = false;
+	int result;
+
+	tuple_mirror(&lease->tuple, &mirrored);
+	peer = lease_table_find_tuple(broker->leases, &mirrored, lease, lease_owns_inbound);
+	if (peer == NULL || peer->spi_in != spi || peer->suite != lease->suite)
+		return EEXIST;
+	result = kxfrm_sa_compare_key(broker->xfrm, path, spi, key, &is_same);
+	if (result != 0)
+		return result;
+	if (!is_same)
+		return EEXIST;
+	lease->reqid_out = peer->reqid_in;
+	lease->shares_out = true;
+	lease->spi_out = spi;
+	return 0;
+}
+
+int broker_outbound_install(struct broker *broker, struct broker_lease *lease, uint32_t spi,
+	const struct secret_key *key)
+{
+	const struct kxfrm_sa sa = {
+		.path = { &lease->tuple, false },
+		.spi = spi,
+		.reqid = lease->reqid_out,
+		.suite = lease->suite,
+		.key = key,
+	};
+	int result = kxfrm_sa_install(broker->xfrm, &sa);
+
+	if (result == EEXIST)
+		return outbound_share(broker, lease, spi, key);
+	if (result == 0)
+		lease->spi_out = spi;
+	return result;
+}
+
+static int inbound_install(
+	struct broker *broker, struct broker_lease *lease, const struct secret_key *key)
+{
+	struct kxfrm_sa sa = {
+		.path = { &lease->tuple, true },
+		.reqid = lease->reqid_in,
+		.mark = lease->reqid_in,
+		.suite = lease->suite,
+		.key = key,
+		.fills_larval = true,
+	};
+	int result = kxfrm_spi_allocate(broker->xfrm, &lease->tuple, lease->reqid_in, &sa.spi);
+
+	if (result != 0)
+		return result;
+	lease->spi_in = sa.spi; /* also the larval SA is to be removed */
+	return kxfrm_sa_install(broker->xfrm, &sa);
+}
+
+static enum ipsec_latch_reason reserve_install(struct broker_work *work)
+{
+	const struct broker_request *request = &work->job->message.request;
+	struct broker_lease *lease = work->job->lease;
+	int result;
+
+	result = recorder_new(lease->reqid_in, &lease->recorder);
+	if (result != 0) {
+		broker_log("the kernel refused the recorder: %s", strerror(result));
+		return IPSEC_LATCH_NO_BPF;
+	}
+	result = inbound_install(work->broker, lease, &request->key_in);
+	if (result != 0)
+		return broker_kernel_reason(result, "an inbound SA");
+	if (lease->is_initiator)
+		result = broker_outbound_install(
+			work->broker, lease, request->spi_out, &request->key_out);
+	if (result != 0)
+		return broker_kernel_reason(result, "an outbound SA");
+	lease->has_out_policy = lease->is_initiator;
+	return broker_record(work->broker, lease) == 0 ? IPSEC_LATCH_LATCHED : IPSEC_LATCH_KERNEL;
+}
+
+enum broker_step broker_reserve_begin(struct broker_work *work)
+{
+	enum ipsec_latch_reason reason = reserve_check(work);
+	struct broker_lease *lease;
+
+	if (reason != IPSEC_LATCH_LATCHED)
+		return broker_refuse(work, reason);
+	lease = lease_make(work);
+	if (lease == NULL)
+		return broker_refuse(work, IPSEC_LATCH_QUOTA);
+	broker_job_take(work, lease);
+	reason = reserve_install(work);
+	if (reason != IPSEC_LATCH_LATCHED) {
+		broker_job_drop(work);
+		return broker_refuse(work, reason);
+	}
+	work->program = recorder_program(lease->recorder);
+	broker_job_add(work, WORKER_ATTACH);
+	if (lease->is_initiator)
+		broker_job_add(work, WORKER_REQUIRE_OUT);
+	return BROKER_STEP_OPERATIONS;
+}
+
+static enum ipsec_latch_reason reserve_result(struct broker_work *work)
+{
+	const struct worker_result *result = &work->job->message.result;
+	const struct broker_lease *lease = work->job->lease;
+
+	if (result->error != 0 && result->failed == WORKER_ATTACH) {
+		broker_log_user(lease->uid, "recorder not attached: %s", strerror(result->error));
+		return result->error == EPERM ? IPSEC_LATCH_HAS_FILTER : IPSEC_LATCH_NO_BPF;
+	}
+	if (result->error != 0)
+		return broker_kernel_reason(result->error, "a socket policy");
+	if (lease->state != IPSEC_LATCH_STATE_LARVAL || !broker_job_has_stayed(work))
+		return IPSEC_LATCH_SOCKET_GONE;
+	return IPSEC_LATCH_LATCHED;
+}
+
+enum broker_step broker_reserve_attached(struct broker_work *work)
+{
+	struct broker_lease *lease = work->job->lease;
+	enum ipsec_latch_reason reason = reserve_result(work);
+	char text[BROKER_LOG_TUPLE_BYTES];
+
+	if (reason != IPSEC_LATCH_LATCHED) {
+		if (lease->is_initiator)
+			broker_job_add(work, WORKER_CLEAR);
+		broker_job_add(work, WORKER_DETACH);
+		lease->reason = (uint8_t)reason;
+		return BROKER_STEP_OPERATIONS;
+	}
+	recorder_close_program(lease->recorder);
+	memcpy(work->reply->secret, lease->secret, sizeof(work->reply->secret));
+	work->reply->cookie = lease->cookie;
+	work->reply->spi_in = lease->spi_in;
+	broker_log_verbose("reserved uid %u %s: %s, SPI %08x in", lease->uid,
+		broker_log_tuple(&lease->tuple, text),
+		lease->is_initiator ? "initiator" : "acceptor", lease->spi_in);
+	return BROKER_STEP_REPLY;
+}
+
+enum broker_step broker_reserve_undone(struct broker_work *work)
+{
+	const enum ipsec_latch_reason reason = work->job->lease->reason;
+
+	broker_job_drop(work);
+	return broker_refuse(work, reason);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Gives up privilege; see broker_sandbox.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel-bind/broker_sandbox.h"
+
+#ifndef CAP_BPF
+#define CAP_BPF 39
+#endif
+
+#define CAPABILITIES_MAX 63
+#define BIT(capability) (1ull << (capability))
+
+static int bounding_set_drop(uint64_t keep)
+{
+	for (int capability = 0; capability <= CAPABILITIES_MAX; capability++) {
+		if ((keep & BIT(capability)) != 0 || prctl(PR_CAPBSET_READ, capability) != 1)
+			continue;
+		if (prctl(PR_CAPBSET_DROP, capability) != 0)
+			return errno;
+	}
+	return 0;
+}
+
+static int capabilities_keep(uint64_t keep)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {
+		{ .effective = (uint32_t)keep, .permitted = (uint32_t)keep },
+		{ .effective = (uint32_t)(keep >> 32), .permitted = (uint32_t)(keep >> 32) },
+	};
+
+	return syscall(SYS_capset, &header, data) == 0 ? 0 : errno;
+}
+
+int sandbox_enter_daemon(void)
+{
+	const uint64_t keep = BIT(CAP_NET_ADMIN) | BIT(CAP_BPF);
+	const struct rlimit no_core = { 0, 0 };
+	struct rlimit files;
+	int result;
+
+	/* A larval lease holds a map; RLIMIT_NOFILE's usual soft limit is for select(). */
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return errno;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0 || setrlimit(RLIMIT_CORE, &no_core) != 0)
+		return errno;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+		return errno;
+	result = bounding_set_drop(keep);
+	if (result == 0)
+		result = capabilities_keep(keep);
+	/* Last: each change of credentials sets it anew. */
+	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		result = errno;
+	return result;
+}
+
+int sandbox_enter_worker(int keep)
+{
+	const unsigned int fd = (unsigned int)keep;
+	int result;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+		return errno;
+	if (fd > 3 && close_range(3, fd - 1, 0) != 0)
+		return errno;
+	if (close_range(fd + 1, ~0u, 0) != 0)
+		return errno;
+	result = capabilities_keep(BIT(CAP_NET_ADMIN));
+	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		result = errno;
+	return result;
+}

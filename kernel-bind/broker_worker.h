@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Worker processes: the only ones that hold a client's descriptor.  A descriptor is hostile input
+ * (the last close() of a socket with SO_LINGER can block for as long as its sender liked), so the
+ * daemon hands over whole connections of clients and never sees what came on them.
+ *
+ * The conversation over a SOCK_SEQPACKET pair, always in this order:
+ *
+ *	daemon  CONNECTION (with the client's connection)
+ *	worker  FACTS      (request and facts about the descriptor), or IDLE without a request
+ *	daemon  OPERATIONS (what to do with the descriptor), any number of times; each answered with
+ *	worker  RESULT
+ *	daemon  REPLY      (octets for the client; the descriptor is closed before they are sent)
+ *	worker  IDLE
+ *
+ * Both ends are one program, forked: messages are plain structs.
+ */
+#ifndef KERNEL_BIND_BROKER_WORKER_H
+#define KERNEL_BIND_BROKER_WORKER_H
+
+#include <sys/types.h>
+
+#include "kernel-bind/broker_protocol.h"
+
+struct stat;
+
+enum worker_message_type {
+	WORKER_CONNECTION,
+	WORKER_FACTS,
+	WORKER_OPERATIONS,
+	WORKER_RESULT,
+	WORKER_REPLY,
+	WORKER_IDLE,
+	WORKER_DISCARD /* daemon: a connection to close, which only a worker may: what its client
+			* sent is in it, and closing that can block too. Answered with IDLE. */
+};
+
+enum worker_operation {
+	WORKER_ATTACH,	   /* the program that comes with the message becomes the socket's filter */
+	WORKER_DETACH,	   /* the socket's filter goes */
+	WORKER_REQUIRE_IN, /* socket policies */
+	WORKER_REQUIRE_OUT,
+	WORKER_BLOCK, /* both directions */
+	WORKER_CLEAR, /* both directions */
+	WORKER_OPERATION_COUNT
+};
+#define WORKER_OPERATIONS_MAX 4
+
+struct worker_facts {
+	uint8_t reason;	     /* why this descriptor cannot be latched at all; 0: it can */
+	bool is_established; /* TCP state, when reason is 0 */
+	bool has_filter;
+	uint64_t cookie; /* 0: no socket */
+	uint32_t mark;	 /* SO_MARK */
+	struct kbind_tuple tuple;
+};
+
+struct worker_operations {
+	uint8_t list[WORKER_OPERATIONS_MAX];
+	uint8_t count;
+	uint32_t reqid_in, reqid_out;
+};
+
+struct worker_result {
+	int error; /* of the first operation that failed, else 0; those behind it were not tried */
+	uint8_t failed; /* that operation */
+};
+
+struct worker_message {
+	enum worker_message_type type;
+	struct broker_request request;	     /* FACTS */
+	struct worker_facts facts;	     /* FACTS; RESULT: as they are afterwards */
+	struct worker_operations operations; /* OPERATIONS */
+	struct worker_result result;	     /* RESULT */
+	size_t reply_bytes; /* REPLY: so many octets follow; 0: none, just hang up */
+};
+
+/* Forks a worker. network_namespace: descriptors of others are refused. Returns the daemon's end of
+ * the conversation (non-blocking, closed by the daemon), or a positive errno. */
+int worker_start(const struct stat *network_namespace, pid_t *ret_pid, int *ret_fd) ERR_MUST_CHECK;
+/* The daemon's namespace, for worker_start(). */
+
+int worker_namespace(struct stat *ret_namespace) ERR_MUST_CHECK;
+/* To the worker, with descriptor unless -1 (stays the caller's). reply may be empty. */
+int worker_send(int fd, const struct worker_message *message, struct bytes reply,
+	int descriptor) ERR_MUST_CHECK;
+/* From the worker; EAGAIN: nothing there; EPIPE: it is gone. The caller wipes the message. */
+int worker_receive(int fd, struct worker_message *ret_message) ERR_MUST_CHECK;
+
+#endif

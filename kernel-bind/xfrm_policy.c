@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Policies: on sockets (IP_XFRM_POLICY) and, for the close cover, in the SPD; and the events that
+ * tell what others did to policies and SAs.  A socket policy has a selector that matches all of its
+ * family, since Linux takes a mismatch for "no policy" and lets the packet pass; the SA's own
+ * selector is what binds it to the connection.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <netlink/attr.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "kernel-bind/xfrm_internal.h"
+
+#define COVER_PRIORITY 1 /* before any entry that would let the packet pass */
+
+static void template_fill(uint16_t family, uint32_t reqid, struct xfrm_user_tmpl *ret_template)
+{
+	*ret_template = (struct xfrm_user_tmpl){
+		.id = { .proto = IPPROTO_ESP },
+		.family = family,
+		.reqid = reqid,
+		.mode = XFRM_MODE_TRANSPORT,
+		.aalgos = UINT32_MAX,
+		.ealgos = UINT32_MAX,
+		.calgos = UINT32_MAX,
+	};
+}
+
+int kxfrm_socket_policy_set(
+	int fd, bool is_inbound, enum kxfrm_socket_policy policy, uint32_t reqid)
+{
+	struct {
+		struct xfrm_userpolicy_info info;
+		struct xfrm_user_tmpl template;
+	} value = { 0 };
+	socklen_t len = sizeof(value);
+
+	kxfrm_lifetime_unlimited(&value.info.lft);
+	value.info.sel.family = AF_INET;
+	value.info.dir = is_inbound ? XFRM_POLICY_IN : XFRM_POLICY_OUT;
+	value.info.action = policy == KXFRM_SOCKET_BLOCK ? XFRM_POLICY_BLOCK : XFRM_POLICY_ALLOW;
+	template_fill(AF_INET, reqid, &value.template);
+	if (policy == KXFRM_SOCKET_BLOCK)
+		len = sizeof(value.info);
+	return setsockopt(fd, IPPROTO_IP, IP_XFRM_POLICY, &value, len) == 0 ? 0 : errno;
+}
+
+int kxfrm_socket_policy_clear(int fd)
+{
+	return setsockopt(fd, IPPROTO_IP, IP_XFRM_POLICY, NULL, 0) == 0 ? 0 : errno;
+}
+
+static int cover_install_one(struct kxfrm *xfrm, struct kxfrm_path path, uint32_t reqid)
+{
+	struct xfrm_userpolicy_info *info;
+	struct xfrm_user_tmpl template;
+	struct nl_msg *message;
+
+	message = kxfrm_message_new(
+		XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info), (void **)&info);
+	if (message == NULL)
+		return ENOMEM;
+	kxfrm_path_selector(path, &info->sel);
+	kxfrm_lifetime_unlimited(&info->lft);
+	info->priority = COVER_PRIORITY;
+	info->dir = path.is_inbound ? XFRM_POLICY_IN : XFRM_POLICY_OUT;
+	info->action = XFRM_POLICY_ALLOW;
+	template_fill(path.tuple->family, reqid, &template);
+	if (nla_put(message, XFRMA_TMPL, sizeof(template), &template) != 0) {
+		kxfrm_message_free(message);
+		return ENOMEM;
+	}
+	return kxfrm_request(xfrm, message, NULL, NULL);
+}
+
+static int cover_remove_one(struct kxfrm *xfrm, struct kxfrm_path path)
+{
+	struct xfrm_userpolicy_id *id;
+	struct nl_msg *message;
+	int result;
+
+	message = kxfrm_message_new(XFRM_MSG_DELPOLICY, 0, sizeof(*id), (void **)&id);
+	if (message == NULL)
+		return ENOMEM;
+	kxfrm_path_selector(path, &id->sel);
+	id->dir = path.is_inbound ? XFRM_POLICY_IN : XFRM_POLICY_OUT;
+	result = kxfrm_request(xfrm, message, NULL, NULL);
+	return result == ENOENT ? 0 : result;
+}
+
+int kxfrm_cover_install(
+	struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in, uint32_t reqid_out)
+{
+	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
+	int result = cover_install_one(xfrm, out, reqid_out);
+
+	if (result != 0)
+		return result;
+	result = cover_install_one(xfrm, in, reqid_in);
+	if (result != 0 && cover_remove_one(xfrm, out) != 0)
+		result = EIO;
+	return result;
+}
+
+int kxfrm_cover_repair(
+	struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in, uint32_t reqid_out)
+{
+	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
+	int result_in = cover_install_one(xfrm, in, reqid_in);
+	int result_out = cover_install_one(xfrm, out, reqid_out);
+
+	if (result_in != 0 && result_in != EEXIST)
+		return result_in;
+	return result_out == EEXIST ? 0 : result_out;
+}
+
+int kxfrm_cover_remove(struct kxfrm *xfrm, const struct kbind_tuple *tuple)
+{
+	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
+	int result_in = cover_remove_one(xfrm, in);
+	int result_out = cover_remove_one(xfrm, out);
+
+	return result_in != 0 ? result_in : result_out;
+}
+
+static void policy_read(const struct xfrm_userpolicy_info *info, struct nlattr **attributes,
+	struct kxfrm_policy *policy)
+{
+	const struct xfrm_user_tmpl *template;
+	const struct xfrm_mark *mark;
+
+	policy->family = (uint8_t)info->sel.family;
+	policy->protocol = info->sel.proto;
+	policy->direction = info->dir;
+	policy->source_bits = info->sel.prefixlen_s;
+	policy->destination_bits = info->sel.prefixlen_d;
+	memcpy(policy->source, &info->sel.saddr, sizeof(policy->source));
+	memcpy(policy->destination, &info->sel.daddr, sizeof(policy->destination));
+	policy->source_port = ntohs(info->sel.sport);
+	policy->source_port_mask = ntohs(info->sel.sport_mask);
+	policy->destination_port = ntohs(info->sel.dport);
+	policy->destination_port_mask = ntohs(info->sel.dport_mask);
+	policy->priority = info->priority;
+	policy->index = info->index;
+	policy->is_block = info->action == XFRM_POLICY_BLOCK;
+	if (attributes[XFRMA_MARK] != NULL &&
+		nla_len(attributes[XFRMA_MARK]) >= (int)sizeof(*mark)) {
+		mark = nla_data(attributes[XFRMA_MARK]);
+		policy->mark = mark->v;
+		policy->mark_mask = mark->m;
+	}
+	if (attributes[XFRMA_IF_ID] != NULL)
+		policy->if_id = nla_get_u32(attributes[XFRMA_IF_ID]);
+	if (attributes[XFRMA_TMPL] != NULL &&
+		nla_len(attributes[XFRMA_TMPL]) >= (int)sizeof(*template)) {
+		template = nla_data(attributes[XFRMA_TMPL]);
+		policy->has_template = true;
+		policy->reqid = template->reqid;
+	}
+}
+
+struct policy_dump {
+	kxfrm_each_policy *each;
+	void *context;
+};
+
+static void each_policy_dumped(void *context, struct nlmsghdr *header)
+{
+	struct policy_dump *dump = context;
+	const struct xfrm_userpolicy_info *info = nlmsg_data(header);
+	struct nlattr *attributes[XFRMA_MAX + 1];
+	struct kxfrm_policy policy = { 0 };
+
+	if (header->nlmsg_type != XFRM_MSG_NEWPOLICY ||
+		nlmsg_parse(header, sizeof(*info), attributes, XFRMA_MAX, NULL) < 0)
+		return;
+	/* Socket policies are dumped too, with directions of their own. */
+	if (info->dir > XFRM_POLICY_FWD)
+		return;
+	policy_read(info, attributes, &policy);
+	dump->each(dump->context, &policy);
+}
+
+int kxfrm_policy_dump(struct kxfrm *xfrm, kxfrm_each_policy *each, void *context)
+{
+	struct policy_dump dump = { each, context };
+	struct xfrm_userpolicy_id *id;
+
+	return kxfrm_request(xfrm,
+		kxfrm_message_new(XFRM_MSG_GETPOLICY, NLM_F_DUMP, sizeof(*id), (void **)&id),
+		each_policy_dumped, &dump);
+}
+
+int kxfrm_policy_remove(struct kxfrm *xfrm, const struct kxfrm_policy *policy)
+{
+	struct xfrm_userpolicy_id *id;
+	struct nl_msg *message;
+
+	message = kxfrm_message_new(XFRM_MSG_DELPOLICY, 0, sizeof(*id), (void **)&id);
+	if (message == NULL)
+		return ENOMEM;
+	id->index = policy->index;
+	id->dir = policy->direction;
+	return kxfrm_request(xfrm, message, NULL, NULL);
+}
+
+static bool prefix_matches(const uint8_t *prefix, uint8_t bits, const void *address)
+{
+	const uint8_t *octets = address;
+	const size_t whole = bits / 8;
+	const uint8_t mask = (uint8_t)(0xff00u >> (bits % 8));
+
+	if (whole > 16 || !bytes_equal(BYTES(prefix, whole), BYTES(octets, whole)))
+		return false;
+	return bits % 8 == 0 || ((prefix[whole] ^ octets[whole]) & mask) == 0;
+}
+
+bool kxfrm_policy_matches(const struct kxfrm_policy *policy, struct kxfrm_path path, uint32_t mark)
+{
+	struct kxfrm_endpoints ends;
+
+	kxfrm_path_endpoints(path, &ends);
+	/* Policies of xfrm interfaces are found through these only. */
+	if (policy->if_id != 0 || (mark & policy->mark_mask) != policy->mark)
+		return false;
+	if (policy->direction != (path.is_inbound ? XFRM_POLICY_IN : XFRM_POLICY_OUT))
+		return false;
+	if (policy->family != AF_UNSPEC && policy->family != ends.family)
+		return false;
+	if (policy->protocol != 0 && policy->protocol != path.tuple->protocol)
+		return false;
+	if (((policy->source_port ^ ends.source_port) & policy->source_port_mask) != 0 ||
+		((policy->destination_port ^ ends.destination_port) &
+			policy->destination_port_mask) != 0)
+		return false;
+	return prefix_matches(policy->source, policy->source_bits, &ends.source) &&
+	       prefix_matches(policy->destination, policy->destination_bits, &ends.destination);
+}
+
+struct kxfrm_events {
+	struct kxfrm_netlink *netlink;
+	uint32_t own_port;
+};
+
+int kxfrm_events_open(const struct kxfrm *xfrm, struct kxfrm_events **ret_events)
+{
+	static const int groups[] = { XFRMNLGRP_SA, XFRMNLGRP_EXPIRE, XFRMNLGRP_POLICY };
+	struct kxfrm_events *events = calloc(1, sizeof(*events));
+	int result;
+
+	if (events == NULL)
+		return ENOMEM;
+	events->own_port = kxfrm_netlink_port(xfrm->netlink);
+	result = kxfrm_netlink_open(NETLINK_XFRM, &events->netlink);
+	for (size_t i = 0; result == 0 && i < sizeof(groups) / sizeof(groups[0]); i++)
+		result = kxfrm_netlink_join(events->netlink, groups[i]);
+	if (result != 0) {
+		kxfrm_events_close(&events);
+		return result;
+	}
+	*ret_events = events;
+	return 0;
+}
+
+void kxfrm_events_close(struct kxfrm_events **events)
+{
+	if (*events == NULL)
+		return;
+	kxfrm_netlink_close(&(*events)->netlink);
+	free(*events);
+	*events = NULL;
+}
+
+int kxfrm_events_descriptor(const struct kxfrm_events *events)
+{
+	return kxfrm_netlink_descriptor(events->netlink);
+}
+
+struct event_reading {
+	uint32_t own_port;
+	kxfrm_each_event *each;
+	void *context;
+};
+
+static void event_read_deleted(const struct nlmsghdr *header, struct kxfrm_event *event)
+{
+	const struct xfrm_usersa_id *id = nlmsg_data(header);
+
+	if (nlmsg_datalen(header) < (int)sizeof(*id))
+		return;
+	memcpy(event->destination, &id->daddr, sizeof(event->destination));
+	event->spi = ntohl(id->spi);
+}
+
+static void event_read_expired(const struct nlmsghdr *header, struct kxfrm_event *event)
+{
+	const struct xfrm_user_expire *expire = nlmsg_data(header);
+
+	/* Soft limits change nothing; spi stays 0, which is nobody's. */
+	if (nlmsg_datalen(header) < (int)sizeof(*expire) || expire->hard == 0)
+		return;
+	memcpy(event->destination, &expire->state.id.daddr, sizeof(event->destination));
+	event->spi = ntohl(expire->state.id.spi);
+}
+
+struct event_row {
+	uint16_t message;
+	enum kxfrm_event_type type;
+	void (*read)(const struct nlmsghdr *header, struct kxfrm_event *event);
+};
+
+/* clang-format off */
+static const struct event_row event_rows[] = {
+	{ XFRM_MSG_DELSA,       KXFRM_EVENT_SA_GONE,        event_read_deleted },
+	{ XFRM_MSG_EXPIRE,      KXFRM_EVENT_SA_GONE,        event_read_expired },
+	{ XFRM_MSG_FLUSHSA,     KXFRM_EVENT_SA_FLUSHED,     NULL },
+	{ XFRM_MSG_NEWPOLICY,   KXFRM_EVENT_POLICY_CHANGED, NULL },
+	{ XFRM_MSG_UPDPOLICY,   KXFRM_EVENT_POLICY_CHANGED, NULL },
+	{ XFRM_MSG_DELPOLICY,   KXFRM_EVENT_POLICY_CHANGED, NULL },
+	{ XFRM_MSG_POLEXPIRE,   KXFRM_EVENT_POLICY_CHANGED, NULL },
+	{ XFRM_MSG_FLUSHPOLICY, KXFRM_EVENT_POLICY_CHANGED, NULL },
+};
+/* clang-format on */
+
+static void each_event_message(void *context, struct nlmsghdr *header)
+{
+	const struct event_reading *reading = context;
+	struct kxfrm_event event = { 0 };
+
+	if (header->nlmsg_pid == reading->own_port)
+		return;
+	for (size_t i = 0; i < sizeof(event_rows) / sizeof(event_rows[0]); i++) {
+		if (event_rows[i].message != header->nlmsg_type)
+			continue;
+		event.type = event_rows[i].type;
+		if (event_rows[i].read != NULL)
+			event_rows[i].read(header, &event);
+		reading->each(reading->context, &event);
+	}
+}
+
+void kxfrm_events_read(struct kxfrm_events *events, kxfrm_each_event *each, void *context)
+{
+	struct event_reading reading = { events->own_port, each, context };
+	const struct kxfrm_event lost = { .type = KXFRM_EVENT_LOST };
+
+	if (kxfrm_netlink_read_events(events->netlink, each_event_message, &reading) != 0)
+		each(context, &lost);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Netlink conversations with the kernel; see xfrm_socket.h. */
+#include <errno.h>
+#include <netlink/socket.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <linux/netlink.h>
+
+#include "base/secret.h"
+#include "kernel-bind/xfrm_socket.h"
+
+#define NETLINK_WAIT_SEC 2
+#define NETLINK_EVENT_BUFFER_BYTES (4 << 20)
+
+struct kxfrm_netlink {
+	struct nl_sock *socket;
+	uint8_t *buffer;
+};
+
+#define RECEIVE_BYTES 65536
+
+int kxfrm_netlink_open(int protocol, struct kxfrm_netlink **ret_netlink)
+{
+	const int on = 1;
+	const struct timeval wait = { .tv_sec = NETLINK_WAIT_SEC };
+	struct kxfrm_netlink *netlink = calloc(1, sizeof(*netlink));
+	int fd, result = ENOMEM;
+
+	if (netlink == NULL)
+		return ENOMEM;
+	netlink->buffer = malloc(RECEIVE_BYTES);
+	netlink->socket = nl_socket_alloc();
+	if (netlink->buffer == NULL || netlink->socket == NULL)
+		goto out;
+	result = EPROTO;
+	if (nl_connect(netlink->socket, protocol) < 0)
+		goto out;
+	fd = nl_socket_get_fd(netlink->socket);
+	/* CAP_ACK: else a refusal would bring the whole request back, keys included */
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) != 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) != 0) {
+		result = errno;
+		goto out;
+	}
+	*ret_netlink = netlink;
+	netlink = NULL;
+	result = 0;
+out:
+	kxfrm_netlink_close(&netlink);
+	return result;
+}
+
+void kxfrm_netlink_close(struct kxfrm_netlink **netlink)
+{
+	if (*netlink == NULL)
+		return;
+	if ((*netlink)->socket != NULL)
+		nl_socket_free((*netlink)->socket);
+	free((*netlink)->buffer);
+	free(*netlink);
+	*netlink = NULL;
+}
+
+int kxfrm_netlink_descriptor(const struct kxfrm_netlink *netlink)
+{
+	return nl_socket_get_fd(netlink->socket);
+}
+
+uint32_t kxfrm_netlink_port(const struct kxfrm_netlink *netlink)
+{
+	return nl_socket_get_local_port(netlink->socket);
+}
+
+int kxfrm_netlink_join(struct kxfrm_netlink *netlink, int group)
+{
+	const int room = NETLINK_EVENT_BUFFER_BYTES;
+	int fd = nl_socket_get_fd(netlink->socket);
+
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) != 0)
+		return errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) != 0)
+		return errno;
+	return 0;
+}
+
+struct nl_msg *kxfrm_message_new(int type, int flags, size_t header_bytes, void **ret_header)
+{
+	struct nl_msg *message = nlmsg_alloc_size(KXFRM_MESSAGE_BYTES_MAX);
+	void *header;
+
+	if (message == NULL)
+		return NULL;
+	if (nlmsg_put(message, NL_AUTO_PORT, NL_AUTO_SEQ, type, 0, flags | NLM_F_ACK) == NULL)
+		goto fail;
+	header = nlmsg_reserve(message, header_bytes, NLMSG_ALIGNTO);
+	if (header == NULL)
+		goto fail;
+	secret_wipe(header, header_bytes);
+	*ret_header = header;
+	return message;
+fail:
+	kxfrm_message_free(message);
+	return NULL;
+}
+
+void kxfrm_message_free(struct nl_msg *message)
+{
+	if (message == NULL)
+		return;
+	secret_wipe(nlmsg_hdr(message), nlmsg_get_max_size(message));
+	nlmsg_free(message);
+}
+
+/* One datagram from the kernel into the buffer; one of anybody else counts as empty. */
+static int netlink_receive(struct kxfrm_netlink *netlink, int flags, size_t *ret_len)
+{
+	struct sockaddr_nl from = { 0 };
+	struct iovec vector = { .iov_base = netlink->buffer, .iov_len = RECEIVE_BYTES };
+	struct msghdr header = {
+		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &vector, .msg_iovlen = 1
+	};
+	ssize_t len;
+
+	do {
+		len = recvmsg(nl_socket_get_fd(netlink->socket), &header, flags);
+	} while (len < 0 && errno == EINTR);
+	if (len < 0)
+		return errno;
+	if ((header.msg_flags & MSG_TRUNC) != 0)
+		return EMSGSIZE;
+	*ret_len = from.nl_family == AF_NETLINK && from.nl_pid == 0 ? (size_t)len : 0;
+	return 0;
+}
+
+/* Whether this message ends the answer; its errno then goes to result. */
+static bool message_ends_answer(const struct nlmsghdr *header, int *result)
+{
+	const struct nlmsgerr *error = nlmsg_data(header);
+
+	if (header->nlmsg_type != NLMSG_ERROR && header->nlmsg_type != NLMSG_DONE)
+		return false;
+	*result = 0;
+	if (header->nlmsg_type == NLMSG_ERROR) {
+		if (nlmsg_datalen(header) < (int)sizeof(*error))
+			*result = EPROTO;
+		else
+			*result = -error->error;
+	}
+	return true;
+}
+
+/* Goes through one datagram of the answer to sequence number seq. */
+static bool answer_is_complete(struct kxfrm_netlink *netlink, size_t len, uint32_t seq,
+	kxfrm_each_message *each, void *context, int *result)
+{
+	struct nlmsghdr *header = (struct nlmsghdr *)(void *)netlink->buffer;
+	int left = (int)len;
+
+	for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
+		if (header->nlmsg_seq != seq)
+			continue;
+		if (message_ends_answer(header, result))
+			return true;
+		if (each != NULL)
+			each(context, header);
+	}
+	return false;
+}
+
+int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message,
+	kxfrm_each_message *each, void *context)
+{
+	int result = EPROTO;
+	bool is_complete = false;
+	size_t len;
+
+	nl_complete_msg(netlink->socket, message);
+	if (nl_send(netlink->socket, message) < 0)
+		return EPROTO;
+	while (!is_complete) {
+		result = netlink_receive(netlink, 0, &len);
+		if (result != 0)
+			break;
+		is_complete = answer_is_complete(
+			netlink, len, nlmsg_hdr(message)->nlmsg_seq, each, context, &result);
+		secret_wipe(netlink->buffer, len);
+	}
+	return result;
+}
+
+int kxfrm_netlink_read_events(
+	struct kxfrm_netlink *netlink, kxfrm_each_message *each, void *context)
+{
+	struct nlmsghdr *header;
+	size_t len;
+	int result, left;
+
+	for (;;) {
+		result = netlink_receive(netlink, MSG_DONTWAIT, &len);
+		if (result == EAGAIN || result == EWOULDBLOCK)
+			return 0;
+		if (result != 0)
+			return result;
+		header = (struct nlmsghdr *)(void *)netlink->buffer;
+		left = (int)len;
+		for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left))
+			each(context, header);
+		secret_wipe(netlink->buffer, len);
+	}
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * gss-ipsecd against a real kernel, without GSS: two network namespaces joined by a veth pair, a
+ * broker in each, TCP connections between them, and requests as the mechanism makes them.  Tokens
+ * are just octets here.  Run as root where ESP is there:  broker_probe PATH-OF-GSS-IPSECD
+ * Prints "ok - what" or "FAILED - what" for each check; ends with 1 when one failed.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/real/probe.h"
+
+#define PLAIN_UID 12345
+
+static void test_ping(void)
+{
+	for (size_t i = 0; i < 2; i++)
+		probe_check(probe_broker_ping(&probe_hosts[i]) == IPSEC_LATCH_LATCHED,
+			"%s: broker can latch", probe_hosts[i].name);
+}
+
+static void test_latch(size_t token_bytes)
+{
+	struct kbind_status status;
+	struct end ends[2];
+	bool is_established;
+	char text[8];
+	ssize_t len;
+
+	if (!probe_check(probe_pair_open_veth(ends) && probe_pair_latch(ends, token_bytes),
+		    "latched, tokens of %zu octets", token_bytes))
+		goto out;
+	is_established = kbind_query(ends[1].host->socket_path, ends[1].fd, &status) == 0 &&
+			 status.state == IPSEC_LATCH_STATE_ESTABLISHED && status.packets_in > 0 &&
+			 strcmp(status.peer_name, "alice@example.org") == 0;
+	probe_check(is_established, "status: established, %llu packets in",
+		(unsigned long long)status.packets_in);
+	probe_check(probe_count_associations(&probe_hosts[0]) == 2 &&
+			    probe_count_covers(&probe_hosts[0]) == 2,
+		"two SAs, two covers");
+	probe_check(probe_transfer(&ends[0], &ends[1], 100000) &&
+			    probe_transfer(&ends[1], &ends[0], 100000),
+		"100 000 octets each way");
+	probe_check(probe_inject(&ends[0], "INJECTED", 0) && probe_nothing_comes(&ends[1], 300),
+		"a clear segment in sequence is not delivered");
+	probe_check(probe_transfer(&ends[0], &ends[1], 1000), "the stream goes on");
+	probe_check(probe_end_reserve(&ends[0], true, 0x12345678) == IPSEC_LATCH_ALREADY_LATCHED,
+		"no second latch");
+	(void)shutdown(ends[0].fd, SHUT_WR);
+	len = recv(ends[1].fd, text, sizeof(text), 0);
+	probe_check(len == 0, "FIN arrives in ESP");
+out:
+	probe_pair_close(ends);
+	probe_pause_ms(1200);
+	probe_check(probe_count_associations(&probe_hosts[0]) == 2 &&
+			    probe_count_covers(&probe_hosts[0]) == 2,
+		"SAs and cover stay after the close");
+	probe_check(probe_nothing_is_left(8), "and are gone after the linger time");
+}
+
+static void test_short(void)
+{
+	struct end ends[2];
+
+	if (!probe_pair_open_veth(ends) || !probe_pair_reserve(ends))
+		return;
+	probe_check(probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES), "T3");
+	probe_check(
+		probe_end_latch(&ends[1], false, ends[0].lease.spi_in, 100000) == IPSEC_LATCH_SHORT,
+		"a token longer than what came in ESP: short");
+	kbind_release(ends[1].host->socket_path, &ends[1].candidate, &ends[1].lease);
+	kbind_release(ends[0].host->socket_path, &ends[0].candidate, &ends[0].lease);
+	probe_check(probe_transfer(&ends[1], &ends[0], 1000) &&
+			    probe_transfer(&ends[0], &ends[1], 1000),
+		"released before a latch: clear again");
+	probe_check(probe_end_look(&ends[0]) && probe_end_look(&ends[1]) &&
+			    probe_pair_latch(ends, PROBE_TOKEN_BYTES),
+		"and can be latched anew");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+static void test_clear_behind(void)
+{
+	struct end ends[2];
+
+	if (!probe_pair_open_veth(ends) || !probe_pair_reserve(ends))
+		return;
+	probe_check(
+		probe_inject(&ends[0], "INJECTED", PROBE_TOKEN_BYTES), "clear octets behind T3");
+	probe_pause_ms(100);
+	probe_check(probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES), "T3");
+	probe_check(probe_end_latch(&ends[1], false, ends[0].lease.spi_in, PROBE_TOKEN_BYTES) ==
+			    IPSEC_LATCH_CLEAR_BEHIND,
+		"clear octets behind the start of ESP are noticed");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+static void test_failed(void)
+{
+	struct end ends[2];
+
+	if (!probe_pair_open_veth(ends) || !probe_pair_latch(ends, PROBE_TOKEN_BYTES))
+		return;
+	kbind_release(ends[1].host->socket_path, &ends[1].candidate, &ends[1].lease);
+	probe_check(probe_end_state(&ends[1]) == IPSEC_LATCH_STATE_FAILED,
+		"released after the latch: failed");
+	probe_check(probe_transfer(&ends[0], &ends[1], 1000), "and still in ESP");
+	probe_check(probe_inject(&ends[0], "INJECTED", 0) && probe_nothing_comes(&ends[1], 300),
+		"and only in ESP");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+static void test_flush(void)
+{
+	const struct linger abort_now = { .l_onoff = 1, .l_linger = 0 };
+	struct end ends[2];
+
+	if (!probe_pair_open_veth(ends) || !probe_pair_latch(ends, PROBE_TOKEN_BYTES))
+		return;
+	probe_shell("ip -n probe-a xfrm policy flush");
+	probe_pause_ms(1500);
+	probe_check(
+		probe_count_covers(&probe_hosts[0]) == 2, "a flushed SPD: the cover comes back");
+	probe_shell("ip -n probe-a xfrm state flush");
+	probe_check(
+		probe_end_reaches_state(&ends[0], IPSEC_LATCH_STATE_BROKEN), "flushed SAs: broken");
+	probe_check(send(ends[0].fd, "secret", 6, MSG_NOSIGNAL) == 6 &&
+			    probe_nothing_comes(&ends[1], 500),
+		"and nothing leaves");
+	/* Abort: what was never acknowledged would keep the sockets for minutes. */
+	for (size_t i = 0; i < 2; i++)
+		(void)setsockopt(ends[i].fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof(abort_now));
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+static void test_refusals(void)
+{
+	struct sock_filter accept_all = { .code = BPF_RET | BPF_K, .k = UINT32_MAX };
+	struct sock_fprog filter = { 1, &accept_all };
+	struct end ends[2];
+
+	if (!probe_pair_open_veth(ends))
+		return;
+	probe_shell(
+		"ip -n probe-b xfrm policy add src 10.79.0.1 dst 10.79.0.2 dir in tmpl src 1.1.1.1 "
+		"dst 2.2.2.2 proto esp mode tunnel reqid 5");
+	probe_check(probe_end_reserve(&ends[1], false, 0) == IPSEC_LATCH_PRESCRIBED,
+		"prescribed by the SPD");
+	probe_shell("ip -n probe-b xfrm policy flush");
+	(void)setsockopt(ends[1].fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+	probe_check(probe_end_reserve(&ends[1], false, 0) == IPSEC_LATCH_HAS_FILTER, "own filter");
+	(void)setsockopt(ends[1].fd, SOL_SOCKET, SO_DETACH_FILTER, &filter, sizeof(filter));
+	ends[1].host = &probe_hosts[0];
+	probe_check(probe_end_reserve(&ends[1], false, 0) == IPSEC_LATCH_OTHER_NETNS,
+		"other namespace");
+	ends[1].host = &probe_hosts[1];
+	probe_check(probe_end_reserve(&ends[1], false, 0) == 0, "otherwise reserved");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+/* Another user who holds the same descriptor. */
+static void test_other_user(void)
+{
+	struct kbind_status status;
+	struct kbind_lease stolen;
+	struct end ends[2];
+	bool is_good;
+	int result = 1;
+	pid_t child;
+
+	if (!probe_pair_open_veth(ends) || !probe_pair_latch(ends, PROBE_TOKEN_BYTES))
+		return;
+	child = fork();
+	if (child == 0) {
+		stolen = ends[0].lease;
+		is_good = setuid(PLAIN_UID) == 0 &&
+			  kbind_query(ends[0].host->socket_path, ends[0].fd, &status) == 0 &&
+			  status.peer_name[0] == '\0';
+		kbind_release(ends[0].host->socket_path, &ends[0].candidate, &stolen);
+		_exit(is_good ? 0 : 1);
+	}
+	(void)waitpid(child, &result, 0);
+	probe_check(result == 0 && probe_end_state(&ends[0]) == IPSEC_LATCH_STATE_ESTABLISHED,
+		"another user may ask, sees no names, cannot release");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+static void test_restart(void)
+{
+	struct end ends[2], larval[2];
+
+	if (!probe_pair_open_veth(ends) || !probe_pair_latch(ends, PROBE_TOKEN_BYTES) ||
+		!probe_pair_open_veth(larval) || !probe_pair_reserve(larval))
+		return;
+	probe_broker_stop(&probe_hosts[0], SIGKILL);
+	probe_check(
+		probe_transfer(&ends[0], &ends[1], 1000), "broker killed: the connection lives");
+	probe_shell(
+		"ip -n probe-a xfrm state add src 9.9.9.9 dst 8.8.8.8 proto esp spi 0x999 reqid "
+		"0x47999999 mode transport aead 'rfc4106(gcm(aes))' 0x%040d 128",
+		1);
+	probe_shell(
+		"ip -n probe-a xfrm state add src 9.9.9.9 dst 8.8.8.8 proto esp spi 0x998 reqid 7 "
+		"mode transport aead 'rfc4106(gcm(aes))' 0x%040d 128",
+		1);
+	probe_broker_start(&probe_hosts[0]);
+	probe_check(
+		probe_end_state(&ends[0]) == IPSEC_LATCH_STATE_ESTABLISHED, "restarted: adopted");
+	probe_check(probe_count_associations(&probe_hosts[0]) == 2 &&
+			    probe_count_covers(&probe_hosts[0]) == 2,
+		"strays and the lost handshake's SAs are deleted");
+	probe_check(probe_shell_number("ip -n probe-a xfrm state | grep -c 0x00000998") == 1,
+		"what belongs to others is not");
+	probe_check(
+		probe_end_latch(&larval[0], true, 0, PROBE_TOKEN_BYTES) == IPSEC_LATCH_BROKER_LOST,
+		"the handshake in the middle is lost, with its reason");
+	kbind_release(larval[0].host->socket_path, &larval[0].candidate, &larval[0].lease);
+	probe_check(probe_transfer(&larval[0], &larval[1], 100), "and is clear after its release");
+	probe_pair_close(larval);
+	probe_check(probe_transfer(&ends[1], &ends[0], 5000), "the adopted connection goes on");
+	probe_broker_stop(&probe_hosts[0], SIGKILL);
+	probe_pair_close(ends);
+	probe_pause_ms(500);
+	probe_broker_start(&probe_hosts[0]);
+	probe_check(probe_count_covers(&probe_hosts[0]) == 2,
+		"closed without a broker: cover kept for a while");
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+static void test_same_host(void)
+{
+	struct end ends[2];
+
+	if (!probe_check(probe_pair_open(ends, "127.0.0.1", &probe_hosts[0], &probe_hosts[0]) &&
+				 probe_pair_latch(ends, PROBE_TOKEN_BYTES),
+		    "latched on one host"))
+		return;
+	probe_check(probe_count_associations(&probe_hosts[0]) == 2, "both ends share two SAs");
+	probe_check(probe_transfer(&ends[0], &ends[1], 50000) &&
+			    probe_transfer(&ends[1], &ends[0], 50000),
+		"50 000 octets each way");
+	probe_check(probe_inject(&ends[0], "INJECTED", 0) && probe_nothing_comes(&ends[1], 300),
+		"a clear segment is not delivered");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(10), "nothing is left");
+}
+
+/* Passes a descriptor and does not wait, so that the broker's side has the last reference. */
+static void query_and_forget(const struct host *host, int fd)
+{
+	const struct broker_request request = { .type = BROKER_QUERY };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	union {
+		struct cmsghdr header;
+		uint8_t octets[CMSG_SPACE(sizeof(int))];
+	} control = { .octets = { 0 } };
+	struct msghdr message = {
+		.msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	struct cmsghdr *item = CMSG_FIRSTHDR(&message);
+	struct iovec vector;
+	struct writer w;
+	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", host->socket_path);
+	writer_init(&w, 64);
+	if (connect(connection, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+		broker_request_write(&request, &w) != ERR_OK)
+		exit(1);
+	vector = (struct iovec){ writer_at(&w, 0, writer_len(&w)), writer_len(&w) };
+	message.msg_iov = &vector;
+	item->cmsg_level = SOL_SOCKET;
+	item->cmsg_type = SCM_RIGHTS;
+	item->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(item), &fd, sizeof(int));
+	if (sendmsg(connection, &message, MSG_NOSIGNAL) < 0)
+		exit(1);
+	(void)close(connection);
+	writer_free(&w);
+}
+
+/* The last close() of this descriptor takes five seconds, in whoever does it. */
+static void test_hanging_descriptor(void)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 5 };
+	const int small = 4096;
+	struct timespec before, after;
+	struct end ends[2];
+	uint8_t octets[65536] = { 0 };
+	int pings = 0;
+	pid_t child;
+
+	if (!probe_pair_open_veth(ends))
+		return;
+	/* Stopped, so that its workers look only when the sender has gone. */
+	(void)kill(probe_hosts[0].broker, SIGSTOP);
+	child = fork();
+	if (child == 0) {
+		(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+		(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+		/* Until the other end takes no more. */
+		for (int i = 0; i < 40; i++) {
+			while (send(ends[0].fd, octets, sizeof(octets), MSG_DONTWAIT) > 0)
+				continue;
+			probe_pause_ms(20);
+		}
+		for (int i = 0; i < 6; i++)
+			query_and_forget(ends[0].host, ends[0].fd);
+		(void)kill(getpid(), SIGKILL);
+	}
+	(void)close(ends[0].fd);
+	ends[0].fd = -1;
+	(void)waitpid(child, NULL, 0);
+	(void)kill(probe_hosts[0].broker, SIGCONT);
+	(void)clock_gettime(CLOCK_MONOTONIC, &before);
+	for (int i = 0; i < 10; i++)
+		pings += probe_broker_ping(&probe_hosts[0]) == IPSEC_LATCH_LATCHED;
+	(void)clock_gettime(CLOCK_MONOTONIC, &after);
+	probe_check(pings == 10 && after.tv_sec - before.tv_sec <= 1,
+		"a descriptor that blocks does not block others");
+	/* Beyond a worker's deadline, within the descriptor's five seconds. */
+	probe_pause_ms(2500);
+	probe_check(probe_broker_ping(&probe_hosts[0]) == IPSEC_LATCH_LATCHED,
+		"nor does it after the worker was killed");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+static void test_latch_long(void)
+{
+	test_latch(20000);
+}
+
+static void test_latch_short(void)
+{
+	test_latch(PROBE_TOKEN_BYTES);
+}
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	{ "ping",         test_ping },
+	{ "latch",        test_latch_short },
+	{ "latch-long",   test_latch_long },
+	{ "short",        test_short },
+	{ "clear-behind", test_clear_behind },
+	{ "failed",       test_failed },
+	{ "refusals",     test_refusals },
+	{ "other-user",   test_other_user },
+	{ "same-host",    test_same_host },
+	{ "restart",      test_restart },
+	{ "hanging",      test_hanging_descriptor },
+	{ "flush",        test_flush },
+};
+/* clang-format on */
+
+int main(int argc, char **argv)
+{
+	if (argc < 2 || argc > 3) {
+		(void)fprintf(stderr, "usage: broker_probe PATH-OF-GSS-IPSECD [TEST]\n");
+		return 2;
+	}
+	probe_daemon_path = argv[1];
+	probe_network_make();
+	probe_broker_start(&probe_hosts[0]);
+	probe_broker_start(&probe_hosts[1]);
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		if (argc == 2 || strcmp(argv[2], tests[i].name) == 0)
+			tests[i].run();
+	}
+	probe_broker_stop(&probe_hosts[0], SIGTERM);
+	probe_broker_stop(&probe_hosts[1], SIGTERM);
+	(void)printf("%d failed\n", probe_failures);
+	return probe_failures == 0 ? 0 : 1;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What broker_probe's checks use: two hosts, their brokers, connections, requests, an attacker. */
+#ifndef TESTS_REAL_PROBE_H
+#define TESTS_REAL_PROBE_H
+
+#include <sys/types.h>
+
+#include "kernel-bind/broker_protocol.h"
+
+#define PROBE_TOKEN_BYTES 700
+
+struct host {
+	const char *name, *address;
+	char socket_path[64], state_path[64];
+	pid_t broker;
+};
+
+/* One end of a connection: [0] the initiator's, [1] the acceptor's. */
+struct end {
+	const struct host *host;
+	int fd;
+	struct kbind_candidate candidate;
+	struct kbind_lease lease;
+	struct secret_key key_in, key_out;
+};
+
+extern struct host probe_hosts[2];
+extern const char *probe_daemon_path;
+extern int probe_failures;
+
+/* Prints and counts. Returns is_good. */
+bool probe_check(bool is_good, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void probe_pause_ms(long ms);
+void probe_shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The first number that the command prints; -1: none. */
+int probe_shell_number(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void probe_namespace_enter(const struct host *host);
+/* SAs and SPD entries of ours. */
+int probe_count_associations(const struct host *host);
+int probe_count_covers(const struct host *host);
+enum ipsec_latch_reason probe_broker_ping(const struct host *host);
+void probe_broker_start(struct host *host);
+void probe_broker_stop(struct host *host, int signal_number);
+void probe_network_make(void);
+bool probe_end_look(struct end *end);
+bool probe_pair_open(struct end ends[2], const char *server, const struct host *client_host,
+	const struct host *server_host);
+bool probe_pair_open_veth(struct end ends[2]);
+void probe_pair_close(struct end ends[2]);
+/* So many octets from one end to the other, without a pause of two seconds. */
+bool probe_transfer(struct end *from, struct end *to, size_t len);
+bool probe_nothing_comes(struct end *end, int ms);
+enum ipsec_latch_reason probe_end_reserve(struct end *end, bool is_initiator, uint32_t spi_out);
+enum ipsec_latch_reason probe_end_latch(
+	struct end *end, bool is_initiator, uint32_t spi_out, uint64_t token_bytes);
+/* T1 and T2 in the clear, the reservations between. */
+bool probe_pair_reserve(struct end ends[2]);
+/* The whole order of doc/protocol.md section 6. */
+bool probe_pair_latch(struct end ends[2], size_t token_bytes);
+int probe_end_state(const struct end *end);
+bool probe_end_reaches_state(const struct end *end, int state);
+/* Waits until neither host has an SA or SPD entry of ours. */
+bool probe_nothing_is_left(int seconds);
+/* A clear segment, made by root, that much behind what `from` has sent. */
+bool probe_inject(const struct end *from, const char *text, uint32_t offset);
+
+#endif

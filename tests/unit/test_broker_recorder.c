@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The verdict on what the recorder noted: doc/protocol.md section 6, (c) and (d). */
+#include "kernel-bind/broker_recorder.h"
+#include "tests/unit/suites.h"
+
+static struct recorder_record record_of(uint32_t first, uint64_t bytes)
+{
+	return (struct recorder_record){ .protected_bytes = bytes,
+		.protected_packets = 1,
+		.first_protected = RECORDER_PRESENT | first };
+}
+
+/* As the program notes it. */
+static void clear_end(struct recorder_record *record, uint32_t end)
+{
+	uint64_t *noted = &record->clear_end[end >> 28];
+
+	if (*noted < (RECORDER_PRESENT | end))
+		*noted = RECORDER_PRESENT | end;
+}
+
+START_TEST(test_bytes)
+{
+	struct recorder_record record = record_of(5000, 700);
+
+	ck_assert_int_eq(recorder_judge(&record, 700), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(recorder_judge(&record, 701), IPSEC_LATCH_SHORT);
+	record.first_protected = 0;
+	ck_assert_int_eq(recorder_judge(&record, 0), IPSEC_LATCH_SHORT);
+}
+END_TEST
+
+START_TEST(test_poison)
+{
+	struct recorder_record record = record_of(5000, 700);
+
+	record.is_poisoned = 1;
+	ck_assert_int_eq(recorder_judge(&record, 700), IPSEC_LATCH_CLEAR_BEHIND);
+}
+END_TEST
+
+/* Each start, so that sixteenths and the end of the sequence space fall everywhere. */
+START_TEST(test_clear_ends)
+{
+	static const struct {
+		uint32_t distance;
+		enum ipsec_latch_reason reason;
+	} rows[] = {
+		{ 0, IPSEC_LATCH_LATCHED },
+		{ 1, IPSEC_LATCH_CLEAR_BEHIND },
+		{ 1u << 28, IPSEC_LATCH_CLEAR_BEHIND },
+		{ 1u << 30, IPSEC_LATCH_CLEAR_BEHIND },
+		{ (1u << 30) + 1, IPSEC_LATCH_LATCHED },
+		{ 1u << 31, IPSEC_LATCH_LATCHED },
+		{ UINT32_MAX, IPSEC_LATCH_LATCHED },
+	};
+	static const uint32_t starts[] = { 0, 1, 0x0fffffff, 0x10000000, 0x7fffffff, 0xf0000000,
+		0xfffffff0, UINT32_MAX };
+	struct recorder_record record;
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		for (size_t j = 0; j < sizeof(rows) / sizeof(rows[0]); j++) {
+			record = record_of(starts[i], 10);
+			clear_end(&record, starts[i] + rows[j].distance);
+			ck_assert_int_eq(recorder_judge(&record, 10), rows[j].reason);
+		}
+	}
+}
+END_TEST
+
+/* One running maximum could be walked round; sixteenths cannot. */
+START_TEST(test_walk_round)
+{
+	struct recorder_record record = record_of(5000, 10);
+
+	clear_end(&record, 5000 + 20);
+	clear_end(&record, 5000 + 0x7fffffffu);
+	clear_end(&record, 5000 - 500);
+	ck_assert_int_eq(recorder_judge(&record, 10), IPSEC_LATCH_CLEAR_BEHIND);
+}
+END_TEST
+
+Suite *suite_broker_recorder(void)
+{
+	Suite *suite = suite_create("broker_recorder");
+	TCase *tests = tcase_create("broker_recorder");
+
+	tcase_add_test(tests, test_bytes);
+	tcase_add_test(tests, test_poison);
+	tcase_add_test(tests, test_clear_ends);
+	tcase_add_test(tests, test_walk_round);
+	suite_add_tcase(suite, tests);
+	return suite;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which SPD entries apply to a connection. */
+#include <linux/xfrm.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "kernel-bind/xfrm.h"
+#include "tests/unit/suites.h"
+
+static const struct kbind_tuple tuple = { .family = AF_INET,
+	.protocol = IPPROTO_TCP,
+	.local = { 10, 1, 2, 3 },
+	.remote = { 192, 0, 2, 130 },
+	.local_port = 40000,
+	.remote_port = 443 };
+
+static const struct kxfrm_path in = { &tuple, true }, out = { &tuple, false };
+
+/* 10.1.0.0/16 to 192.0.2.128/25, outbound */
+static struct kxfrm_policy policy_base(void)
+{
+	return (struct kxfrm_policy){ .family = AF_INET,
+		.direction = XFRM_POLICY_OUT,
+		.source_bits = 16,
+		.destination_bits = 25,
+		.source = { 10, 1 },
+		.destination = { 192, 0, 2, 128 } };
+}
+
+START_TEST(test_prefixes)
+{
+	struct kxfrm_policy policy = policy_base();
+
+	ck_assert(kxfrm_policy_matches(&policy, out, 0));
+	ck_assert(!kxfrm_policy_matches(&policy, in, 0));
+	policy.destination_bits = 26;
+	ck_assert(kxfrm_policy_matches(&policy, out, 0));
+	policy.destination[3] = 0;
+	ck_assert(!kxfrm_policy_matches(&policy, out, 0));
+	policy = policy_base();
+	policy.source[1] = 2;
+	ck_assert(!kxfrm_policy_matches(&policy, out, 0));
+	policy.source_bits = policy.destination_bits = 0;
+	ck_assert(kxfrm_policy_matches(&policy, out, 0));
+	policy.source_bits = 200;
+	ck_assert(!kxfrm_policy_matches(&policy, out, 0));
+}
+END_TEST
+
+START_TEST(test_ports_and_protocol)
+{
+	struct kxfrm_policy policy = policy_base();
+
+	policy.protocol = IPPROTO_TCP;
+	policy.destination_port = 443;
+	policy.destination_port_mask = 0xffff;
+	ck_assert(kxfrm_policy_matches(&policy, out, 0));
+	policy.destination_port = 444;
+	ck_assert(!kxfrm_policy_matches(&policy, out, 0));
+	policy.destination_port_mask = 0xfff0;
+	ck_assert(kxfrm_policy_matches(&policy, out, 0));
+	policy.protocol = IPPROTO_UDP;
+	ck_assert(!kxfrm_policy_matches(&policy, out, 0));
+}
+END_TEST
+
+START_TEST(test_marks)
+{
+	struct kxfrm_policy policy = policy_base();
+
+	policy.mark = 5;
+	policy.mark_mask = 0xff;
+	ck_assert(!kxfrm_policy_matches(&policy, out, 0));
+	ck_assert(kxfrm_policy_matches(&policy, out, 0x105));
+	policy = policy_base();
+	policy.if_id = 1;
+	ck_assert(!kxfrm_policy_matches(&policy, out, 0));
+	policy = policy_base();
+	policy.family = AF_INET6;
+	ck_assert(!kxfrm_policy_matches(&policy, out, 0));
+}
+END_TEST
+
+START_TEST(test_reqids)
+{
+	ck_assert(kxfrm_reqid_is_ours(0x47000001));
+	ck_assert(kxfrm_reqid_is_ours(0x47ffffff));
+	ck_assert(!kxfrm_reqid_is_ours(0x48000000));
+	ck_assert(!kxfrm_reqid_is_ours(1));
+}
+END_TEST
+
+Suite *suite_xfrm_policy(void)
+{
+	Suite *suite = suite_create("xfrm_policy");
+	TCase *tests = tcase_create("xfrm_policy");
+
+	tcase_add_test(tests, test_prefixes);
+	tcase_add_test(tests, test_ports_and_protocol);
+	tcase_add_test(tests, test_marks);
+	tcase_add_test(tests, test_reqids);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
