@@ -1,10 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a process may send to the broker: read, and if taken, written and read again alike. */
+/*
+ * What a process may send to the broker: what is taken keeps the form's promises, and is written and
+ * read again alike.
+ */
 #include <stdlib.h>
 
+#include "fuzz/fuzz_text.h"
 #include "kernel-bind/broker_protocol.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_request(const struct broker_request *request)
+{
+	if (request->key_in.len > SECRET_KEY_MAX || request->key_out.len > SECRET_KEY_MAX)
+		abort();
+	fuzz_check_text(request->local_name, sizeof(request->local_name));
+	fuzz_check_text(request->peer_name, sizeof(request->peer_name));
+	fuzz_check_text(request->method, sizeof(request->method));
+	fuzz_check_text(request->service, sizeof(request->service));
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -13,9 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (broker_request_read(BYTES(data, size), &request) != ERR_OK)
 		return 0;
+	check_request(&request);
 	writer_init(&first, BROKER_REQUEST_BYTES_MAX);
 	writer_init(&second, BROKER_REQUEST_BYTES_MAX);
-	if (broker_request_write(&request, &first) != ERR_OK ||
+	if (broker_request_write(&request, &first) != ERR_OK || writer_len(&first) > size ||
 		broker_request_read(writer_view(&first), &again) != ERR_OK ||
 		broker_request_write(&again, &second) != ERR_OK ||
 		!bytes_equal(writer_view(&first), writer_view(&second)))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Any octets as a configuration file: read or refused, and what is read keeps its promises. */
+/*
+ * Any octets as configuration: read or refused, and what is read keeps its promises.  What stands
+ * behind SEPARATOR, which no file may hold, is a second file.
+ */
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +15,7 @@
 
 #include "base/config.h"
 
+#define SEPARATOR 0x1f
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(bool condition)
@@ -41,21 +45,52 @@ static void check_snapshot(const struct config *config)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_services(const struct config *config)
 {
-	char path[64];
-	const char *files[] = { path, NULL };
-	struct config *config = NULL;
+	static const char *const services[] = { "HTTP", "x", NULL };
+
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		require(config_latch_policy(config, services[i]) <= CONFIG_LATCH_NO);
+		(void)config_service_has_t5(config, services[i]);
+	}
+	require(config_unknown_peer(config) <= CONFIG_UNKNOWN_ACCEPT);
+	require(config_default_domain(config) == NULL || config_default_domain(config)[0] != '\0');
+}
+
+/* A file in memory; ret_path is good as long as it is open. */
+static int file_make(const uint8_t *data, size_t size, char ret_path[64])
+{
 	int fd = memfd_create("config", MFD_CLOEXEC);
 
 	require(fd >= 0 && fchmod(fd, 0600) == 0);
 	require(write(fd, data, size) == (ssize_t)size);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (config_load(files, &config) == ERR_OK)
+	snprintf(ret_path, 64, "/proc/self/fd/%d", fd);
+	return fd;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char first_path[64], second_path[64];
+	const char *files[] = { first_path, NULL, NULL };
+	const uint8_t *separator = size > 0 ? memchr(data, SEPARATOR, size) : NULL;
+	size_t first_len = separator != NULL ? (size_t)(separator - data) : size;
+	struct config *config = NULL;
+	int first, second = -1;
+
+	first = file_make(data, first_len, first_path);
+	if (separator != NULL) {
+		second = file_make(separator + 1, size - first_len - 1, second_path);
+		files[1] = second_path;
+	}
+	if (config_load(files, &config) == ERR_OK) {
 		check_snapshot(config);
-	else
+		check_services(config);
+	} else {
 		require(config_last_error()[0] != '\0');
+	}
 	config_release(&config);
-	close(fd);
+	close(first);
+	if (second >= 0)
+		close(second);
 	return 0;
 }

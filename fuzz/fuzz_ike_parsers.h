@@ -92,7 +92,71 @@ static inline void fuzz_payloads(const struct ike_message *message, struct bytes
 	}
 	if (message->is_error_only && !ike_message_find_error(message, &notify))
 		abort();
+	if (ike_message_find_notify(message, IKE_NOTIFY_GSS_CONTEXT, &notify) &&
+		notify.type != IKE_NOTIFY_GSS_CONTEXT)
+		abort();
+	if (message->count > 0 &&
+		ike_message_find(message, message->payloads[0].type, 0) != &message->payloads[0])
+		abort();
 	(void)ike_message_has_vendor(message, outer);
+}
+
+/* The IKE header of a message whose payloads have chain_len octets. */
+static inline void fuzz_put_header(
+	struct writer *w, const struct ike_header *header, uint8_t first, size_t chain_len)
+{
+	writer_put_u64(w, header->spi_i);
+	writer_put_u64(w, header->spi_r);
+	writer_put_u8(w, first);
+	writer_put_u8(w, IKE_VERSION);
+	writer_put_u8(w, header->exchange);
+	writer_put_u8(w, header->flags);
+	writer_put_u32(w, header->message_id);
+	writer_put_u32(w, (uint32_t)(IKE_HEADER_BYTES + chain_len));
+}
+
+/* Moves octets to memory of exactly their length, where a sanitizer sees reading past the end. */
+static inline uint8_t *fuzz_shrink(uint8_t *octets, size_t len)
+{
+	uint8_t *exact = malloc(len > 0 ? len : 1);
+
+	if (exact == NULL)
+		abort();
+	for (size_t i = 0; i < len; i++)
+		exact[i] = octets[i];
+	free(octets);
+	return exact;
+}
+
+/*
+ * A payload chain whose lengths are right: for each payload its type, critical octet and body,
+ * counted by two octets. Returns the type of the first.
+ */
+static inline uint8_t fuzz_compose_chain(struct bytes input, struct writer *w)
+{
+	struct reader r;
+	uint8_t first = IKE_PAYLOAD_NONE, *next;
+	size_t next_at = 0;
+
+	reader_init(&r, input);
+	while (reader_left(&r) >= 4) {
+		uint8_t type = reader_get_u8(&r), critical = reader_get_u8(&r);
+		size_t len = reader_get_u16(&r);
+		struct bytes body =
+			reader_get_bytes(&r, len < reader_left(&r) ? len : reader_left(&r));
+
+		next = next_at > 0 ? writer_at(w, next_at - 1, 1) : NULL;
+		if (next_at == 0)
+			first = type;
+		else if (next != NULL)
+			*next = type;
+		next_at = writer_len(w) + 1;
+		writer_put_u8(w, IKE_PAYLOAD_NONE);
+		writer_put_u8(w, critical);
+		writer_put_u16(w, (uint16_t)(IKE_PAYLOAD_HEADER_BYTES + body.len));
+		writer_put_bytes(w, body);
+	}
+	return first;
 }
 
 #endif

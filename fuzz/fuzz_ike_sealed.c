@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What lies behind the cryptography: the input (kind, type of the first payload, then chain and
- * padding) is sealed under a fixed key and opened again as that kind.
+ * padding) is sealed under a fixed key and opened again as that kind.  With COMPOSED in the kind, the
+ * input names payloads, whose lengths and padding are made right.
  */
 #include <string.h>
 
@@ -11,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define KEY_BYTES 32
 #define SALT_BYTES 4
+#define COMPOSED 0x80
 
 static const struct ike_header headers[] = {
 	[IKE_KIND_T3] = { 1, 2, 0, IKE_EXCHANGE_AUTH, IKE_FLAG_INITIATOR, 1 },
@@ -33,14 +35,7 @@ static uint8_t *make_message(
 {
 	const size_t sk_bytes = IKE_PAYLOAD_HEADER_BYTES + IKE_IV_BYTES + CRYPTO_TAG_BYTES;
 
-	writer_put_u64(w, header->spi_i);
-	writer_put_u64(w, header->spi_r);
-	writer_put_u8(w, IKE_PAYLOAD_SK);
-	writer_put_u8(w, IKE_VERSION);
-	writer_put_u8(w, header->exchange);
-	writer_put_u8(w, header->flags);
-	writer_put_u32(w, header->message_id);
-	writer_put_u32(w, (uint32_t)(IKE_HEADER_BYTES + sk_bytes + plain.len));
+	fuzz_put_header(w, header, IKE_PAYLOAD_SK, sk_bytes + plain.len);
 	writer_put_u8(w, first);
 	writer_put_u8(w, 0);
 	writer_put_u16(w, (uint16_t)(sk_bytes + plain.len));
@@ -81,23 +76,37 @@ static void open_message(struct bytes raw, enum ike_kind kind)
 	ike_plain_free(&plain);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void fuzz_plain(enum ike_kind kind, uint8_t first, struct bytes plain)
 {
-	enum ike_kind kind;
-	struct bytes plain;
 	struct writer w;
 	uint8_t *message;
 
-	if (size < 2)
-		return 0;
-	kind = (enum ike_kind)(IKE_KIND_T3 + data[0] % 4);
-	plain = BYTES(data + 2, size - 2);
 	writer_init(&w, IKE_MESSAGE_BYTES_MAX);
-	message = make_message(&w, &headers[kind], data[1], plain);
+	message = make_message(&w, &headers[kind], first, plain);
 	if (message != NULL) {
 		seal(message, plain.len);
 		open_message(writer_view(&w), kind);
 	}
+	writer_free(&w);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	enum ike_kind kind;
+	struct writer w;
+	uint8_t first;
+
+	if (size < 2)
+		return 0;
+	kind = (enum ike_kind)(IKE_KIND_T3 + data[0] % 4);
+	if ((data[0] & COMPOSED) == 0) {
+		fuzz_plain(kind, data[1], BYTES(data + 2, size - 2));
+		return 0;
+	}
+	writer_init(&w, IKE_MESSAGE_BYTES_MAX);
+	first = fuzz_compose_chain(BYTES(data + 1, size - 1), &w);
+	writer_put_u8(&w, 0);
+	fuzz_plain(kind, first, writer_view(&w));
 	writer_free(&w);
 	return 0;
 }

@@ -21,6 +21,41 @@ static void must_equal(const struct mech_name *name, enum err err, struct mech_n
 	mech_name_release(&again);
 }
 
+/* The IKE identity names the same host, user or key again, and nobody else. */
+static void check_identity(const struct mech_name *name)
+{
+	struct mech_name *again = NULL;
+	struct writer id;
+	uint8_t type = 0;
+
+	writer_init(&id, MECH_NAME_BYTES_MAX);
+	if (mech_name_to_id(name, &type, &id) == ERR_OK) {
+		if (mech_name_of_id(type, writer_view(&id), &again) != ERR_OK ||
+			mech_name_kind(again) != mech_name_kind(name) ||
+			strcmp(mech_name_host(again), mech_name_host(name)) != 0)
+			abort();
+		if (mech_name_kind(name) != MECH_NAME_HOSTBASED && !mech_name_equal(name, again))
+			abort();
+		mech_name_release(&again);
+	} else if (mech_name_kind(name) != MECH_NAME_HOSTBASED || mech_name_host(name)[0] != '\0') {
+		abort();
+	}
+	writer_free(&id);
+}
+
+static void check_parts(const struct mech_name *name)
+{
+	const char *host = mech_name_host(name);
+	bool is_user = mech_name_kind(name) == MECH_NAME_USER;
+
+	if (strlen(mech_name_service(name)) > 64 || strlen(host) > MECH_NAME_BYTES_MAX)
+		abort();
+	if (mech_name_is_host(name, host) != (host[0] != '\0') ||
+		mech_name_is_user(name, mech_name_display(name)) != is_user ||
+		(mech_name_digest(name) != NULL) != (mech_name_kind(name) == MECH_NAME_KEY))
+		abort();
+}
+
 static void check_name(const struct mech_name *name)
 {
 	const char *display = mech_name_display(name);
@@ -39,6 +74,8 @@ static void check_name(const struct mech_name *name)
 		err = mech_name_import(MECH_FORM_EXPORTED, writer_view(&exported), NULL, &again);
 	must_equal(name, err, again);
 	writer_free(&exported);
+	check_parts(name);
+	check_identity(name);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

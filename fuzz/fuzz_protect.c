@@ -2,8 +2,10 @@
 /*
  * Per-message tokens from a peer, under fixed keys.  The first octet says as what the rest is read:
  * bit 0 the role, bit 1 unwrap or verify, bit 2 whether the last 16 octets are replaced by the right
- * tag, so that what lies behind verification is reached too.
+ * tag, so that what lies behind verification is reached too.  Bit 3: the rest is a series of instances
+ * and numbers, whose tokens are made here and judged by a model of the window.
  */
+#include <endian.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,8 @@
 
 #define FUZZ_MESSAGE "message"
 #define FUZZ_INPUT_MAX 4096
+#define FUZZ_MODE_SERIES 8
+#define FUZZ_SERIES_MAX 80 /* more than there are instances */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -76,6 +80,90 @@ static void fuzz_verify(struct mech_protect *protect, struct bytes message, stru
 		abort();
 }
 
+/* --- a series: RFC 2743 1.2.3 and doc/protocol.md section 7, in the simplest words --- */
+
+struct fuzz_series {
+	struct {
+		uint64_t instance, sequence;
+	} taken[FUZZ_SERIES_MAX];
+	size_t count;
+};
+
+static size_t series_instances(const struct fuzz_series *series)
+{
+	size_t distinct = 0;
+
+	for (size_t i = 0; i < series->count; i++) {
+		size_t earlier = 0;
+
+		while (series->taken[earlier].instance != series->taken[i].instance)
+			earlier++;
+		distinct += earlier == i;
+	}
+	return distinct;
+}
+
+static enum err series_expect(
+	const struct fuzz_series *series, uint64_t instance, uint64_t sequence)
+{
+	bool is_known = false, was_seen = false;
+	uint64_t next = 0;
+
+	for (size_t i = 0; i < series->count; i++) {
+		if (series->taken[i].instance != instance)
+			continue;
+		is_known = true;
+		was_seen = was_seen || series->taken[i].sequence == sequence;
+		if (series->taken[i].sequence >= next)
+			next = series->taken[i].sequence + 1;
+	}
+	if (sequence == UINT64_MAX)
+		return ERR_MESSAGE_TOKEN;
+	if (!is_known && series_instances(series) == PROTECT_INSTANCES_MAX)
+		return ERR_MESSAGE_INSTANCES;
+	if (sequence >= next)
+		return sequence == next ? ERR_OK : ERR_MESSAGE_GAP;
+	if (next - 1 - sequence >= PROTECT_WINDOW_NUMBERS)
+		return ERR_MESSAGE_OLD;
+	return was_seen ? ERR_MESSAGE_DUPLICATE : ERR_MESSAGE_UNSEQ;
+}
+
+static enum err series_verify(struct mech_protect *protect, uint64_t instance, uint64_t sequence)
+{
+	struct bytes message = BYTES((const uint8_t *)FUZZ_MESSAGE, sizeof(FUZZ_MESSAGE) - 1);
+	static const uint8_t mic_of_initiator[] = { 'G', 'M', 1, 0 };
+	uint8_t token[MECH_TOKEN_OVERHEAD_BYTES] = { 0 };
+	uint64_t numbers[] = { htobe64(instance), htobe64(sequence) };
+
+	memcpy(token, mic_of_initiator, sizeof(mic_of_initiator));
+	memcpy(token + sizeof(mic_of_initiator), numbers, sizeof(numbers));
+	fuzz_tag_mend(false, token, sizeof(token), message);
+	return mech_protect_verify(protect, message, BYTES_OF(token));
+}
+
+/* One octet of instance and two of number, which count from the end of all numbers when negative. */
+static void fuzz_series(struct bytes input)
+{
+	struct mech_protect *protect = fuzz_protect_new(false);
+	struct fuzz_series series = { .count = 0 };
+	struct reader r;
+
+	reader_init(&r, input);
+	for (size_t i = 0; i < FUZZ_SERIES_MAX && reader_left(&r) >= 3; i++) {
+		uint64_t instance = reader_get_u8(&r);
+		uint64_t sequence = (uint64_t)(int64_t)(int16_t)reader_get_u16(&r);
+		enum err expected = series_expect(&series, instance, sequence);
+
+		if (series_verify(protect, instance, sequence) != expected)
+			abort();
+		if (expected == ERR_MESSAGE_TOKEN || expected == ERR_MESSAGE_INSTANCES)
+			continue;
+		series.taken[series.count].instance = instance;
+		series.taken[series.count++].sequence = sequence;
+	}
+	mech_protect_free(&protect);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes message = BYTES((const uint8_t *)FUZZ_MESSAGE, sizeof(FUZZ_MESSAGE) - 1);
@@ -86,6 +174,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1 || size - 1 > sizeof(token))
 		return 0;
+	if ((data[0] & FUZZ_MODE_SERIES) != 0) {
+		fuzz_series(BYTES(data + 1, size - 1));
+		return 0;
+	}
 	len = size - 1;
 	memcpy(token, data + 1, len);
 	we_initiate = (data[0] & 1) != 0;

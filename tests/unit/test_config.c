@@ -567,6 +567,12 @@ Suite *suite_config(void)
 	tcase_add_test(tc, damaged_examples_do_no_harm);
 	tcase_add_test(tc, current_snapshot_follows_the_file);
 	tcase_add_test(tc, the_users_file_is_found);
+	suite_add_tcase(suite, tc);
+	/* Excluded by this tag under AddressSanitizer, whose own allocator does not survive such forks. */
+	tc = tcase_create("fork");
+	tcase_set_tags(tc, "fork_among_threads");
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, threads_and_forks_get_on);
 	suite_add_tcase(suite, tc);
 	return suite;
