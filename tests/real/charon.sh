@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Proof that it is IKEv2: host A carries the mechanism's messages over UDP (charon_peer) to strongSwan's
-# charon on host B, with Ed25519 raw keys found by ID.  Run in a guest.  Needs charon_peer in $PATH or $CHARON_PEER.
+# charon on host B, with Ed25519 raw keys found by ID.  Run in a guest:
+# charon.sh STAGED BUILD
 set -u
 . "$(dirname "$0")/hosts.sh"
 passed=0
 failed=0
-peer=${CHARON_PEER:-charon_peer}
+peer=$2/tests/real/charon_peer
 
 verdict()
 {
@@ -159,7 +160,7 @@ test_child()
 }
 
 trap hosts_down EXIT
-[ -z "${HOSTS_STAGED:-}" ] || hosts_install "$HOSTS_STAGED"
+hosts_install "$1"
 hosts_up
 # charon_peer runs as root here: UDP port 500.
 chown 0:0 "$hosts_dir"/?/gss/*.pem

@@ -37,6 +37,11 @@ static enum ipsec_latch_reason fake_find(bool is_initiator, struct kbind_candida
 		ret->count = 1;
 		fake_candidate(is_initiator, &ret->items[0]);
 	}
+	ret->is_cut = k->is_cut;
+	if (k->has_unfit) {
+		ret->unfit_count = 1;
+		fake_candidate(is_initiator, &ret->unfit[0]);
+	}
 	return k->find;
 }
 
@@ -58,6 +63,7 @@ static enum ipsec_latch_reason fake_refresh(
 	struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
 
 	*ret_now = *candidate;
+	ret_now->is_closing = k->closes;
 	if (!k->stalls) {
 		ret_now->sent_bytes += 60000;
 		ret_now->received_bytes += 60000;

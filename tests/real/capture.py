@@ -1,0 +1,258 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Judges a capture of one latched connection: did every byte behind the clear tokens go in ESP?
+
+    capture.py [--port N] [--absent TEXT] [--timeline ROWS] [--quiet] [--cut-short] CAPTURE...
+
+The rules (doc/protocol.md, section 6), for the one TCP connection with the given server port:
+ 1. the initiator's clear bytes end with T1, the acceptor's with T2: IKE_SA_INIT request and
+    response, whole, nothing behind them;
+ 2. the first ESP packet with payload is the initiator's (T3); before it only acknowledgements;
+ 3. after its first ESP packet neither side sends a clear segment of any kind any more, through
+    close and TIME_WAIT, nor does either ever send clear bytes beyond its token;
+ 4. each direction has exactly one SPI, and sequence numbers that never repeat;
+ 5. none of the texts given with --absent stands in any packet.
+Several captures are taken together, in the order of their times: what each host sent itself, where
+the wire between them loses or reorders.  ESP packets may be cut off in the capture, others not.
+With --cut-short (a side or its broker was killed) the exchange need not be complete and the end of
+the connection may be in the clear: only clear bytes after a side's first ESP packet are refused.
+Exit status 0: all hold; 1: one does not; 2: the capture cannot be read.
+"""
+import argparse
+import struct
+import sys
+
+TCP, ESP = 6, 50
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+# SPI 4, sequence number 4, IV 8, tag 16, then the TCP header (20 to 60), padding 0..3 and 2.
+ESP_OVERHEAD = 4 + 4 + 8 + 16 + 2
+TCP_HEADER_MAX_ACK = 44  # a bare acknowledgement: 20, timestamps 12, one SACK block 12
+IKE_SA_INIT = 34
+IKE_HEADER = struct.Struct(">8s8sBBBBII")
+
+
+class Refused(Exception):
+    """A rule does not hold."""
+
+
+class Packet:
+    def __init__(self, when, number, raw):
+        self.when, self.number, self.raw = when, number, raw
+        version_length, _, total = struct.unpack_from(">BBH", raw, 0)
+        header = (version_length & 15) * 4
+        self.protocol = raw[9]
+        self.source, self.target = raw[12:16], raw[16:20]
+        self.is_fragment = bool(struct.unpack_from(">H", raw, 6)[0] & 0x3fff)
+        body = raw[header:total if total else len(raw)]
+        if self.protocol == TCP:
+            (self.source_port, self.target_port, self.seq, self.ack, offset, self.flags, _, _,
+             self.urgent) = struct.unpack_from(">HHIIBBHHH", body, 0)
+            self.payload = body[(offset >> 4) * 4:]
+        elif self.protocol == ESP:
+            self.spi, self.esp_seq = struct.unpack_from(">II", body, 0)
+            inner = (total or len(raw)) - header - ESP_OVERHEAD
+            self.payload_bytes = inner - 32 if inner > TCP_HEADER_MAX_ACK + 3 else 0
+
+
+def read_packets(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    if len(data) < 24:
+        raise ValueError("no capture file, or an empty one")
+    magic = data[:4]
+    orders = {b"\xd4\xc3\xb2\xa1": ("<", 1e6), b"\xa1\xb2\xc3\xd4": (">", 1e6),
+              b"\x4d\x3c\xb2\xa1": ("<", 1e9), b"\xa1\xb2\x3c\x4d": (">", 1e9)}
+    if magic not in orders:
+        raise ValueError("unknown format of capture file")
+    order, unit = orders[magic]
+    if struct.unpack_from(order + "I", data, 20)[0] & 0xffff != 1:
+        raise ValueError("not captured on Ethernet")
+    at, number, packets = 24, 0, []
+    while at + 16 <= len(data):
+        seconds, fraction, kept, length = struct.unpack_from(order + "IIII", data, at)
+        frame = data[at + 16:at + 16 + kept]
+        at += 16 + kept
+        number += 1
+        if len(frame) < 34 or frame[12:14] != b"\x08\x00":
+            continue
+        if kept != length and frame[14 + 9] != ESP:
+            raise ValueError(f"packet {number} was not captured whole")
+        packets.append(Packet(seconds + fraction / unit, number, frame[14:]))
+    return packets
+
+
+class Side:
+    """One direction of the connection."""
+
+    def __init__(self, name):
+        self.name = name
+        self.first_esp = None
+        self.base = None  # sequence number of the first octet
+        self.clear = {}  # offset from base: payload
+        self.clear_segments = self.clear_payload_segments = 0
+        self.spis, self.esp_seqs = set(), set()
+        self.esp_packets = self.esp_payload_packets = 0
+
+    def add_clear(self, packet):
+        self.clear_segments += 1
+        if packet.flags & SYN:
+            self.base = (packet.seq + 1) & 0xffffffff
+        if packet.payload:
+            self.clear_payload_segments += 1
+            if self.base is None:
+                raise Refused("the capture does not begin with the connection's SYN")
+            offset = (packet.seq - self.base) & 0xffffffff
+            self.clear[offset] = max(self.clear.get(offset, b""), packet.payload, key=len)
+
+    def add_esp(self, packet):
+        self.first_esp = self.first_esp or packet
+        self.spis.add(packet.spi)
+        if packet.esp_seq in self.esp_seqs:
+            raise Refused(f"packet {packet.number}: ESP sequence number {packet.esp_seq} of the "
+                          f"{self.name} was used before")
+        self.esp_seqs.add(packet.esp_seq)
+        self.esp_packets += 1
+        self.esp_payload_packets += packet.payload_bytes > 0
+
+    def clear_stream(self):
+        stream = b""
+        for offset in sorted(self.clear):
+            piece = self.clear[offset]
+            if offset > len(stream):
+                raise Refused(f"clear bytes of the {self.name} have a gap at {len(stream)}")
+            stream = stream[:offset] + piece + stream[offset + len(piece):]
+        return stream
+
+
+def ends_with_ike_message(stream, is_response):
+    """Whether the stream's last octet is that of a whole IKE_SA_INIT message."""
+    for at in range(max(0, len(stream) - 65535), len(stream) - IKE_HEADER.size + 1):
+        _, _, _, version, exchange, flags, message_id, length = IKE_HEADER.unpack_from(stream, at)
+        if (version == 0x20 and exchange == IKE_SA_INIT and message_id == 0
+                and bool(flags & 0x20) == is_response and length == len(stream) - at):
+            return True
+    return False
+
+
+class Connection:
+    def __init__(self, packets, port, is_cut_short=False):
+        self.rows = []
+        self.is_cut_short = is_cut_short
+        syn = [p for p in packets if p.protocol == TCP and p.flags & (SYN | ACK) == SYN
+               and (port is None or p.target_port == port)]
+        tuples = {(p.source, p.source_port, p.target, p.target_port) for p in syn}
+        if len(tuples) != 1:
+            raise Refused(f"{len(tuples)} connections in the capture, one is wanted")
+        (self.source, self.source_port, self.target, self.target_port), = tuples
+        self.start = syn[0].when
+        self.sides = {self.source: Side("initiator"), self.target: Side("acceptor")}
+        self.first_payload = None
+        self.packets = [p for p in packets if self.is_ours(p)]
+        for packet in self.packets:
+            self.add(packet)
+
+    def is_ours(self, packet):
+        if {packet.source, packet.target} != {self.source, self.target}:
+            return False
+        if packet.protocol == ESP:
+            return True
+        return packet.protocol == TCP and {
+            (packet.source, packet.source_port), (packet.target, packet.target_port)} == {
+            (self.source, self.source_port), (self.target, self.target_port)}
+
+    def add(self, packet):
+        side = self.sides[packet.source]
+        if packet.is_fragment:
+            raise Refused(f"packet {packet.number} is a fragment")
+        if packet.protocol == ESP:
+            side.add_esp(packet)
+            if packet.payload_bytes and self.first_payload is None:
+                self.first_payload = packet
+            self.rows.append((packet, side.name, f"ESP    spi {packet.spi:08x}  "
+                              f"seq {packet.esp_seq:<4d} {len(packet.raw)} octets"))
+            return
+        if side.first_esp is not None and (packet.payload or not self.is_cut_short):
+            raise Refused(f"packet {packet.number}: a clear segment of the {side.name} "
+                          f"(flags {flag_text(packet.flags)}, {len(packet.payload)} octets) after "
+                          f"its first ESP packet, number {side.first_esp.number}")
+        side.add_clear(packet)
+        self.rows.append((packet, side.name, f"clear  {flag_text(packet.flags):8s} "
+                          f"{len(packet.payload)} octets"))
+
+    def judge(self):
+        initiator, acceptor = self.sides[self.source], self.sides[self.target]
+        if not ends_with_ike_message(initiator.clear_stream(), False):
+            raise Refused("the initiator's clear bytes do not end with T1")
+        if not ends_with_ike_message(acceptor.clear_stream(), True):
+            raise Refused("the acceptor's clear bytes do not end with T2")
+        for side in (initiator, acceptor):
+            if side.first_esp is None:
+                raise Refused(f"the {side.name} never sent ESP")
+            if len(side.spis) != 1:
+                raise Refused(f"the {side.name} used {len(side.spis)} SPIs")
+        if self.first_payload is None or self.first_payload.source != self.source:
+            raise Refused("the first ESP packet with payload is not the initiator's (T3)")
+
+    def timeline(self, count):
+        """The rows around the switch, shortened to count."""
+        rows = [f"{(p.when - self.start) * 1000:8.1f} ms  {name:9s} {text}"
+                for p, name, text in self.rows]
+        if len(rows) <= count:
+            return rows
+        first = next((i for i, (p, _, _) in enumerate(self.rows) if p.protocol == ESP), 0)
+        begin = max(0, min(first - (count - 1) // 2, len(rows) - count + 1))
+        shown = rows[begin:begin + count - 1]
+        left = len(rows) - begin - len(shown)
+        clear = sum(p.protocol == TCP for p, _, _ in self.rows[begin + len(shown):])
+        return shown + [f"             and {left} packets more, {clear} of them clear"]
+
+
+def flag_text(flags):
+    names = ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (PSH, "PSH"), (ACK, "ACK"), (32, "URG"))
+    return "+".join(name for bit, name in names if flags & bit) or "none"
+
+
+def summary(connection):
+    for address, token in ((connection.source, "T1"), (connection.target, "T2")):
+        side = connection.sides[address]
+        last = "" if connection.is_cut_short else f", last octet {token}'s"
+        yield (f"{side.name:9s} {side.clear_segments} clear segments{last}; then "
+               f"{side.esp_packets} ESP ({side.esp_payload_packets} with payload), 0 clear bytes")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--absent", action="append", default=[])
+    parser.add_argument("--timeline", type=int, default=0)
+    parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--cut-short", action="store_true")
+    parser.add_argument("capture", nargs="+")
+    options = parser.parse_args()
+    try:
+        packets = [packet for path in options.capture for packet in read_packets(path)]
+    except (OSError, ValueError, struct.error) as error:
+        print(f"{' '.join(options.capture)}: {error}", file=sys.stderr)
+        return 2
+    if len(options.capture) > 1:
+        packets.sort(key=lambda packet: packet.when)
+    try:
+        for packet in packets:
+            for text in options.absent:
+                if text.encode() in packet.raw:
+                    raise Refused(f"packet {packet.number} holds the text {text!r} in the clear")
+        connection = Connection(packets, options.port, options.cut_short)
+        if not options.cut_short:
+            connection.judge()
+    except Refused as reason:
+        print(f"capture refused: {reason}")
+        return 1
+    if options.timeline:
+        print("\n".join(connection.timeline(options.timeline)))
+    if not options.quiet:
+        print("\n".join(summary(connection)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Tests capture.py with captures made here: a good one passes, each single fault is refused."""
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+JUDGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "capture.py")
+A, B = bytes((10, 77, 0, 1)), bytes((10, 77, 0, 2))
+PORT_A, PORT_B = 40000, 4444
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+
+
+def ip(source, target, protocol, body, fragment=0):
+    header = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, fragment, 64, protocol, 0,
+                         source, target)
+    return bytes(12) + b"\x08\x00" + header + body
+
+
+def tcp(source, flags, seq, payload=b""):
+    ports = (PORT_A, PORT_B) if source == A else (PORT_B, PORT_A)
+    body = struct.pack(">HHIIBBHHH", *ports, seq & 0xffffffff, 0, 0x50, flags, 0, 0, 0) + payload
+    return ip(source, B if source == A else A, 6, body)
+
+
+def esp(source, seq, payload=0, spi=None, fragment=0):
+    spi = spi or (0x1111 if source == A else 0x2222)
+    body = struct.pack(">II", spi, seq) + bytes(8 + 32 + 4 + payload + 16)
+    return ip(source, B if source == A else A, 50, body, fragment)
+
+
+def ike(flags, length=200):
+    return struct.pack(">8s8sBBBBII", b"i" * 8, b"r" * 8, 33, 0x20, 34, flags, 0, length).ljust(
+        length, b"\xaa")
+
+
+def good():
+    """Sequence numbers begin near their end, so that they wrap within the tokens."""
+    isn_a, isn_b = 0xffffffe0, 0xfffffff0
+    t1, t2 = b"noop." + b"\x60\x20" + ike(0x08), b"\0\0\0\xc8" + ike(0x20)
+    return [
+        tcp(A, SYN, isn_a), tcp(B, SYN | ACK, isn_b), tcp(A, ACK, isn_a + 1),
+        tcp(A, PSH | ACK, isn_a + 1, t1[:20]), tcp(A, PSH | ACK, isn_a + 21, t1[20:]),
+        tcp(B, ACK, isn_b + 1), tcp(B, PSH | ACK, isn_b + 1, t2),
+        esp(A, 1), esp(A, 2, 400), esp(B, 1), esp(B, 2, 400), esp(A, 3, 60), esp(B, 3),
+        esp(A, 4), esp(B, 4), esp(A, 5)]
+
+
+def without(index):
+    packets = good()
+    del packets[index]
+    return packets
+
+
+def with_packet(packet, index=None):
+    packets = good()
+    packets.insert(len(packets) if index is None else index, packet)
+    return packets
+
+
+CASES = [
+    ("a good capture", good(), True),
+    ("T1 sent again before ESP", with_packet(tcp(A, PSH | ACK, 0xffffffe1,
+                                                 b"noop." + b"\x60\x20" + ike(0x08)[:13]), 6), True),
+    ("T2 sent again before the acceptor's ESP",
+     with_packet(tcp(B, PSH | ACK, 0xfffffff1, b"\0\0\0\xc8" + ike(0x20)), 8), True),
+    ("a clear ACK of the initiator at the end", with_packet(tcp(A, ACK, 300)), False),
+    ("a clear FIN of the initiator at the end", with_packet(tcp(A, FIN | ACK, 300)), False),
+    ("a clear RST of the acceptor at the end", with_packet(tcp(B, RST, 300)), False),
+    ("a clear ACK of the initiator right after its first ESP",
+     with_packet(tcp(A, ACK, 300), 8), False),
+    ("clear bytes behind T1", with_packet(tcp(A, PSH | ACK, 0xffffffe1 + 207, b"x"), 6), False),
+    ("clear bytes behind T2", with_packet(tcp(B, PSH | ACK, 0xfffffff1 + 204, b"x"), 7), False),
+    ("T1 missing", without(4), False),
+    ("T2 missing", without(6), False),
+    ("payload of the acceptor first", with_packet(esp(B, 9, 400), 8), False),
+    ("a sequence number of ESP twice", with_packet(esp(A, 5)), False),
+    ("a second SPI", with_packet(esp(A, 1, spi=0x3333)), False),
+    ("a fragment", with_packet(esp(A, 6, fragment=0x2000)), False),
+    ("no ESP of the acceptor", [p for p in good() if not (p[23] == 50 and p[26:30] == B)], False),
+    ("no ESP at all", [p for p in good() if p[23] != 50], False),
+    ("text in an ESP packet in the clear",
+     with_packet(esp(A, 6, 60)[:-40] + b"the secret" + bytes(30)), False),
+    ("two connections", with_packet(tcp(A, SYN, 5).replace(struct.pack(">H", PORT_A),
+                                                          struct.pack(">H", 50000))), False),
+    ("nothing", [], False),
+]
+
+# With --cut-short: the end may be in the clear, bytes may not, nothing need be complete.
+CUT_SHORT_CASES = [
+    ("cut short: clear FIN after ESP", with_packet(tcp(A, FIN | ACK, 300)), True),
+    ("cut short: clear bytes after ESP", with_packet(tcp(A, PSH | ACK, 300, b"x")), False),
+    ("cut short: T2 missing", good()[:6], True),
+]
+
+
+def write(path, numbered, cut=None):
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
+        for number, packet in numbered:
+            kept = packet[:cut] if cut and packet[23] == 50 else packet
+            file.write(struct.pack("<IIII", 1, number, len(kept), len(packet)) + kept)
+
+
+def run(*arguments):
+    done = subprocess.run([sys.executable, JUDGE, "--absent", "the secret", "--timeline", "9",
+                           *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+    return done.returncode, done.stdout
+
+
+def judge(path, packets, *options):
+    write(path, enumerate(packets))
+    return run(*options, path)
+
+
+def judge_apart(path, packets):
+    """Each side's own packets in a capture of its own, the ESP ones cut off."""
+    numbered = list(enumerate(packets))
+    write(path + ".A", [n for n in numbered if n[1][26:30] == A], 60)
+    write(path + ".B", [n for n in numbered if n[1][26:30] == B], 60)
+    return run(path + ".B", path + ".A")
+
+
+def results(path):
+    """(name, whether it is good, status and output) of every case."""
+    for name, packets, is_good in CASES:
+        yield name, is_good, judge(path, packets)
+    for name, packets, is_good in CUT_SHORT_CASES:
+        yield name, is_good, judge(path, packets, "--cut-short")
+    yield "two captures", True, judge_apart(path, good())
+    yield ("two captures, clear bytes after ESP", False,
+           judge_apart(path, with_packet(tcp(A, PSH | ACK, 300, b"x"))))
+
+
+def main():
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name, is_good, (status, output) in results(os.path.join(folder, "capture.pcap")):
+            if status == (0 if is_good else 1):
+                print(f"ok {name}")
+                passed += 1
+                continue
+            print(f"FAIL {name}: status {status}\n{output}")
+            failed += 1
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
