@@ -175,6 +175,16 @@ enum config_latch config_latch_policy(const struct config *config, const char *s
 	return found != NULL ? found->latch : config->general.as.general.latch;
 }
 
+bool config_latch_is_off(const struct config *config)
+{
+	const struct config_list *services = &config->lists[CONFIG_SERVICES];
+
+	for (size_t i = 0; i < services->count; i++)
+		if (config_latch_policy(config, services->entries[i].tag) != CONFIG_LATCH_NO)
+			return false;
+	return config_latch_policy(config, NULL) == CONFIG_LATCH_NO;
+}
+
 bool config_service_has_t5(const struct config *config, const char *service)
 {
 	const struct config_service *found = find_service(config, service, CONFIG_SERVICE_T5);

@@ -71,6 +71,8 @@ const struct config_peer *config_peer_at(const struct config *config, size_t ind
 
 /* [service] NAME = { latch = ... }, else [gss-ipsec] latch, else yes. service may be NULL. */
 enum config_latch config_latch_policy(const struct config *config, const char *service);
+/* Whether the policy is "no" for every service. */
+bool config_latch_is_off(const struct config *config);
 /* Whether an exchange for this service ends with T5: [service] NAME = { t5 = yes|no }, default only HTTP. */
 bool config_service_has_t5(const struct config *config, const char *service);
 /* [gss-ipsec] unknown_peer, default refuse. */

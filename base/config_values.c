@@ -3,6 +3,7 @@
 #include "base/config_internal.h"
 
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #define HOST_BYTES_MAX 253
@@ -28,7 +29,8 @@ static bool is_host(const char *text)
 	for (;;) {
 		size_t label = strspn(text, name_characters);
 
-		if (label == 0 || label > LABEL_BYTES_MAX || text[0] == '-')
+		if (label == 0 || label > LABEL_BYTES_MAX || text[0] == '-' ||
+			text[label - 1] == '-')
 			return false;
 		if (text[label] == '\0')
 			return true;
@@ -81,8 +83,11 @@ enum err config_format_user(
 		strlen(input->value) > NAME_BYTES_MAX)
 		return ERR_OK;
 	for (const char *c = input->value; c < at; c++)
-		if (*c <= ' ' || *c > '~')
+		if (*c <= ' ' || *c > '~' || *c == '/')
 			return ERR_OK;
+	/* As no name of a user does (mech/mech.h): the entry would never be found. */
+	if (strncasecmp(input->value, "SHA256:", strlen("SHA256:")) == 0)
+		return ERR_OK;
 	return store(input, input->value, strlen(input->value), ret_text);
 }
 

@@ -167,13 +167,13 @@ static bool socket_look(int held, int fd, struct sighting *seen)
 	seen->is_tcp = (domain == AF_INET || domain == AF_INET6) && protocol == IPPROTO_TCP;
 	if (!seen->is_tcp)
 		return true;
-	if (!traffic_read(held, seen))
+	if (!traffic_read(held, seen) ||
+		getsockopt(held, SOL_SOCKET, SO_COOKIE, &seen->candidate.cookie, &len) != 0)
 		return false;
 	if (seen->state != STATE_ESTABLISHED)
 		return true;
 	seen->filter = filter_read(held);
 	return descriptor_is_socket(held, &seen->candidate.inode) &&
-	       getsockopt(held, SOL_SOCKET, SO_COOKIE, &seen->candidate.cookie, &len) == 0 &&
 	       tuple_read(held, &seen->candidate.tuple);
 }
 
@@ -217,14 +217,26 @@ static bool search_wants(const struct search *search, const struct kbind_candida
 	return search->wants == NULL || search->wants(candidate, search->argument);
 }
 
+/* A connection that cannot be latched though no context has latched it. */
+static bool sighting_is_unfit(const struct sighting *seen, enum ipsec_latch_reason reason)
+{
+	return seen->is_tcp && seen->state == STATE_ESTABLISHED &&
+	       (reason == IPSEC_LATCH_NOT_TCP4 || reason == IPSEC_LATCH_HAS_FILTER);
+}
+
 static enum ipsec_latch_reason find_explicit(
 	const struct search *search, int fd, struct kbind_candidates *ret_candidates)
 {
 	struct sighting seen;
 	enum ipsec_latch_reason reason = descriptor_look(fd, &seen);
 
-	if (reason == IPSEC_LATCH_LATCHED)
-		reason = sighting_judge(&seen);
+	ret_candidates->unfit_count = 0;
+	ret_candidates->is_cut = false;
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	reason = sighting_judge(&seen);
+	if (sighting_is_unfit(&seen, reason))
+		ret_candidates->unfit[ret_candidates->unfit_count++] = seen.candidate;
 	if (reason == IPSEC_LATCH_LATCHED && !search_wants(search, &seen.candidate))
 		reason = IPSEC_LATCH_NONE;
 	if (reason != IPSEC_LATCH_LATCHED)
@@ -256,28 +268,31 @@ static bool search_goes_before(const struct search *search, const struct kbind_c
 }
 
 /* A socket counts once, whatever number of descriptors it has: its cookie names it. */
-static void search_add(struct search *search, const struct kbind_candidate *candidate)
+static void search_add(struct search *search, const struct kbind_candidate *candidate,
+	struct kbind_candidate *items, size_t *count)
 {
-	struct kbind_candidates *found = &search->found;
 	size_t i, at = 0;
 
-	for (i = 0; i < found->count; i++) {
-		if (found->items[i].cookie == candidate->cookie)
+	for (i = 0; i < *count; i++) {
+		if (items[i].cookie == candidate->cookie)
 			return;
-		if (search_goes_before(search, &found->items[i], candidate))
+		if (search_goes_before(search, &items[i], candidate))
 			at = i + 1;
 	}
+	if (*count == KBIND_CANDIDATES_MAX)
+		search->found.is_cut = true;
+	else
+		++*count;
 	if (at == KBIND_CANDIDATES_MAX)
 		return;
-	if (found->count < KBIND_CANDIDATES_MAX)
-		found->count++;
-	for (i = found->count - 1; i > at; i--)
-		found->items[i] = found->items[i - 1];
-	found->items[at] = *candidate;
+	for (i = *count - 1; i > at; i--)
+		items[i] = items[i - 1];
+	items[at] = *candidate;
 }
 
 static enum ipsec_latch_reason search_look(struct search *search, int fd)
 {
+	struct kbind_candidates *found = &search->found;
 	struct sighting seen;
 	enum ipsec_latch_reason reason = descriptor_look(fd, &seen);
 
@@ -286,8 +301,10 @@ static enum ipsec_latch_reason search_look(struct search *search, int fd)
 	if (reason != IPSEC_LATCH_LATCHED || !seen.is_tcp || seen.state != STATE_ESTABLISHED)
 		return IPSEC_LATCH_LATCHED;
 	reason = sighting_judge(&seen);
+	if (sighting_is_unfit(&seen, reason) && search_wants(search, &seen.candidate))
+		search_add(search, &seen.candidate, found->unfit, &found->unfit_count);
 	if (reason == IPSEC_LATCH_LATCHED && search_wants(search, &seen.candidate))
-		search_add(search, &seen.candidate);
+		search_add(search, &seen.candidate, found->items, &found->count);
 	else if (reason_rank(reason) > reason_rank(search->reason))
 		search->reason = reason;
 	return IPSEC_LATCH_LATCHED;
@@ -356,12 +373,14 @@ static enum ipsec_latch_reason search_run(
 	if (fd >= 0)
 		return find_explicit(search, fd, ret_candidates);
 	reason = search_process(search);
-	if (reason != IPSEC_LATCH_LATCHED)
-		return reason;
-	if (search->found.count == 0)
-		return search->reason;
-	*ret_candidates = search->found;
-	return IPSEC_LATCH_LATCHED;
+	if (reason == IPSEC_LATCH_LATCHED && search->found.count > 0) {
+		*ret_candidates = search->found;
+		return IPSEC_LATCH_LATCHED;
+	}
+	memcpy(ret_candidates->unfit, search->found.unfit, sizeof(search->found.unfit));
+	ret_candidates->unfit_count = search->found.unfit_count;
+	ret_candidates->is_cut = search->found.is_cut;
+	return reason == IPSEC_LATCH_LATCHED ? search->reason : reason;
 }
 
 enum ipsec_latch_reason kbind_find_candidates(int fd, struct kbind_candidates *ret_candidates)
@@ -408,10 +427,18 @@ enum ipsec_latch_reason kbind_candidate_hold(
 enum ipsec_latch_reason kbind_refresh(
 	const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)
 {
-	int held;
-	enum ipsec_latch_reason reason = kbind_candidate_hold(candidate, &held, ret_now);
+	struct sighting seen;
+	enum ipsec_latch_reason reason = descriptor_look(candidate->fd, &seen);
 
-	if (reason == IPSEC_LATCH_LATCHED)
-		(void)close(held);
-	return reason;
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason == IPSEC_LATCH_TOO_MANY ? reason : IPSEC_LATCH_SOCKET_GONE;
+	if (!seen.is_tcp || seen.candidate.cookie != candidate->cookie)
+		return IPSEC_LATCH_SOCKET_GONE;
+	seen.candidate.is_closing = seen.state != STATE_ESTABLISHED;
+	if (seen.candidate.is_closing)
+		seen.candidate.tuple = candidate->tuple;
+	else if (!tuple_equal(&seen.candidate.tuple, &candidate->tuple))
+		return IPSEC_LATCH_SOCKET_GONE;
+	*ret_now = seen.candidate;
+	return IPSEC_LATCH_LATCHED;
 }

@@ -35,16 +35,22 @@ struct kbind_candidate {
 	struct kbind_tuple tuple;
 	uint64_t sent_bytes, received_bytes; /* since the connection began */
 	uint32_t last_received_ms;	     /* tcpi_last_data_recv: how long ago data came */
+	bool is_closing; /* kbind_refresh only: either end has closed, its counters still count */
 };
 
 struct kbind_candidates {
 	struct kbind_candidate items[KBIND_CANDIDATES_MAX];
 	size_t count;
+	/* Connections that this version cannot latch (NOT_TCP4, HAS_FILTER); tokens may travel on them. */
+	struct kbind_candidate unfit[KBIND_CANDIDATES_MAX];
+	size_t unfit_count;
+	bool is_cut; /* there were more than fit into one of both lists */
 };
 
 /* The ESTABLISHED TCP connections of this process, each socket once, newest first; latched ones (an IP_XFRM
  * policy cannot be asked for, so: a socket filter attached counts as ALREADY_LATCHED or HAS_FILTER) are left out
- * unless nothing else is found.  fd >= 0: only that descriptor is looked at (explicit).
+ * unless nothing else is found.  fd >= 0: only that descriptor is looked at (explicit).  The unfit ones and
+ * is_cut are written for every reason, the others for LATCHED only.
  * Returns IPSEC_LATCH_LATCHED with count >= 1, else the reason: NONE, NOT_TCP4, NO_PROC, TOO_MANY (more than
  * 4096 descriptors), ALREADY_LATCHED, SELF, SOCKET_GONE.  No DNS, no broker, nothing is changed. */
 enum ipsec_latch_reason kbind_find_candidates(
@@ -55,7 +61,8 @@ typedef bool (*kbind_wants)(const struct kbind_candidate *candidate, const void 
 enum ipsec_latch_reason kbind_find_wanted(int fd, kbind_wants wants, const void *argument,
 	struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
 /* Looks at the same descriptor again, through a duplicate closed before it returns: SOCKET_GONE when cookie or
- * tuple are not the same any more. */
+ * tuple are not the same any more.  Of a connection that was closed meanwhile, by either end or by anybody on
+ * the path, what came before can still be read: is_closing is set then. */
 enum ipsec_latch_reason kbind_refresh(
 	const struct kbind_candidate *candidate, struct kbind_candidate *ret_now) ERR_MUST_CHECK;
 

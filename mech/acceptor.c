@@ -157,10 +157,9 @@ static enum err acceptor_take_context(struct mech_context *context,
 	err = ike_context_parse(notify.data, ret_context);
 	if (err != ERR_OK)
 		return err;
-	if (ret_context->service.len > IKE_SERVICE_BYTES_MAX ||
-		memchr(ret_context->service.data, '\0', ret_context->service.len) != NULL)
-		return ERR_NOTIFY_FORMAT;
-	memcpy(exchange->service, ret_context->service.data, ret_context->service.len);
+	/* No longer than fits and without NUL: ike_context_parse has seen to that. */
+	if (ret_context->service.len > 0)
+		memcpy(exchange->service, ret_context->service.data, ret_context->service.len);
 	exchange->service[ret_context->service.len] = '\0';
 	exchange->has_t5 = ret_context->has_t5;
 	context->requested = ret_context->flags;
@@ -200,6 +199,13 @@ static enum err acceptor_settle_latch(struct mech_context *context,
 	bool has_child = false;
 	enum err err;
 
+	if (context->lease.is_held &&
+		mech_latching_policy(context, exchange->service) == CONFIG_LATCH_NO) {
+		/* Only now is it known which service this is; T4 will say that it is not latched. */
+		mech_latching_release(context);
+		context->reason = IPSEC_LATCH_POLICY_NO;
+		return ERR_OK;
+	}
 	err = mech_latching_take_child(context, message, &has_child);
 	if (err != ERR_OK)
 		return err;

@@ -48,6 +48,7 @@ struct mech_exchange {
 
 	/* latching */
 	struct kbind_candidates candidates; /* as they were at T1 */
+	bool is_blind;			    /* they may not be all */
 	struct kbind_candidate chosen;	    /* fd -1: none yet; counters as they were at T1 */
 	const struct esp_suite *suite;
 	struct secret_key key_in, key_out;

@@ -390,6 +390,13 @@ bool mech_credential_latch_policy(
 	return credential->holding->request.has_latch;
 }
 
+const char *mech_credential_service(const struct mech_credential *credential)
+{
+	const struct mech_name *desired = credential->holding->request.desired;
+
+	return desired == NULL ? "" : mech_name_service(desired);
+}
+
 const struct mech_identity *mech_credential_initiator(const struct mech_credential *credential)
 {
 	const struct chosen *chosen = find_role(credential->holding, MECH_INITIATE);

@@ -19,6 +19,9 @@ enum config_latch mech_latching_policy(const struct mech_context *context, const
 
 	if (mech_credential_latch_policy(context->credential, &policy))
 		return policy;
+	/* An initiator that names no service does not escape the policy of the acceptor's own. */
+	if (!context->is_initiator && (service == NULL || service[0] == '\0'))
+		service = mech_credential_service(context->credential);
 	return config_latch_policy(context->config, service);
 }
 
@@ -54,6 +57,13 @@ static enum err latching_tag(const struct mech_context *context,
 	return ike_tuple_tag(&exchange->algorithms, &exchange->keys.sk_d, &tuple, ret_tag);
 }
 
+static bool latching_has_moved(const struct kbind_candidate *before,
+	const struct kbind_candidate *now, uint64_t sent_since, uint64_t received_since)
+{
+	return now->sent_bytes - before->sent_bytes >= sent_since &&
+	       now->received_bytes - before->received_bytes >= received_since;
+}
+
 /* Whether the connection has moved that much since T1; also that it is still the same one. */
 static enum ipsec_latch_reason latching_test_traffic(const struct mech_context *context,
 	const struct kbind_candidate *before, uint64_t sent_since, uint64_t received_since)
@@ -63,10 +73,18 @@ static enum ipsec_latch_reason latching_test_traffic(const struct mech_context *
 
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
-	if (now.sent_bytes - before->sent_bytes < sent_since ||
-		now.received_bytes - before->received_bytes < received_since)
-		return IPSEC_LATCH_TRAFFIC;
-	return IPSEC_LATCH_LATCHED;
+	if (now.is_closing)
+		return IPSEC_LATCH_SOCKET_GONE;
+	return latching_has_moved(before, &now, sent_since, received_since) ? IPSEC_LATCH_LATCHED
+									    : IPSEC_LATCH_TRAFFIC;
+}
+
+/* Whether connections may be there that the search did not see, or that found no place. */
+static bool latching_is_blind(
+	enum ipsec_latch_reason reason, const struct kbind_candidates *candidates)
+{
+	return reason == IPSEC_LATCH_NO_PROC || reason == IPSEC_LATCH_TOO_MANY ||
+	       candidates->is_cut;
 }
 
 /* --- initiator, T1 --- */
@@ -99,6 +117,7 @@ enum err mech_latching_offer(struct mech_context *context, struct ike_latch_offe
 	if (policy != CONFIG_LATCH_NO)
 		context->reason =
 			context->ops->find_candidates(context->descriptor, &exchange->candidates);
+	exchange->is_blind = latching_is_blind(context->reason, &exchange->candidates);
 	offer.reason = (uint8_t)context->reason;
 	if (context->reason != IPSEC_LATCH_LATCHED) {
 		exchange->candidates.count = 0;
@@ -119,13 +138,21 @@ struct latching_wanted {
 	size_t t1_bytes;
 };
 
-/* Named by T1, and T1 can have come on it. */
+/* T1 can have come on it. */
+static bool latching_may_carry(const struct kbind_candidate *candidate, const void *argument)
+{
+	const struct latching_wanted *wanted = argument;
+
+	return candidate->received_bytes >= wanted->t1_bytes;
+}
+
+/* Named by T1 as well. */
 static bool latching_wants(const struct kbind_candidate *candidate, const void *argument)
 {
 	const struct latching_wanted *wanted = argument;
 	uint16_t hash = 0;
 
-	if (candidate->received_bytes < wanted->t1_bytes ||
+	if (!latching_may_carry(candidate, argument) ||
 		latching_hash(wanted->context, candidate, &hash) != ERR_OK)
 		return false;
 	for (size_t i = 0; i < wanted->offer->candidate_count; i++)
@@ -162,17 +189,30 @@ static enum ipsec_latch_reason latching_match(
 	return IPSEC_LATCH_LATCHED;
 }
 
+/* T1 does not say which service it is for: that comes in T3, and the policy is judged then. */
+static bool latching_is_off(const struct mech_context *context)
+{
+	enum config_latch policy;
+
+	if (mech_credential_latch_policy(context->credential, &policy))
+		return policy == CONFIG_LATCH_NO;
+	return config_latch_is_off(context->config);
+}
+
 static enum ipsec_latch_reason latching_find(
 	struct mech_context *context, const struct ike_latch_offer *offer, size_t t1_bytes)
 {
 	struct mech_exchange *exchange = context->exchange;
+	struct latching_wanted wanted = { context, offer, t1_bytes };
 	enum ipsec_latch_reason reason;
 
 	exchange->chosen.fd = -1;
-	if (mech_latching_policy(context, NULL) == CONFIG_LATCH_NO)
+	if (latching_is_off(context))
 		return IPSEC_LATCH_POLICY_NO;
 	/* What this process holds, for the policy's sake: the freshest, since T1 has just come. */
-	reason = context->ops->find_wanted(context->descriptor, NULL, NULL, &exchange->candidates);
+	reason = context->ops->find_wanted(
+		context->descriptor, latching_may_carry, &wanted, &exchange->candidates);
+	exchange->is_blind = latching_is_blind(reason, &exchange->candidates);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
 	if (offer->reason != IPSEC_LATCH_LATCHED || offer->candidate_count == 0)
@@ -434,16 +474,34 @@ enum err mech_latching_close(struct mech_context *context, size_t token_bytes)
 
 /* --- without a latch --- */
 
+/*
+ * A connection that somebody closed behind the token counts too: what lies between the two is
+ * still read by the program.  One that the program has closed itself does not; where looking fails
+ * otherwise, the worst is assumed.
+ */
+static bool latching_carried(const struct mech_context *context,
+	const struct kbind_candidate *before, uint64_t sent_since, uint64_t received_since)
+{
+	struct kbind_candidate now;
+	enum ipsec_latch_reason reason = context->ops->refresh(before, &now);
+
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason != IPSEC_LATCH_SOCKET_GONE;
+	return latching_has_moved(before, &now, sent_since, received_since);
+}
+
 static bool latching_holds_candidate(
 	const struct mech_context *context, uint64_t sent_since, uint64_t received_since)
 {
-	const struct kbind_candidates *candidates = &context->exchange->candidates;
+	const struct kbind_candidates *held = &context->exchange->candidates;
 
-	for (size_t i = 0; i < candidates->count; i++)
-		if (latching_test_traffic(context, &candidates->items[i], sent_since,
-			    received_since) == IPSEC_LATCH_LATCHED)
+	for (size_t i = 0; i < held->count; i++)
+		if (latching_carried(context, &held->items[i], sent_since, received_since))
 			return true;
-	return false;
+	for (size_t i = 0; i < held->unfit_count; i++)
+		if (latching_carried(context, &held->unfit[i], sent_since, received_since))
+			return true;
+	return context->exchange->is_blind;
 }
 
 enum err mech_latching_judge_unlatched(
@@ -458,7 +516,8 @@ enum err mech_latching_judge_unlatched(
 			unsigned int code = (unsigned int)latching_failure(context->reason);
 
 			mech_set_detail(code, "this process holds a connection that carried the "
-					      "tokens, and latch = auto is not configured");
+					      "tokens, or may hold one, and latch = auto is not "
+					      "configured");
 			return (enum err)code;
 		}
 		break;

@@ -133,6 +133,8 @@ struct config *mech_credential_config(const struct mech_credential *credential);
 /* ipsec_latch of the store overrides the configuration: returns whether it was given. */
 bool mech_credential_latch_policy(
 	const struct mech_credential *credential, enum config_latch *ret_policy);
+/* The one service that it was acquired for; "" when it was for any. Borrowed. */
+const char *mech_credential_service(const struct mech_credential *credential);
 /* Initiator's identity; borrowed. */
 const struct mech_identity *mech_credential_initiator(const struct mech_credential *credential);
 /* The accepting identity for this IDr (NULL: none was sent) and service; ERR_TARGET_HOST or ERR_SERVICE_REFUSED. Borrowed.

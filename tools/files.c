@@ -98,11 +98,13 @@ static bool parents_make(const char *path)
 	return is_there;
 }
 
-static bool owner_copy(int fd, const char *path, unsigned int mode)
+/* What stands at path may be anybody's who can write to the directory: a new file, a private key
+ * above all, takes nothing from it. */
+static bool owner_copy(int fd, const char *path, unsigned int mode, bool may_replace)
 {
 	struct stat old;
 
-	if (stat(path, &old) != 0)
+	if (!may_replace || stat(path, &old) != 0)
 		return fchmod(fd, mode) == 0;
 	if ((old.st_uid != geteuid() || old.st_gid != getegid()) &&
 		fchown(fd, old.st_uid, old.st_gid) != 0)
@@ -110,8 +112,8 @@ static bool owner_copy(int fd, const char *path, unsigned int mode)
 	return fchmod(fd, old.st_mode & 07777) == 0;
 }
 
-bool tool_file_prepare(
-	const char *path, struct bytes content, unsigned int mode, char **ret_prepared)
+bool tool_file_prepare(const char *path, struct bytes content, unsigned int mode, bool may_replace,
+	char **ret_prepared)
 {
 	char *prepared = NULL;
 	int fd = -1;
@@ -121,7 +123,7 @@ bool tool_file_prepare(
 		return false;
 	}
 	fd = mkostemp(prepared, O_CLOEXEC);
-	if (fd < 0 || !owner_copy(fd, path, mode) || !descriptor_write(fd, content)) {
+	if (fd < 0 || !owner_copy(fd, path, mode, may_replace) || !descriptor_write(fd, content)) {
 		(void)tool_fail("%s cannot be written: %s", prepared, strerror(errno));
 		if (fd >= 0) {
 			(void)unlink(prepared);

@@ -23,7 +23,7 @@ static int keygen_store(const struct crypto_private_key *key, const char *path)
 		(void)tool_fail("%s", error_text(ERR_CRYPTO));
 		goto out;
 	}
-	if (!tool_file_prepare(path, writer_view(&pem), 0600, &prepared) ||
+	if (!tool_file_prepare(path, writer_view(&pem), 0600, false, &prepared) ||
 		!tool_file_commit(&prepared, path, false))
 		goto out;
 	printf("private key: %s\n", path);
@@ -33,7 +33,7 @@ out:
 	return code;
 }
 
-/* Looked at before there is a key, so that an existing file's mode is never taken over. */
+/* Looked at before a key is made for nothing; what counts is that the commit replaces nothing. */
 static int keygen_run(const char *path)
 {
 	struct crypto_private_key *key = NULL;

@@ -68,7 +68,7 @@ static int peer_file_replace(const char *path, const struct writer *content)
 
 	if (writer_status(content) != ERR_OK)
 		return tool_fail("%s", error_text(writer_status(content)));
-	if (!tool_file_prepare(path, writer_view(content), 0644, &prepared))
+	if (!tool_file_prepare(path, writer_view(content), 0644, true, &prepared))
 		return TOOL_FAILED;
 	if (!peer_file_check(prepared)) {
 		tool_file_discard(&prepared);
@@ -264,6 +264,15 @@ static int peer_add_to(const char *path, const struct peer_options *options,
 	return code;
 }
 
+/* A line end in a name that a script hands on would begin another entry. */
+static bool peer_text_is_line(const char *text)
+{
+	for (; text != NULL && *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return false;
+	return true;
+}
+
 static int peer_add(const struct peer_options *options)
 {
 	struct peer_options complete = *options;
@@ -277,6 +286,9 @@ static int peer_add(const struct peer_options *options)
 		return tool_refuse_usage(PEER_USAGE);
 	if (options->tag == NULL)
 		complete.tag = options->words[0];
+	if (!peer_text_is_line(complete.tag) || !peer_text_is_line(options->words[0]) ||
+		!peer_text_is_line(options->services))
+		return tool_fail("a name, tag or service has a control character");
 	writer_init(&old, TOOL_FILE_BYTES_MAX);
 	path = peer_file_path(options);
 	if (path != NULL && peer_key_read(options->words[1], &key))

@@ -33,9 +33,9 @@ char *tool_path_default(const char *user_name, const char *system_name);
 bool tool_file_read(const char *path, bool may_be_missing, struct writer *w);
 /* Writes a new file beside path, with all of its content on the disk, for tool_file_commit or
  * tool_file_discard; its path is malloc'ed. Mode and owner are those of the old file if there
- * is one, else mode. */
-bool tool_file_prepare(
-	const char *path, struct bytes content, unsigned int mode, char **ret_prepared);
+ * is one and it may be replaced, else mode and this user. */
+bool tool_file_prepare(const char *path, struct bytes content, unsigned int mode, bool may_replace,
+	char **ret_prepared);
 /* Puts the prepared file in path's place in one step, or refuses when path exists and may not
  * be replaced.  Either way the prepared name is gone. */
 bool tool_file_commit(char **prepared, const char *path, bool may_replace);

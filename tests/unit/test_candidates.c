@@ -112,9 +112,11 @@ START_TEST(test_wanted_freshest_first)
 	ck_assert_int_eq(send(pairs[0].server, "hello", 5, 0), 5);
 	ck_assert_int_eq(kbind_find_wanted(-1, NULL, NULL, &found), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(found.count, KBIND_CANDIDATES_MAX);
+	ck_assert(found.is_cut);
 	ck_assert_uint_eq(found.items[0].cookie, loopback_cookie(pairs[0].client));
 	ck_assert_int_eq(kbind_find_wanted(-1, wants_port, &port, &found), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(found.count, 1);
+	ck_assert(!found.is_cut);
 	ck_assert_uint_eq(found.items[0].cookie, loopback_cookie(pairs[0].client));
 	ck_assert_int_eq(
 		kbind_find_wanted(pairs[1].client, wants_port, &port, &found), IPSEC_LATCH_NONE);
@@ -320,9 +322,13 @@ START_TEST(test_own_filter)
 	ck_assert_int_eq(kbind_find_candidates(-1, &found), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(found.count, 1);
 	ck_assert_ptr_nonnull(found_socket(pair.server));
+	ck_assert_uint_eq(found.unfit_count, 1);
+	ck_assert_uint_eq(found.unfit[0].cookie, loopback_cookie(pair.client));
 	ck_assert_int_eq(kbind_find_candidates(pair.client, &found), IPSEC_LATCH_HAS_FILTER);
+	ck_assert_uint_eq(found.unfit_count, 1);
 	attach_classic(pair.server);
 	ck_assert_int_eq(kbind_find_candidates(-1, &found), IPSEC_LATCH_HAS_FILTER);
+	ck_assert_uint_eq(found.unfit_count, 2);
 	loopback_close(pair);
 }
 END_TEST
@@ -409,6 +415,34 @@ START_TEST(test_refresh)
 }
 END_TEST
 
+/* Whoever closes, or resets, the other end does not take away what has come before. */
+START_TEST(test_refresh_closed_by_peer)
+{
+	const struct linger reset = { .l_onoff = 1 };
+
+	for (int resets = 0; resets < 2; resets++) {
+		struct loopback pair = loopback_open();
+		struct kbind_candidate now;
+		int held;
+
+		ck_assert_int_eq(kbind_find_candidates(pair.client, &found), IPSEC_LATCH_LATCHED);
+		ck_assert_int_eq(send(pair.server, "abc", 3, 0), 3);
+		if (resets)
+			ck_assert_int_eq(setsockopt(pair.server, SOL_SOCKET, SO_LINGER, &reset,
+						 sizeof(reset)),
+				0);
+		close(pair.server);
+		ck_assert_int_eq(kbind_refresh(&found.items[0], &now), IPSEC_LATCH_LATCHED);
+		ck_assert(now.is_closing);
+		ck_assert_uint_ge(
+			now.received_bytes, found.items[0].received_bytes + 3); /* FIN is one */
+		ck_assert_int_eq(kbind_candidate_hold(&found.items[0], &held, NULL),
+			IPSEC_LATCH_SOCKET_GONE);
+		close(pair.client);
+	}
+}
+END_TEST
+
 /* The same socket, connected elsewhere: the cookie stays, the tuple does not. */
 START_TEST(test_refresh_reconnected)
 {
@@ -421,7 +455,8 @@ START_TEST(test_refresh_reconnected)
 	ck_assert_int_eq(listen(listener, 1), 0);
 	ck_assert_int_eq(kbind_find_candidates(pair.client, &found), IPSEC_LATCH_LATCHED);
 	ck_assert_int_eq(connect(pair.client, &disconnect, sizeof(disconnect)), 0);
-	ck_assert_int_eq(kbind_refresh(&found.items[0], &now), IPSEC_LATCH_SOCKET_GONE);
+	ck_assert_int_eq(kbind_refresh(&found.items[0], &now), IPSEC_LATCH_LATCHED);
+	ck_assert(now.is_closing);
 	ck_assert_int_eq(connect(pair.client, (struct sockaddr *)&address, sizeof(address)), 0);
 	ck_assert_uint_eq(loopback_cookie(pair.client), found.items[0].cookie);
 	ck_assert_int_eq(kbind_refresh(&found.items[0], &now), IPSEC_LATCH_SOCKET_GONE);
@@ -497,6 +532,7 @@ Suite *suite_candidates(void)
 	tcase_add_test(find, test_too_many);
 	suite_add_tcase(suite, find);
 	tcase_add_test(refresh, test_refresh);
+	tcase_add_test(refresh, test_refresh_closed_by_peer);
 	tcase_add_test(refresh, test_refresh_reconnected);
 	tcase_add_test(refresh, test_swapped_under_the_hands);
 	tcase_set_timeout(refresh, 30);

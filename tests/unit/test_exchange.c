@@ -119,6 +119,8 @@ struct policy_row {
 	enum err expected;		/* of the side that fails first */
 	enum ipsec_latch_reason reason; /* both sides, when it completes */
 };
+#define LATCH_OF(general, service) \
+	"latch = " general "\n[service]\n\thost = {\n\t\tlatch = " service "\n\t}"
 #define L(name) IPSEC_LATCH_##name
 #define E(name) (enum err)(ERR_LATCH + IPSEC_LATCH_##name)
 /* clang-format off */
@@ -137,6 +139,15 @@ static const struct policy_row policy_rows[] = {
 	{ "", "", 0, 0, 0, 0, 0, 0, true, true, ERR_OK, L(TRAFFIC) },
 	{ "latch = require", "", 0, 0, 0, 0, 0, 0, true, false, E(TRAFFIC), 0 },
 	{ "", "", 0, 0, 0, 0, 0, 0, false, true, E(TRAFFIC), 0 },
+	/* One side's "yes" holds whatever the other side's policy is, and where its search saw nothing. */
+	{ "latch = auto", "", 0, L(TOO_MANY), 0, 0, 0, 0, false, false, E(TOO_MANY), 0 },
+	{ "", "latch = auto", L(NO_PROC), 0, 0, 0, 0, 0, false, false, E(NO_PROC), 0 },
+	{ "latch = auto", "latch = auto", 0, L(NO_PROC), 0, 0, 0, 0, false, false, ERR_OK, L(NO_PROC) },
+	/* The service's policy counts, though T1 does not name the service. */
+	{ "latch = auto", LATCH_OF("yes", "no"), 0, 0, 0, 0, 0, 0, false, false, ERR_OK, L(POLICY_NO) },
+	{ "", LATCH_OF("yes", "no"), 0, 0, 0, 0, 0, 0, false, false, E(POLICY_NO), 0 },
+	{ "latch = auto", LATCH_OF("no", "yes"), 0, 0, 0, L(NO_ESP), 0, 0, false, false, E(NO_ESP), 0 },
+	{ "latch = auto", LATCH_OF("no", "no"), 0, 0, 0, 0, 0, 0, false, false, ERR_OK, L(POLICY_NO) },
 	/* A verdict that fails is fatal under every policy. */
 	{ "latch = auto", "latch = auto", 0, 0, 0, 0, 0, L(CLEAR_BEHIND), false, false, E(CLEAR_BEHIND), 0 },
 	{ "latch = auto", "latch = auto", 0, 0, 0, 0, L(URGENT), 0, false, false, E(URGENT), 0 },
@@ -186,6 +197,112 @@ START_TEST(policies)
 		ck_assert_int_eq(mech_context_latch_reason(ends.initiator), row->reason);
 	}
 	assert_given_back(&ends);
+	two_ends_free(&ends);
+}
+END_TEST
+
+START_TEST(service_policy_latches)
+{
+	struct two_ends ends;
+
+	two_ends_new(&ends, LATCH_OF("no", "require"), LATCH_OF("no", "require"));
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
+	ck_assert_int_eq(mech_context_latch_reason(ends.initiator), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(mech_context_latch_reason(ends.acceptor), IPSEC_LATCH_LATCHED);
+	two_ends_free(&ends);
+}
+END_TEST
+
+/*
+ * Somebody in the middle makes T1's names match nothing, puts a request of his own behind T3 and
+ * closes: the connection carried the tokens all the same.
+ */
+START_TEST(closing_hides_nothing)
+{
+	struct two_ends ends;
+	enum mech_step_result result;
+
+	for (size_t side = 0; side < 2; side++) {
+		two_ends_new(
+			&ends, side == 0 ? "" : "latch = auto", side == 1 ? "" : "latch = auto");
+		fake_kernels[1].reserve = IPSEC_LATCH_NO_BROKER;
+		fake_kernels[side].closes = true;
+		two_ends_contexts(&ends, TARGET, FLAGS);
+		ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(NO_BROKER));
+		two_ends_free(&ends);
+	}
+	/* And it is not latched any more. */
+	two_ends_new(&ends, "", "");
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_step(&ends, ends.initiator, NULL, &result), ERR_OK);
+	ck_assert_int_eq(two_ends_step(&ends, ends.acceptor, NULL, &result), ERR_OK);
+	fake_kernels[0].closes = true;
+	ck_assert_int_eq(two_ends_step(&ends, ends.initiator, NULL, &result), E(SOCKET_GONE));
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* Over contexts that are there, the initiator asks for a host only: no service in T3. */
+static void ask_without_service(struct two_ends *ends)
+{
+	static const char text[] = "/server.example.org";
+	struct mech_name *target = NULL;
+
+	two_ends_contexts(ends, TARGET, FLAGS);
+	mech_context_free(&ends->initiator);
+	ck_assert_int_eq(mech_name_import(MECH_FORM_USER,
+				 BYTES((const uint8_t *)text, strlen(text)), NULL, &target),
+		ERR_OK);
+	ck_assert_int_eq(mech_initiator_new(ends->initiator_credential, target, FLAGS,
+				 &fake_initiator_ops, &ends->initiator),
+		ERR_OK);
+	mech_name_release(&target);
+}
+
+START_TEST(target_without_service)
+{
+	struct mech_store_entry store;
+	struct mech_name *own = NULL;
+	struct two_ends ends;
+
+	two_ends_new(&ends, "latch = auto", LATCH_OF("auto", "require"));
+	ask_without_service(&ends);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
+	ck_assert_str_eq(mech_name_display(mech_context_acceptor_name(ends.acceptor)),
+		"/server.example.org");
+	/* An acceptor for one service keeps to that service's policy. */
+	store = (struct mech_store_entry){ "ipsec_config", ends.acceptor_config };
+	ck_assert_int_eq(mech_name_of_host("host", "server.example.org", &own), ERR_OK);
+	mech_credential_release(&ends.acceptor_credential);
+	ck_assert_int_eq(
+		mech_credential_acquire(own, MECH_ACCEPT, &store, 1, &ends.acceptor_credential),
+		ERR_OK);
+	fake_kernels[0].find = fake_kernels[1].find = IPSEC_LATCH_NONE;
+	ask_without_service(&ends);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(NONE));
+	mech_name_release(&own);
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* A connection over IPv6, or with a filter of the program's: not latched, and not silently. */
+START_TEST(unfit_connections_count)
+{
+	struct two_ends ends;
+
+	two_ends_new(&ends, "", "");
+	for (size_t side = 0; side < 2; side++)
+		fake_kernels[side].find = IPSEC_LATCH_NOT_TCP4, fake_kernels[side].has_unfit = true;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(NOT_TCP4));
+	fake_kernels[0].stalls = fake_kernels[1].stalls = true;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
+	/* Nor one that found no place among too many. */
+	fake_kernels[0].is_cut = true;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(NOT_TCP4));
 	two_ends_free(&ends);
 }
 END_TEST
@@ -409,6 +526,10 @@ Suite *suite_exchange(void)
 	tcase_add_test(tests, initiator_speaks_last_for_http);
 	tcase_add_loop_test(
 		tests, policies, 0, (int)(sizeof(policy_rows) / sizeof(policy_rows[0])));
+	tcase_add_test(tests, service_policy_latches);
+	tcase_add_test(tests, closing_hides_nothing);
+	tcase_add_test(tests, target_without_service);
+	tcase_add_test(tests, unfit_connections_count);
 	tcase_add_test(tests, caller_bindings);
 	tcase_add_test(tests, wrong_targets);
 	tcase_add_test(tests, unknown_initiator);

@@ -84,6 +84,8 @@ static const struct sample samples[] = {
 	{ MECH_FORM_USER, "al\xe2\x80\x8bice", NULL, 0, ERR_NAME_FORMAT },   /* zero-width space */
 	{ MECH_FORM_USER, "al\xe2\x80\xaeice",
 	  NULL, 0, ERR_NAME_FORMAT }, /* right-to-left override */
+	{ MECH_FORM_USER, "al\xf0\x9d\x85\xb3ice",
+	  NULL, 0, ERR_NAME_FORMAT }, /* musical begin beam */
 	{ MECH_FORM_USER, "al\xc0\xaf", NULL, 0, ERR_NAME_FORMAT },          /* overlong '/' */
 	{ MECH_FORM_USER, "al\xed\xa0\x80", NULL, 0, ERR_NAME_FORMAT },      /* surrogate */
 	{ MECH_FORM_USER, "al\xf4\x90\x80\x80", NULL, 0, ERR_NAME_FORMAT },  /* beyond U+10FFFF */
