@@ -176,6 +176,24 @@ static enum err acceptor_check_hashes(const struct mech_context *context)
 	return err == ERR_OK ? mech_auth_check_hashes(&t1, context->exchange->identity) : err;
 }
 
+/* svc/host for the service that was asked for; the identity's own name where it is no host. */
+static enum err acceptor_name_self(struct mech_context *context)
+{
+	const struct mech_name *own = context->exchange->identity->name;
+	struct mech_name *name = NULL;
+	enum err err = ERR_OK;
+
+	if (mech_name_kind(own) == MECH_NAME_HOSTBASED)
+		err = mech_name_of_host(context->exchange->service, mech_name_host(own), &name);
+	else
+		name = mech_name_ref(context->exchange->identity->name);
+	if (err != ERR_OK)
+		return err;
+	mech_name_release(&context->acceptor_name);
+	context->acceptor_name = name;
+	return ERR_OK;
+}
+
 /* Which of our identities answers: the host asked for, the service asked for (protocol.md 4). */
 static enum err acceptor_choose_identity(
 	struct mech_context *context, const struct ike_message *message)
@@ -189,6 +207,8 @@ static enum err acceptor_choose_identity(
 		err = mech_credential_acceptor(
 			context->credential, wanted, exchange->service, &exchange->identity);
 	mech_name_release(&wanted);
+	if (err == ERR_OK)
+		err = acceptor_name_self(context);
 	return err == ERR_OK ? acceptor_check_hashes(context) : err;
 }
 
@@ -287,7 +307,11 @@ static enum err acceptor_open_request(struct mech_context *context, struct bytes
 		return err;
 	err = mech_context_check_header(
 		context, &ret_message->header, IKE_EXCHANGE_INFORMATIONAL, message_id, false);
-	return err == ERR_OK ? mech_failure_take(ret_message, true) : err;
+	if (err != ERR_OK)
+		return err;
+	err = mech_failure_take(ret_message, true);
+	context->is_told = err != ERR_OK;
+	return err;
 }
 
 static enum err acceptor_finish_t3(struct mech_context *context,
@@ -309,18 +333,8 @@ static enum err acceptor_finish_t3(struct mech_context *context,
 
 static void acceptor_open(struct mech_context *context)
 {
-	const struct mech_identity *identity = context->exchange->identity;
-	struct mech_name *own = NULL;
-
 	mech_name_release(&context->initiator_name);
 	context->initiator_name = mech_name_ref(context->exchange->peer);
-	/* svc/host for the service that was asked for; the identity's own name where it is no host. */
-	if (mech_name_kind(identity->name) != MECH_NAME_HOSTBASED ||
-		mech_name_of_host(
-			context->exchange->service, mech_name_host(identity->name), &own) != ERR_OK)
-		own = mech_name_ref(identity->name);
-	mech_name_release(&context->acceptor_name);
-	context->acceptor_name = own;
 	mech_context_opened(context);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mech/context.h"
+#include "mech/generation.h"
 
 #define LABEL_UNIQUE "\0gss-ipsec unique"
 #define PREFIX_UNIQUE "gss-ipsec-unique:"
@@ -264,14 +265,20 @@ enum err mech_context_begin_sealed(const struct mech_context *context, struct ik
 		.exchange = exchange,
 		.message_id = message_id };
 	uint8_t iv[IKE_IV_BYTES] = { 0 };
+	uint64_t generation = 0;
+	enum err err = mech_generation_get(&generation);
 
+	if (err != ERR_OK)
+		return err;
 	if (context->is_initiator)
 		header.flags |= IKE_FLAG_INITIATOR;
 	if (is_response)
 		header.flags |= IKE_FLAG_RESPONSE;
-	/* Each message ID is sealed under once at most in each direction, so it is the IV (protocol.md 2.1). */
-	for (size_t i = 0; i < 4; i++)
+	/* One process seals under a message ID once at most; a forked one has another generation. */
+	for (size_t i = 0; i < 4; i++) {
+		iv[i] = (uint8_t)(generation >> (8 * i));
 		iv[IKE_IV_BYTES - 1 - i] = (uint8_t)(message_id >> (8 * i));
+	}
 	ike_builder_begin(b, &header);
 	ike_builder_open_sk(b, iv);
 	return writer_status(&b->w);

@@ -84,7 +84,7 @@ void mech_failure_tell(const struct mech_context *context, enum err code, struct
 	if (exchange == NULL || (!context->is_initiator && context->state == MECH_STATE_SENT_T4))
 		return;
 	/* A told failure is not answered: the peer knows. */
-	if (code == ERR_PEER_FAILED || code == ERR_PEER_UNPROTECTED ||
+	if (context->is_told || code == ERR_PEER_FAILED || code == ERR_PEER_UNPROTECTED ||
 		code == ERR_PEER_AUTH_FAILED || code == ERR_PEER_NO_PROPOSAL)
 		return;
 	/* The initiator has keys from T2 on, which a failing acceptor does not send. */
@@ -137,7 +137,7 @@ enum err mech_failure_take(const struct ike_message *message, bool is_protected)
 		return ERR_PEER_AUTH_FAILED;
 	if (notify.type == IKE_NOTIFY_NO_PROPOSAL_CHOSEN && !is_protected)
 		return ERR_PEER_NO_PROPOSAL;
-	mech_set_detail(is_protected ? ERR_PEER_FAILED : ERR_PEER_UNPROTECTED, "IKEv2 notify %s (%u)",
-		ike_notify_name(notify.type), notify.type);
+	mech_set_detail(is_protected ? ERR_PEER_FAILED : ERR_PEER_UNPROTECTED,
+		"IKEv2 notify %s (%u)", ike_notify_name(notify.type), notify.type);
 	return is_protected ? ERR_PEER_FAILED : ERR_PEER_UNPROTECTED;
 }

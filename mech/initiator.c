@@ -273,6 +273,7 @@ static enum err initiator_read_t4(struct mech_context *context, const struct ike
 	/* Where AUTH came, an error beside it concerns the child SA only (RFC 7296 1.3). */
 	if (err == ERR_OK && ike_message_find(message, IKE_PAYLOAD_AUTH, 0) == NULL) {
 		err = mech_failure_take(message, true);
+		context->is_told = err != ERR_OK;
 		if (err == ERR_OK)
 			err = ERR_IKE_PAYLOAD;
 	}

@@ -453,7 +453,8 @@ enum err mech_latching_close(struct mech_context *context, size_t token_bytes)
 	struct mech_exchange *exchange = context->exchange;
 	const struct mech_identity *identity = exchange->identity;
 	struct kbind_latch latch = { .token_bytes = token_bytes,
-		.local_name = mech_name_display(identity->name),
+		.local_name = mech_name_display(
+			context->is_initiator ? context->initiator_name : context->acceptor_name),
 		.peer_name = mech_name_display(exchange->peer),
 		.method = crypto_private_key_signature(identity->key)->name,
 		.service = exchange->service };

@@ -106,6 +106,47 @@ static void test_clear_behind(void)
 	probe_check(probe_nothing_is_left(8), "nothing is left");
 }
 
+/* Out of order, behind the client's look at the stream and before the recorder is on. */
+static void test_slipped_in(void)
+{
+	enum ipsec_latch_reason reason;
+	struct end ends[2];
+	pid_t child;
+
+	if (!probe_pair_open_veth(ends) || !probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES))
+		return;
+	(void)kill(probe_hosts[1].broker, SIGSTOP);
+	child = fork();
+	if (child == 0) {
+		probe_pause_ms(400);
+		(void)probe_inject(&ends[0], "INJECTED", PROBE_TOKEN_BYTES);
+		probe_pause_ms(100);
+		(void)kill(probe_hosts[1].broker, SIGCONT);
+		_exit(0);
+	}
+	reason = probe_end_reserve(&ends[1], false, 0);
+	(void)waitpid(child, NULL, 0);
+	probe_check(reason == IPSEC_LATCH_PENDING,
+		"clear octets before the recorder are noticed: reason %d", reason);
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+static void test_bound_to_device(void)
+{
+	struct end ends[2];
+
+	if (!probe_pair_open_veth(ends) ||
+		setsockopt(ends[0].fd, SOL_SOCKET, SO_BINDTODEVICE, "veth-a", 7) != 0 ||
+		!probe_pair_latch(ends, PROBE_TOKEN_BYTES))
+		return;
+	probe_pause_ms(2500);
+	probe_check(probe_end_state(&ends[0]) == IPSEC_LATCH_STATE_ESTABLISHED,
+		"bound to a device: stays established");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
 static void test_failed(void)
 {
 	struct end ends[2];
@@ -260,6 +301,88 @@ static void test_same_host(void)
 	probe_check(probe_nothing_is_left(10), "nothing is left");
 }
 
+/* The SA that both ends share had its owner in the end that the restarted broker lost. */
+static void test_same_host_restart(void)
+{
+	const struct linger abort_now = { .l_onoff = 1, .l_linger = 0 };
+	struct end ends[2];
+
+	if (!probe_pair_open(ends, "127.0.0.1", &probe_hosts[0], &probe_hosts[0]) ||
+		!probe_pair_reserve(ends) || !probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES))
+		return;
+	probe_check(probe_end_latch(&ends[1], false, ends[0].lease.spi_in, PROBE_TOKEN_BYTES) == 0,
+		"one end latched");
+	probe_broker_stop(&probe_hosts[0], SIGKILL);
+	probe_broker_start(&probe_hosts[0]);
+	for (size_t i = 0; i < 2; i++)
+		(void)setsockopt(ends[i].fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof(abort_now));
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(10), "nothing is left");
+}
+
+/* A connection to the broker, with a PING on it if so wanted; -1: none. */
+static int ping_send(const struct host *host, bool has_request)
+{
+	static const uint8_t ping[] = { BROKER_VERSION, BROKER_PING };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", host->socket_path);
+	if (connect(connection, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+		(!has_request || send(connection, ping, sizeof(ping), MSG_NOSIGNAL) > 0))
+		return connection;
+	(void)close(connection);
+	return -1;
+}
+
+static void test_crowd(void)
+{
+	enum { CROWD = 120 };
+	int connections[CROWD], answers = 0;
+	uint8_t reply[16];
+
+	for (size_t i = 0; i < CROWD; i++)
+		connections[i] = ping_send(&probe_hosts[0], true);
+	for (size_t i = 0; i < CROWD; i++) {
+		answers += recv(connections[i], reply, sizeof(reply), 0) == 2;
+		(void)close(connections[i]);
+	}
+	probe_check(
+		answers == CROWD, "%d requests of one user at once: %d answered", CROWD, answers);
+}
+
+/* Users who connect and say nothing keep no worker busy. */
+static void test_silent_users(void)
+{
+	enum { USERS = 5, CONNECTIONS = 32 };
+	struct timespec before, after;
+	pid_t children[USERS];
+	int pings = 0;
+
+	for (size_t i = 0; i < USERS; i++) {
+		children[i] = fork();
+		if (children[i] != 0)
+			continue;
+		if (setuid(PLAIN_UID + (uid_t)i) != 0)
+			_exit(1);
+		for (size_t j = 0; j < CONNECTIONS; j++)
+			(void)ping_send(&probe_hosts[0], false);
+		probe_pause_ms(10000);
+		_exit(0);
+	}
+	probe_pause_ms(300);
+	(void)clock_gettime(CLOCK_MONOTONIC, &before);
+	for (int i = 0; i < 10; i++)
+		pings += probe_broker_ping(&probe_hosts[0]) == IPSEC_LATCH_LATCHED;
+	(void)clock_gettime(CLOCK_MONOTONIC, &after);
+	probe_check(pings == 10 && after.tv_sec - before.tv_sec <= 1,
+		"users who say nothing do not block others");
+	for (size_t i = 0; i < USERS; i++) {
+		(void)kill(children[i], SIGKILL);
+		(void)waitpid(children[i], NULL, 0);
+	}
+}
+
 /* Passes a descriptor and does not wait, so that the broker's side has the last reference. */
 static void query_and_forget(const struct host *host, int fd)
 {
@@ -361,11 +484,16 @@ static const struct {
 	{ "latch-long",   test_latch_long },
 	{ "short",        test_short },
 	{ "clear-behind", test_clear_behind },
+	{ "slipped-in",   test_slipped_in },
+	{ "device",       test_bound_to_device },
 	{ "failed",       test_failed },
 	{ "refusals",     test_refusals },
 	{ "other-user",   test_other_user },
 	{ "same-host",    test_same_host },
+	{ "halves",       test_same_host_restart },
 	{ "restart",      test_restart },
+	{ "crowd",        test_crowd },
+	{ "silent",       test_silent_users },
 	{ "hanging",      test_hanging_descriptor },
 	{ "flush",        test_flush },
 };

@@ -129,6 +129,8 @@ hosts_make_one()
 	) &
 	hosts_pid[host$host]=$!
 	hosts_wait 10 hosts_is_apart "${hosts_pid[host$host]}" || hosts_die "no namespace for $host"
+	# A minimal machine may lack it; the guest's root is an overlay, so this changes nothing.
+	[ -e /etc/hosts ] || : >/etc/hosts
 	mkdir -p /etc/gss
 	hosts_on "$host" sh -c "mount --bind $dir/run /run && mount --bind $dir/gss /etc/gss &&
 		mount --bind $dir/hosts /etc/hosts && ip link set lo up" ||

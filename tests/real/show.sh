@@ -36,10 +36,10 @@ exchange_begin "$message" || {
 	exit 1
 }
 exchange_finish || hosts_die "gss-client failed"
-echo "said:   \"$message\", by Debian's gss-client to its gss-server;" \
+echo "said:   \"$message\", gss-client to gss-server, unmodified;" \
 	"$(grep -m 1 -o 'Signature verified' "$hosts_out/client.log")"
 echo "wire of A:"
-"$here/capture.py" --port "$exchange_port" --absent "$message" --timeline 7 \
+"$here/capture.py" --port "$exchange_port" --absent "$message" --timeline 6 \
 	"$hosts_out/A.pcap" >"$hosts_out/judged" || { cat "$hosts_out/judged" >&2; exit 1; }
 sed 's/^/  /' "$hosts_out/judged"
 echo "gss-ipsec status, while the connection lived:"

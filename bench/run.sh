@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# All benches of one build, one after the other, with keys and configuration made for them:
+#
+#   bench/run.sh BUILD [ROUNDS]
+#
+# Figures are ratios to what is measured beside them in the same run; absolute ones belong to this
+# machine and this hour.  Nothing is latched: latch = no.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "$1" && pwd)
+rounds=${2:-21}
+directory=$(mktemp -d /tmp/gss-ipsec-bench.XXXXXX)
+trap 'rm -rf "$directory"' EXIT
+
+"$here/../tests/support/make_identities.sh" "$directory" no "$build/.libs/mech_ipsec.so"
+export GSS_MECH_CONFIG=$directory/mech.conf GSS_IPSEC_CONFIG=$directory/ipsec.conf
+"$build/bench/bench_context" "$rounds"
+"$build/bench/bench_message"
+if command -v strace >/dev/null; then
+	for contexts in 1 201; do
+		strace -f -c -o "$directory/calls.$contexts" "$build/bench/bench_context" 1 "$contexts" \
+			>/dev/null
+	done
+	# "100.00  0.000000  0  CALLS  [ERRORS]  total"
+	awk '$NF == "total" { calls[FILENAME == ARGV[1]] = $4 }
+		END { printf "system calls per context, both ends: %.2f\n", (calls[0] - calls[1]) / 200 }' \
+		"$directory/calls.1" "$directory/calls.201"
+fi
