@@ -5,7 +5,6 @@
  * connections are refused.  Our own covers prescribe nothing.
  */
 #include <errno.h>
-#include <linux/xfrm.h>
 #include <stdlib.h>
 
 #include "kernel-bind/broker.h"
@@ -39,8 +38,6 @@ static void each_policy(void *context, const struct kxfrm_policy *policy)
 		cache->own_count++;
 		return;
 	}
-	if (policy->direction == XFRM_POLICY_FWD)
-		return;
 	if (cache->count == cache->room && !cache_grow(cache)) {
 		cache->has_failed = true;
 		return;

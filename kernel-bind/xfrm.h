@@ -82,7 +82,7 @@ int kxfrm_cover_remove(struct kxfrm *xfrm, const struct kbind_tuple *tuple) ERR_
 /* One SPD entry as far as the broker judges it. */
 struct kxfrm_policy {
 	uint8_t family, protocol;
-	uint8_t direction; /* XFRM_POLICY_IN, OUT, FWD */
+	uint8_t direction; /* XFRM_POLICY_IN or XFRM_POLICY_OUT */
 	uint8_t source_bits, destination_bits;
 	uint8_t source[16], destination[16];
 	uint16_t source_port, source_port_mask, destination_port, destination_port_mask;

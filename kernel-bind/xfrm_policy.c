@@ -179,8 +179,9 @@ static void each_policy_dumped(void *context, struct nlmsghdr *header)
 	if (header->nlmsg_type != XFRM_MSG_NEWPOLICY ||
 		nlmsg_parse(header, sizeof(*info), attributes, XFRMA_MAX, NULL) < 0)
 		return;
-	/* Socket policies are dumped too, with directions of their own. */
-	if (info->dir > XFRM_POLICY_FWD)
+	/* What is forwarded belongs to no socket here; and socket policies are dumped too, with
+	 * directions of their own. */
+	if (info->dir >= XFRM_POLICY_FWD)
 		return;
 	policy_read(info, attributes, &policy);
 	dump->each(dump->context, &policy);

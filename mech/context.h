@@ -61,7 +61,7 @@ struct mech_exchange {
 
 struct mech_context {
 	bool is_initiator;
-	bool is_told; /* the failure is the peer's own, which it told under its keys */
+	bool is_told;	       /* the failure is the peer's own, which it told under its keys */
 	bool takes_plain_peer; /* a test may talk to an IKE daemon; the GSS face never does */
 	enum mech_state state;
 	const struct kbind_ops *ops;

@@ -19,7 +19,7 @@ SOURCES="base mech plugin kernel-bind include fuzz"
 SANITIZE="address,undefined"
 CFLAGS="-std=c11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 	-DSYSCONFDIR=\"/etc\" -Wno-everything"
-modules="libcrypto mit-krb5-gssapi libnl-3.0 libnl-xfrm-3.0"
+modules="libcrypto mit-krb5-gssapi libnl-3.0"
 INCLUDES=$(pkg-config --cflags $modules) || exit 1
 LIBS="$(pkg-config --libs $modules) -lkrb5 -lcom_err -lpthread"
 export ASAN_OPTIONS=abort_on_error=0:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1

@@ -30,6 +30,7 @@ static struct kbind_lease lease;
 static struct broker_request heard;
 static struct broker_reply answer;
 static uint8_t answer_type;
+static int listener_of_broker, late_sender;
 
 static void require(bool is_true)
 {
@@ -127,6 +128,33 @@ static void serve_reserve(int connection)
 	say(connection);
 }
 
+static void serve_release(int connection)
+{
+	int fd = hear(connection);
+
+	require(fd >= 0 && heard.type == BROKER_RELEASE && heard.secret[0] == 0x77);
+	answer_type = BROKER_RELEASE;
+	say(connection);
+}
+
+/* Something urgent comes in before the recorder can see it, behind the client's first look. */
+static void serve_reserve_late(int connection)
+{
+	uint8_t octet;
+	int fd = hear(connection), tries = 0;
+
+	require(fd >= 0 && heard.type == BROKER_RESERVE);
+	require(send(late_sender, "!", 1, MSG_OOB) == 1);
+	while (recv(fd, &octet, 1, MSG_OOB | MSG_PEEK | MSG_DONTWAIT) != 1 && tries++ < 2000)
+		usleep(1000);
+	memset(answer.secret, 0x77, sizeof(answer.secret));
+	answer_type = BROKER_RESERVE;
+	say(connection);
+	connection = accept(listener_of_broker, NULL, NULL);
+	require(connection >= 0);
+	serve_release(connection);
+}
+
 static void serve_latch(int connection)
 {
 	int fd = hear(connection);
@@ -135,15 +163,6 @@ static void serve_latch(int connection)
 	require(heard.secret[0] == 0x77 && heard.token_bytes == 900 && heard.key_in.len == 0);
 	require(strcmp(heard.peer_name, "host/example.org") == 0 && heard.service[0] == '\0');
 	answer_type = BROKER_LATCH;
-	say(connection);
-}
-
-static void serve_release(int connection)
-{
-	int fd = hear(connection);
-
-	require(fd >= 0 && heard.type == BROKER_RELEASE && heard.secret[0] == 0x77);
-	answer_type = BROKER_RELEASE;
 	say(connection);
 }
 
@@ -161,15 +180,17 @@ static int listen_at(const char *name, int backlog)
 	return listener;
 }
 
-/* A broker for one request. */
+/* A broker for one request, or as many as serve accepts. */
 static void broker_start(void (*serve)(int connection))
 {
-	int listener = listen_at(path, 1), connection;
+	int listener = listen_at(path, 2), connection;
 
 	broker_pid = fork();
 	ck_assert_int_ge(broker_pid, 0);
 	if (broker_pid == 0) {
+		late_sender = dup(pair.server);
 		loopback_close(pair);
+		listener_of_broker = listener;
 		connection = accept(listener, NULL, NULL);
 		require(connection >= 0);
 		serve(connection);
@@ -286,6 +307,17 @@ START_TEST(test_reserve_urgent)
 		usleep(1000);
 	}
 	ck_abort_msg("the urgent mark was not seen");
+}
+END_TEST
+
+START_TEST(test_reserve_late)
+{
+	struct kbind_reserve reserve = { .suite = 1 };
+
+	broker_start(serve_reserve_late);
+	ck_assert_int_eq(kbind_reserve(path, &candidate, &reserve, &lease), IPSEC_LATCH_URGENT);
+	broker_finish(0);
+	ck_assert(!lease.is_held);
 }
 END_TEST
 
@@ -510,6 +542,7 @@ Suite *suite_client(void)
 	tcase_add_test(requests, test_reserve_refused);
 	tcase_add_test(requests, test_reserve_gone);
 	tcase_add_test(requests, test_reserve_urgent);
+	tcase_add_test(requests, test_reserve_late);
 	tcase_add_test(requests, test_latch);
 	tcase_add_test(requests, test_latch_broker_lost);
 	tcase_add_test(requests, test_latch_refused);
