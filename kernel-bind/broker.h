@@ -60,10 +60,11 @@ struct broker_worker {
 struct broker_connection {
 	int fd;
 	uint32_t uid;
+	bool is_ready; /* its request is there: seen */
 	uint64_t accepted_ms;
 };
 
-#define BROKER_QUEUE_MAX 256
+#define BROKER_QUEUE_MAX 1024
 
 struct broker {
 	struct broker_options options;
@@ -86,8 +87,8 @@ struct broker {
 	size_t queued;
 	uint64_t next_tick_ms;
 	uint64_t reconcile_after; /* id of the lease looked at last */
-	bool reconciles_all;
-	bool has_latched_once; /* this kernel can: seen */
+	size_t reconcile_left;	  /* leases to look at soon, since events were lost */
+	bool has_latched_once;	  /* this kernel can: seen */
 };
 
 /* CLOCK_BOOTTIME: leases' times outlive the daemon. */
@@ -160,8 +161,8 @@ void broker_job_take(struct broker_work *work, struct broker_lease *lease);
 void broker_job_drop(struct broker_work *work);
 /* Whether the descriptor still is what the job's lease is about. */
 bool broker_job_has_stayed(const struct broker_work *work);
-/* The kernel said this errno to what was asked: logs it and gives the reason. */
-enum ipsec_latch_reason broker_kernel_reason(int result, const char *what);
+/* The kernel said this errno to what this user asked: logs it and gives the reason. */
+enum ipsec_latch_reason broker_kernel_reason(uint32_t uid, int result, const char *what);
 /* The outbound SA of a lease, own or shared; 0 or a positive errno. */
 int broker_outbound_install(struct broker *broker, struct broker_lease *lease, uint32_t spi,
 	const struct secret_key *key) ERR_MUST_CHECK;

@@ -189,6 +189,29 @@ static size_t leases_judge(struct broker *broker, const struct found *found)
 	return kept;
 }
 
+static bool lease_owns_inbound(const struct broker_lease *lease)
+{
+	return lease->spi_in != 0;
+}
+
+/* An SA whose other end lost its lease belongs to the end that shared it. */
+static void shares_settle(struct broker *broker)
+{
+	struct broker_lease *lease;
+	const struct broker_lease *owner;
+	struct kbind_tuple mirrored;
+
+	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
+		lease = lease_table_next(lease)) {
+		if (!lease->shares_out)
+			continue;
+		tuple_mirror(&lease->tuple, &mirrored);
+		owner = lease_table_find_tuple(
+			broker->leases, &mirrored, lease, lease_owns_inbound);
+		lease->shares_out = owner != NULL && owner->spi_in == lease->spi_out;
+	}
+}
+
 int broker_adopt(struct broker *broker)
 {
 	struct found found = { 0 };
@@ -203,6 +226,7 @@ int broker_adopt(struct broker *broker)
 	if (result != 0)
 		goto out;
 	kept = leases_judge(broker, &found);
+	shares_settle(broker);
 	strays_remove(broker, &found);
 	if (kept > 0)
 		broker_log("adopted %zu leases of an earlier broker", kept);

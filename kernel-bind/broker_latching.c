@@ -107,7 +107,8 @@ enum broker_step broker_latch_begin(struct broker_work *work)
 		result = broker_outbound_install(
 			work->broker, lease, request->spi_out, &request->key_out);
 	if (result != 0)
-		return broker_refuse(work, broker_kernel_reason(result, "an outbound SA"));
+		return broker_refuse(
+			work, broker_kernel_reason(lease->uid, result, "an outbound SA"));
 	lease_set_names(lease, request);
 	/* Written before it is done: after a restart the policies must be known of. */
 	lease->has_in_policy = lease->has_out_policy = true;
@@ -142,7 +143,7 @@ static enum ipsec_latch_reason cover_install(struct broker_work *work)
 		return IPSEC_LATCH_LATCHED;
 	lease->has_cover = false;
 	return result == EEXIST ? IPSEC_LATCH_COVERED
-				: broker_kernel_reason(result, "the close cover");
+				: broker_kernel_reason(lease->uid, result, "the close cover");
 }
 
 /* Policies (a), cover, drop mode (b), then the record: (c) and (d). */
@@ -153,7 +154,7 @@ static enum ipsec_latch_reason latch_result(struct broker_work *work)
 	enum ipsec_latch_reason reason;
 
 	if (result->error != 0)
-		return broker_kernel_reason(result->error, "a socket policy");
+		return broker_kernel_reason(lease->uid, result->error, "a socket policy");
 	if (!broker_job_has_stayed(work))
 		broker_break_lease(work->broker, lease, IPSEC_LATCH_SOCKET_GONE);
 	if (lease->state != IPSEC_LATCH_STATE_LARVAL || lease->recorder == NULL)

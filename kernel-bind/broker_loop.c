@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The poll loop: accepts connections, hands each to an idle worker, keeps workers to their
- * deadline.  It never reads from a client's connection and never closes the last reference to one
- * that may hold a descriptor: both are a worker's to do (broker_worker.h).
+ * The poll loop: accepts connections, hands each to an idle worker once its request is there (so
+ * that whoever says nothing keeps no worker busy), keeps workers to their deadline.  It never reads
+ * from a client's connection and never closes the last reference to one that may hold a descriptor:
+ * both are a worker's to do (broker_worker.h).
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,7 +23,9 @@
 #define ACCEPTS_PER_TURN 32
 #define BUSY_PER_USER 2
 #define BUSY_OF_ROOT 6
-#define QUEUED_PER_USER 32
+#define SPARE_WORKERS 2 /* the last idle ones are for users who have none at work */
+#define REQUEST_WAIT_MS 1000
+#define QUEUED_PER_USER 256
 #define DISCARDS_MAX 64
 
 static void worker_clear(struct broker_worker *worker)
@@ -184,11 +187,6 @@ static size_t user_busy_count(const struct broker *broker, uint32_t uid)
 	return count;
 }
 
-static bool user_may_be_served(const struct broker *broker, uint32_t uid)
-{
-	return user_busy_count(broker, uid) < (uid == 0 ? BUSY_OF_ROOT : BUSY_PER_USER);
-}
-
 static size_t user_queued_count(const struct broker *broker, uint32_t uid)
 {
 	size_t count = 0;
@@ -205,14 +203,41 @@ static void queue_remove(struct broker *broker, size_t index)
 		(broker->queued - index) * sizeof(broker->queue[0]));
 }
 
+/* The first that has said nothing yet; queued: all have. */
+static size_t queue_find_silent(const struct broker *broker)
+{
+	size_t i = 0;
+
+	while (i < broker->queued && broker->queue[i].is_ready)
+		i++;
+	return i;
+}
+
+/* Who says nothing makes room for others. */
+static bool queue_make_room(struct broker *broker)
+{
+	size_t silent;
+	int fd;
+
+	if (broker->queued < BROKER_QUEUE_MAX)
+		return true;
+	silent = queue_find_silent(broker);
+	if (silent == broker->queued)
+		return false;
+	fd = broker->queue[silent].fd;
+	queue_remove(broker, silent);
+	connection_discard(broker, &fd);
+	return true;
+}
+
 static void connection_queue(struct broker *broker, int fd)
 {
 	struct ucred peer = { 0 };
 	socklen_t len = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
-		broker->queued == BROKER_QUEUE_MAX ||
-		user_queued_count(broker, peer.uid) >= QUEUED_PER_USER) {
+		user_queued_count(broker, peer.uid) >= QUEUED_PER_USER ||
+		!queue_make_room(broker)) {
 		broker_log_user(peer.uid, "too many requests of uid %u", peer.uid);
 		connection_discard(broker, &fd);
 		return;
@@ -260,25 +285,71 @@ static void connection_hand_over(
 	(void)close(connection->fd);
 }
 
+static bool connection_is_over(const struct broker_connection *connection, uint64_t now_ms)
+{
+	const uint64_t wait_ms = connection->is_ready ? QUEUE_WAIT_MS : REQUEST_WAIT_MS;
+
+	return connection->accepted_ms + wait_ms < now_ms;
+}
+
+static size_t workers_idle_count(const struct broker *broker)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < BROKER_WORKERS; i++)
+		count += broker->workers[i].pid > 0 && !broker->workers[i].is_busy;
+	return count;
+}
+
+/* So many requests of a user with this uid may be at work at once, now. */
+static size_t user_limit(const struct broker *broker, uint32_t uid)
+{
+	if (workers_idle_count(broker) <= SPARE_WORKERS)
+		return 1;
+	return uid == 0 ? BUSY_OF_ROOT : BUSY_PER_USER;
+}
+
+/* Of the requests that may be served the first one of a user with the fewest at work, so that a few
+ * users with requests that take long do not take all workers; queued: none. */
+static size_t queue_pick(const struct broker *broker)
+{
+	size_t busy, fewest = SIZE_MAX, pick = broker->queued;
+
+	for (size_t i = 0; i < broker->queued && fewest > 0; i++) {
+		if (!broker->queue[i].is_ready)
+			continue;
+		busy = user_busy_count(broker, broker->queue[i].uid);
+		if (busy >= user_limit(broker, broker->queue[i].uid) || busy >= fewest)
+			continue;
+		fewest = busy;
+		pick = i;
+	}
+	return pick;
+}
+
 static void queue_dispatch(struct broker *broker)
 {
 	const uint64_t now_ms = broker_now_ms();
 	struct broker_connection connection;
 	struct broker_worker *worker;
-	size_t i = 0;
+	size_t i;
 
-	while (i < broker->queued) {
+	while ((worker = worker_idle(broker)) != NULL) {
+		i = queue_pick(broker);
+		if (i == broker->queued)
+			break;
 		connection = broker->queue[i];
-		worker = worker_idle(broker);
-		if (worker != NULL && user_may_be_served(broker, connection.uid)) {
-			queue_remove(broker, i);
-			connection_hand_over(broker, worker, &connection);
-		} else if (connection.accepted_ms + QUEUE_WAIT_MS < now_ms) {
-			queue_remove(broker, i);
-			connection_discard(broker, &connection.fd);
-		} else {
+		queue_remove(broker, i);
+		connection_hand_over(broker, worker, &connection);
+	}
+	for (i = 0; i < broker->queued;) {
+		connection = broker->queue[i];
+		if (!connection_is_over(&connection, now_ms)) {
 			i++;
+			continue;
 		}
+		queue_remove(broker, i);
+		connection_discard(broker, &connection.fd);
 	}
 }
 
@@ -373,19 +444,25 @@ enum poll_slot {
 	POLL_ENDED,
 	POLL_DISCARDER,
 	POLL_WORKERS,
-	POLL_COUNT = POLL_WORKERS + BROKER_WORKERS
+	POLL_QUEUE = POLL_WORKERS + BROKER_WORKERS,
+	POLL_COUNT = POLL_QUEUE + BROKER_QUEUE_MAX
 };
 
 static void poll_fill(const struct broker *broker, struct pollfd items[POLL_COUNT])
 {
-	items[POLL_LISTENER].fd = broker->queued < BROKER_QUEUE_MAX ? broker->listener : -1;
+	items[POLL_LISTENER].fd =
+		broker->queued < BROKER_QUEUE_MAX || queue_find_silent(broker) < broker->queued
+			? broker->listener
+			: -1;
 	items[POLL_SIGNALS].fd = broker->signals;
 	items[POLL_EVENTS].fd = kxfrm_events_descriptor(broker->events);
 	items[POLL_ENDED].fd = watch_descriptor(broker->watch);
 	items[POLL_DISCARDER].fd = broker->discarder.fd;
 	for (size_t i = 0; i < BROKER_WORKERS; i++)
 		items[POLL_WORKERS + i].fd = broker->workers[i].fd;
-	for (size_t i = 0; i < POLL_COUNT; i++) {
+	for (size_t i = 0; i < broker->queued; i++)
+		items[POLL_QUEUE + i].fd = broker->queue[i].is_ready ? -1 : broker->queue[i].fd;
+	for (size_t i = 0; i < POLL_QUEUE + broker->queued; i++) {
 		items[i].events = POLLIN;
 		items[i].revents = 0;
 	}
@@ -432,6 +509,10 @@ static void turn_handle(struct broker *broker, const struct pollfd items[POLL_CO
 	}
 	if (items[POLL_DISCARDER].revents != 0 && broker->discarder.fd >= 0)
 		discarder_read(broker);
+	for (size_t i = 0; i < broker->queued; i++) {
+		if (items[POLL_QUEUE + i].revents != 0)
+			broker->queue[i].is_ready = true;
+	}
 	if (items[POLL_LISTENER].revents != 0)
 		listener_accept(broker);
 }
@@ -452,7 +533,8 @@ int broker_run(struct broker *broker)
 	workers_ensure(broker);
 	while (!is_ending) {
 		poll_fill(broker, items);
-		if (poll(items, POLL_COUNT, poll_wait_ms(broker)) < 0 && errno != EINTR) {
+		if (poll(items, POLL_QUEUE + broker->queued, poll_wait_ms(broker)) < 0 &&
+			errno != EINTR) {
 			result = errno;
 			break;
 		}

@@ -172,6 +172,8 @@ static int folder_make(const char *path)
 {
 	char folder[PATH_MAX];
 	char *slash;
+	mode_t mask;
+	int result;
 
 	if (strlen(path) >= sizeof(folder))
 		return ENAMETOOLONG;
@@ -180,7 +182,10 @@ static int folder_make(const char *path)
 	if (slash == NULL || slash == folder)
 		return 0;
 	*slash = '\0';
-	return mkdir(folder, 0755) == 0 || errno == EEXIST ? 0 : errno;
+	mask = umask(0022);
+	result = mkdir(folder, 0755) == 0 || errno == EEXIST ? 0 : errno;
+	(void)umask(mask);
+	return result;
 }
 
 static int socket_listen(const char *path, int *ret_fd)

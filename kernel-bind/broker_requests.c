@@ -183,9 +183,9 @@ void broker_job_drop(struct broker_work *work)
 	broker_drop_lease(work->broker, lease);
 }
 
-enum ipsec_latch_reason broker_kernel_reason(int result, const char *what)
+enum ipsec_latch_reason broker_kernel_reason(uint32_t uid, int result, const char *what)
 {
-	broker_log("the kernel refused %s: %s", what, strerror(result));
+	broker_log_user(uid, "the kernel refused %s: %s", what, strerror(result));
 	/* No ESP, or not the cipher that it needs. */
 	if (result == EPROTONOSUPPORT || result == ENOSYS || result == ENOENT)
 		return IPSEC_LATCH_NO_ESP;

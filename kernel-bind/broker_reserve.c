@@ -196,17 +196,18 @@ static enum ipsec_latch_reason reserve_install(struct broker_work *work)
 
 	result = recorder_new(lease->reqid_in, &lease->recorder);
 	if (result != 0) {
-		broker_log("the kernel refused the recorder: %s", strerror(result));
+		broker_log_user(
+			lease->uid, "the kernel refused the recorder: %s", strerror(result));
 		return IPSEC_LATCH_NO_BPF;
 	}
 	result = inbound_install(work->broker, lease, &request->key_in);
 	if (result != 0)
-		return broker_kernel_reason(result, "an inbound SA");
+		return broker_kernel_reason(lease->uid, result, "an inbound SA");
 	if (lease->is_initiator)
 		result = broker_outbound_install(
 			work->broker, lease, request->spi_out, &request->key_out);
 	if (result != 0)
-		return broker_kernel_reason(result, "an outbound SA");
+		return broker_kernel_reason(lease->uid, result, "an outbound SA");
 	lease->has_out_policy = lease->is_initiator;
 	return broker_record(work->broker, lease) == 0 ? IPSEC_LATCH_LATCHED : IPSEC_LATCH_KERNEL;
 }
@@ -223,6 +224,11 @@ enum broker_step broker_reserve_begin(struct broker_work *work)
 		return broker_refuse(work, IPSEC_LATCH_QUOTA);
 	broker_job_take(work, lease);
 	reason = reserve_install(work);
+	if (reason != IPSEC_LATCH_LATCHED && work->job->message.operations.count > 0) {
+		/* The policy of the try before must go in any case; see reserve_result(). */
+		lease->reason = (uint8_t)reason;
+		return BROKER_STEP_OPERATIONS;
+	}
 	if (reason != IPSEC_LATCH_LATCHED) {
 		broker_job_drop(work);
 		return broker_refuse(work, reason);
@@ -239,12 +245,14 @@ static enum ipsec_latch_reason reserve_result(struct broker_work *work)
 	const struct worker_result *result = &work->job->message.result;
 	const struct broker_lease *lease = work->job->lease;
 
+	if (lease->reason != IPSEC_LATCH_LATCHED)
+		return lease->reason;
 	if (result->error != 0 && result->failed == WORKER_ATTACH) {
 		broker_log_user(lease->uid, "recorder not attached: %s", strerror(result->error));
 		return result->error == EPERM ? IPSEC_LATCH_HAS_FILTER : IPSEC_LATCH_NO_BPF;
 	}
 	if (result->error != 0)
-		return broker_kernel_reason(result->error, "a socket policy");
+		return broker_kernel_reason(lease->uid, result->error, "a socket policy");
 	if (lease->state != IPSEC_LATCH_STATE_LARVAL || !broker_job_has_stayed(work))
 		return IPSEC_LATCH_SOCKET_GONE;
 	return IPSEC_LATCH_LATCHED;

@@ -11,6 +11,7 @@
 #include "kernel-bind/broker_log.h"
 
 #define LOOKS_PER_TICK 64
+#define RECONCILE_MS 50 /* of each second: a look for a socket that has moved goes through all */
 
 uint64_t broker_now_ms(void)
 {
@@ -189,7 +190,7 @@ static void each_ended(void *context, uint64_t cookie)
 void broker_read_ended(struct broker *broker)
 {
 	if (!watch_read(broker->watch, each_ended, broker))
-		broker->reconciles_all = true;
+		broker->reconcile_left = lease_table_count(broker->leases);
 }
 
 static void lease_reconcile(struct broker *broker, struct broker_lease *lease)
@@ -205,23 +206,26 @@ static void lease_reconcile(struct broker *broker, struct broker_lease *lease)
 		broker_break_lease(broker, lease, IPSEC_LATCH_SOCKET_GONE);
 }
 
-/* Some leases each second, in turn; all of them when events were lost. */
+/* Some leases each second, in turn; when events were lost, all of them as fast as may be. */
 static void leases_reconcile(struct broker *broker)
 {
-	struct broker_lease *lease = lease_table_after(
-		broker->leases, broker->reconciles_all ? 0 : broker->reconcile_after);
+	const uint64_t end_ms = broker_now_ms() + RECONCILE_MS;
+	struct broker_lease *lease = lease_table_after(broker->leases, broker->reconcile_after);
 	struct broker_lease *next;
 	size_t looks = 0;
 
-	for (; lease != NULL && (broker->reconciles_all || looks < LOOKS_PER_TICK); lease = next) {
+	for (; lease != NULL && (broker->reconcile_left > 0 || looks < LOOKS_PER_TICK);
+		lease = next) {
+		if (broker_now_ms() >= end_ms)
+			return;
 		next = lease_table_next(lease);
 		broker->reconcile_after = lease->id;
 		lease_reconcile(broker, lease);
 		looks++;
+		broker->reconcile_left -= broker->reconcile_left > 0;
 	}
 	if (lease == NULL)
 		broker->reconcile_after = 0;
-	broker->reconciles_all = false;
 }
 
 /*

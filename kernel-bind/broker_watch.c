@@ -99,7 +99,8 @@ static struct nl_msg *question_new(int flags, struct inet_diag_req_v2 **ret_requ
 
 struct search {
 	uint64_t cookie;
-	bool is_found;
+	const struct kbind_tuple *tuple;
+	bool is_found, is_at_tuple;
 };
 
 /* What is left of a closed connection (TIME_WAIT, an orphan's FIN_WAIT2) keeps the socket's cookie
@@ -110,21 +111,33 @@ static bool socket_is_remnant(const struct inet_diag_msg *socket)
 	       (socket->idiag_state == TCP_FIN_WAIT2 && socket->idiag_inode == 0);
 }
 
+static bool socket_is_at(const struct inet_diag_sockid *id, const struct kbind_tuple *tuple)
+{
+	return ntohs(id->idiag_sport) == tuple->local_port &&
+	       ntohs(id->idiag_dport) == tuple->remote_port &&
+	       bytes_equal(BYTES((const uint8_t *)id->idiag_src, 4), BYTES(tuple->local, 4)) &&
+	       bytes_equal(BYTES((const uint8_t *)id->idiag_dst, 4), BYTES(tuple->remote, 4));
+}
+
 static void each_dumped(void *context, struct nlmsghdr *header)
 {
 	struct search *search = context;
 	const struct inet_diag_msg *socket = nlmsg_data(header);
 
-	if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
-		nlmsg_datalen(header) >= (int)sizeof(*socket) && !socket_is_remnant(socket) &&
-		cookie_of(&socket->id) == search->cookie)
-		search->is_found = true;
+	if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+		nlmsg_datalen(header) < (int)sizeof(*socket) || socket_is_remnant(socket) ||
+		cookie_of(&socket->id) != search->cookie)
+		return;
+	search->is_found = true;
+	search->is_at_tuple = socket_is_at(&socket->id, search->tuple);
 }
 
-/* Goes through all sockets: only for one that is not where it was. */
-static enum watch_finding watch_search(struct watch *watch, uint64_t cookie)
+/* Goes through all sockets: only for one that is not where it was, or bound to a device, which the
+ * kernel finds by its device only. */
+static enum watch_finding watch_search(
+	struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie)
 {
-	struct search search = { .cookie = cookie };
+	struct search search = { .cookie = cookie, .tuple = tuple };
 	struct inet_diag_req_v2 *request;
 	struct nl_msg *message = question_new(NLM_F_DUMP, &request);
 	int result = ENOMEM;
@@ -134,6 +147,8 @@ static enum watch_finding watch_search(struct watch *watch, uint64_t cookie)
 	kxfrm_message_free(message);
 	if (result != 0)
 		return WATCH_UNKNOWN;
+	if (search.is_at_tuple)
+		return WATCH_ALIVE;
 	return search.is_found ? WATCH_MOVED : WATCH_GONE;
 }
 
@@ -150,7 +165,7 @@ static void socket_id_fill(
 
 enum watch_finding watch_look(struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie)
 {
-	struct search search = { .cookie = cookie };
+	struct search search = { .cookie = cookie, .tuple = tuple };
 	struct inet_diag_req_v2 *request;
 	struct nl_msg *message = question_new(0, &request);
 	int result;
@@ -163,6 +178,6 @@ enum watch_finding watch_look(struct watch *watch, const struct kbind_tuple *tup
 	if (result == 0 && search.is_found)
 		return WATCH_ALIVE;
 	if (result == ENOENT || result == ESTALE || result == 0)
-		return watch_search(watch, cookie);
+		return watch_search(watch, tuple, cookie);
 	return WATCH_UNKNOWN;
 }

@@ -201,20 +201,35 @@ static void text_copy(char *to, size_t size, const char *from)
 	to[len] = '\0';
 }
 
-enum ipsec_latch_reason kbind_reserve(const char *broker_path,
-	const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,
-	struct kbind_lease *ret_lease)
+/* Checks (e) and (f), behind the broker's answer: the request's duplicate is closed already. */
+static enum ipsec_latch_reason stream_check(
+	const struct kbind_candidate *candidate, struct kbind_lease *lease)
 {
-	struct broker_request request = { .type = BROKER_RESERVE };
-	struct exchange *exchange;
 	enum ipsec_latch_reason reason;
-	uint32_t known_packets = 0;
 	int held;
 
 	reason = kbind_candidate_hold(candidate, &held, NULL);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
-	reason = kbind_check_stream(held, &known_packets);
+	reason = kbind_check_stream(held, &lease->out_of_order_packets);
+	(void)close(held);
+	return reason;
+}
+
+enum ipsec_latch_reason kbind_reserve(const char *broker_path,
+	const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,
+	struct kbind_lease *ret_lease)
+{
+	struct broker_request request = { .type = BROKER_RESERVE };
+	struct kbind_lease lease = { .is_held = true };
+	struct exchange *exchange;
+	enum ipsec_latch_reason reason;
+	int held;
+
+	reason = kbind_candidate_hold(candidate, &held, NULL);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	reason = kbind_check_stream(held, &lease.out_of_order_packets);
 	if (reason != IPSEC_LATCH_LATCHED) {
 		(void)close(held);
 		return reason;
@@ -229,27 +244,17 @@ enum ipsec_latch_reason kbind_reserve(const char *broker_path,
 	broker_request_wipe(&request);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
-	*ret_lease = (struct kbind_lease){ .cookie = exchange->decoded.cookie,
-		.spi_in = exchange->decoded.spi_in,
-		.out_of_order_packets = known_packets,
-		.is_held = true };
-	memcpy(ret_lease->secret, exchange->decoded.secret, KBIND_SECRET_BYTES);
+	lease.cookie = exchange->decoded.cookie;
+	lease.spi_in = exchange->decoded.spi_in;
+	memcpy(lease.secret, exchange->decoded.secret, KBIND_SECRET_BYTES);
 	exchange_free(exchange);
-	return IPSEC_LATCH_LATCHED;
-}
-
-/* The verdict's last part, behind the broker's: the duplicate of the request is closed already. */
-static enum ipsec_latch_reason latch_check(
-	const struct kbind_candidate *candidate, struct kbind_lease *lease)
-{
-	enum ipsec_latch_reason reason;
-	int held;
-
-	reason = kbind_candidate_hold(candidate, &held, NULL);
-	if (reason != IPSEC_LATCH_LATCHED)
-		return reason;
-	reason = kbind_check_stream(held, &lease->out_of_order_packets);
-	(void)close(held);
+	/* Again: what came between the first look and the recorder's start is in no record. */
+	reason = stream_check(candidate, &lease);
+	if (reason == IPSEC_LATCH_LATCHED)
+		*ret_lease = lease;
+	else
+		kbind_release(broker_path, candidate, &lease);
+	kbind_forget(&lease);
 	return reason;
 }
 
@@ -278,7 +283,7 @@ enum ipsec_latch_reason kbind_latch(const char *broker_path,
 	reason = broker_tell(broker_path, &request, held);
 	broker_request_wipe(&request);
 	if (reason == IPSEC_LATCH_LATCHED)
-		return latch_check(candidate, lease);
+		return stream_check(candidate, lease);
 	return reason == IPSEC_LATCH_NO_BROKER ? IPSEC_LATCH_BROKER_LOST : reason;
 }
 
