@@ -120,6 +120,8 @@ enum broker_step broker_latch_begin(struct broker_work *work)
 	/* Again at the initiator: a route that it found without the SAs would stay. */
 	broker_job_add(work, WORKER_REQUIRE_OUT);
 	broker_job_add(work, WORKER_REQUIRE_IN);
+	/* Whoever else holds the descriptor shall not take the recorder off. */
+	broker_job_add(work, WORKER_LOCK);
 	return BROKER_STEP_OPERATIONS;
 }
 

@@ -241,16 +241,17 @@ static void status_fill(struct broker *broker, const struct broker_lease *lease,
 		.reason = lease->reason,
 		.is_initiator = lease->is_initiator,
 		.suite = lease->suite,
-		.spi_in = lease->spi_in,
-		.spi_out = lease->spi_out,
-		.reqid = lease->reqid_in,
 		.uid = lease->uid,
 		.age_sec = (broker_now_ms() - lease->made_ms) / 1000,
 	};
 
 	direction_count(broker, lease, true, &status.bytes_in, &status.packets_in);
 	direction_count(broker, lease, false, &status.bytes_out, &status.packets_out);
+	/* Whoever knows a SPI before it is used could occupy it at the other end. */
 	if (uid == 0 || uid == lease->uid) {
+		status.spi_in = lease->spi_in;
+		status.spi_out = lease->spi_out;
+		status.reqid = lease->reqid_in;
 		memcpy(status.local_name, lease->local_name, sizeof(status.local_name));
 		memcpy(status.peer_name, lease->peer_name, sizeof(status.peer_name));
 		memcpy(status.method, lease->method, sizeof(status.method));

@@ -271,6 +271,13 @@ static int operation_clear(const struct operation_arguments *a)
 	return kxfrm_socket_policy_clear(a->fd);
 }
 
+static int operation_lock(const struct operation_arguments *a)
+{
+	int yes = 1;
+
+	return setsockopt(a->fd, SOL_SOCKET, SO_LOCK_FILTER, &yes, sizeof(yes)) == 0 ? 0 : errno;
+}
+
 static int (*const operations[WORKER_OPERATION_COUNT])(const struct operation_arguments *) = {
 	[WORKER_ATTACH] = operation_attach,
 	[WORKER_DETACH] = operation_detach,
@@ -278,6 +285,7 @@ static int (*const operations[WORKER_OPERATION_COUNT])(const struct operation_ar
 	[WORKER_REQUIRE_OUT] = operation_require_out,
 	[WORKER_BLOCK] = operation_block,
 	[WORKER_CLEAR] = operation_clear,
+	[WORKER_LOCK] = operation_lock,
 };
 
 static void operations_run(

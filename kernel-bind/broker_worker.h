@@ -42,6 +42,7 @@ enum worker_operation {
 	WORKER_REQUIRE_OUT,
 	WORKER_BLOCK, /* both directions */
 	WORKER_CLEAR, /* both directions */
+	WORKER_LOCK,  /* the filter can no more be taken off, by nobody */
 	WORKER_OPERATION_COUNT
 };
 #define WORKER_OPERATIONS_MAX 4

@@ -116,8 +116,8 @@ struct kbind_status {
 	uint8_t reason; /* why BROKEN or FAILED; 0 otherwise */
 	bool is_initiator;
 	uint16_t suite;
-	uint32_t spi_in, spi_out, reqid;
-	uint32_t uid; /* who latched */
+	uint32_t spi_in, spi_out, reqid; /* 0 when not shown to this uid */
+	uint32_t uid;			 /* who latched */
 	uint64_t age_sec;
 	uint64_t bytes_in, packets_in, bytes_out, packets_out;
 	char local_name[KBIND_NAME_BYTES_MAX + 1],

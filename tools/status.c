@@ -126,7 +126,9 @@ static void print_lease(const struct kbind_status *lease)
 		printf(": %s", latch_reason_text(lease->reason));
 	printf("\n");
 	print_suite(lease->suite);
-	printf("  SPI: 0x%08" PRIx32 " in, 0x%08" PRIx32 " out\n", lease->spi_in, lease->spi_out);
+	if (lease->spi_in != 0)
+		printf("  SPI: 0x%08" PRIx32 " in, 0x%08" PRIx32 " out\n", lease->spi_in,
+			lease->spi_out);
 	printf("  age: ");
 	print_age(lease->age_sec);
 	printf("  transfer: ");

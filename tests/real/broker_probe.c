@@ -230,13 +230,16 @@ static void test_other_user(void)
 		stolen = ends[0].lease;
 		is_good = setuid(PLAIN_UID) == 0 &&
 			  kbind_query(ends[0].host->socket_path, ends[0].fd, &status) == 0 &&
-			  status.peer_name[0] == '\0';
+			  status.peer_name[0] == '\0' && status.spi_in == 0 &&
+			  setsockopt(ends[0].fd, SOL_SOCKET, SO_DETACH_FILTER, &result,
+				  sizeof(result)) != 0;
 		kbind_release(ends[0].host->socket_path, &ends[0].candidate, &stolen);
 		_exit(is_good ? 0 : 1);
 	}
 	(void)waitpid(child, &result, 0);
 	probe_check(result == 0 && probe_end_state(&ends[0]) == IPSEC_LATCH_STATE_ESTABLISHED,
-		"another user may ask, sees no names, cannot release");
+		"another user may ask, sees no names nor SPIs, cannot release or take the recorder "
+		"off");
 	probe_pair_close(ends);
 	probe_check(probe_nothing_is_left(8), "nothing is left");
 }

@@ -16,7 +16,7 @@ exchange_port=4545
 
 echo_client()
 {
-	hosts_as alice A "$build/examples/echo_client" "${hosts_name[B]}" "$exchange_port" sample \
+	hosts_as alice A echo_client "${hosts_name[B]}" "$exchange_port" sample \
 		"$text" >"$hosts_out/echo_client.log" 2>&1
 }
 
@@ -38,10 +38,11 @@ refuses()
 
 trap 'exchange_abort; hosts_down' EXIT
 hosts_install "$staged"
+hosts_install_programs "$build"/examples/echo_client "$build"/examples/echo_server
 hosts_up
 hosts_broker A --linger-seconds 3
 hosts_broker B --linger-seconds 3
-hosts_start echo_server as sample B "$build/examples/echo_server" "$exchange_port"
+hosts_start echo_server as sample B echo_server "$exchange_port"
 hosts_wait 20 exchange_is_listening || hosts_die "echo_server does not listen"
 hosts_capture A "$hosts_out/echo.pcap"
 report "echo over the latch" echoes

@@ -5,6 +5,7 @@
 # Everything runs from what the tree installs, in its ordinary places.
 #
 #   hosts_install STAGED       copies an installation made with DESTDIR into this guest's root
+#   hosts_install_programs FILES...  and test programs into /usr/bin
 #   hosts_up                   makes both hosts, identities and peer entries
 #   hosts_broker HOST OPTS...  starts HOST's gss-ipsecd and waits until it listens
 #   hosts_capture HOST FILE    starts tcpdump on HOST's end of the wire
@@ -33,6 +34,12 @@ hosts_die()
 hosts_install()
 {
 	cp -a "$1/." / || hosts_die "cannot install $1"
+}
+
+# Test programs go where ordinary users can run them: the tree may lie in a folder of root's own.
+hosts_install_programs()
+{
+	install -D -m 755 -t /usr/bin "$@" || hosts_die "cannot install $*"
 }
 
 # Fills hosts_command: [as USER] HOST CMD... as one command line, for exec in the background too.

@@ -22,9 +22,9 @@ declare -A streams_status=()
 
 streams_up()
 {
-	streams_program=$2/tests/real/stream
+	streams_program=/usr/bin/stream
+	hosts_install_programs "$2/tests/real/stream"
 	streams_linger=${3:-3}
-	[ -x "$streams_program" ] || hosts_die "$streams_program is not built"
 	hosts_install "$1"
 	hosts_up
 	cp "$hosts_dir/A/gss/ipsec.conf" "$hosts_dir/A.conf"
