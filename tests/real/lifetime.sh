@@ -152,7 +152,7 @@ case_port_reused()
 {
 	local name="port used again"
 
-	begin "$name" "--local-port 45678 --reset --idle-ms 500" "--connections 3"
+	begin "$name" "--local-port 45678 --reset --idle-ms 3000" "--connections 3"
 	streams_wait client
 	report "$name: client done" streams_done client
 	streams_client --local-port 45678 --timeout 5
