@@ -166,8 +166,5 @@ enum ipsec_latch_reason broker_kernel_reason(uint32_t uid, int result, const cha
 /* The outbound SA of a lease, own or shared; 0 or a positive errno. */
 int broker_outbound_install(struct broker *broker, struct broker_lease *lease, uint32_t spi,
 	const struct secret_key *key) ERR_MUST_CHECK;
-/* The word of a reason, for logs. */
-const char *broker_reason_word(unsigned int reason);
-const char *broker_reason_text(unsigned int reason);
 
 #endif

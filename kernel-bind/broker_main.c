@@ -309,8 +309,8 @@ static int broker_start(struct broker *broker)
 	}
 	reason = broker_probe(broker);
 	if (reason != IPSEC_LATCH_LATCHED)
-		broker_log("no connection can be latched: %s: %s", broker_reason_word(reason),
-			broker_reason_text(reason));
+		broker_log("no connection can be latched: %s: %s", latch_reason_word(reason),
+			latch_reason_text(reason));
 	broker_log("gss-ipsecd serves %s", broker->options.socket_path);
 	return 0;
 }

@@ -4,7 +4,7 @@
  * nothing.  A step ends in a reply or in operations for the worker, whose result starts the next.
  *
  *	RESERVE  begin -> (attach, require out) -> attached -> reply, or undo -> undone -> reply
- *	LATCH    begin -> (require out, in)     -> required -> reply, or block -> blocked -> reply
+ *	LATCH    begin -> (require out, in; lock) -> required -> reply, or block -> blocked -> reply
  *	RELEASE  begin -> (clear, detach; block) -> done    -> reply
  */
 #include <errno.h>
@@ -38,27 +38,9 @@ static const struct request_row request_rows[] = {
 	[BROKER_LIST]    = { "list",    false, false, { list_begin } },
 	[BROKER_PING]    = { "ping",    false, false, { ping_begin } },
 };
-
-static const struct {
-	const char *word, *text;
-} reasons[] = {
-#define X(name, number, word, text) [number] = { word, text },
-	IPSEC_LATCH_REASON_TABLE(X)
-#undef X
-};
 /* clang-format on */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-const char *broker_reason_word(unsigned int reason)
-{
-	return reason < COUNT(reasons) ? reasons[reason].word : "unknown";
-}
-
-const char *broker_reason_text(unsigned int reason)
-{
-	return reason < COUNT(reasons) ? reasons[reason].text : "unknown reason";
-}
 
 enum broker_step broker_refuse(struct broker_work *work, enum ipsec_latch_reason reason)
 {
@@ -71,7 +53,7 @@ enum broker_step broker_refuse(struct broker_work *work, enum ipsec_latch_reason
 		job->message.facts.tuple.family == 0
 			? "without tuple"
 			: broker_log_tuple(&job->message.facts.tuple, text),
-		broker_reason_word(reason), broker_reason_text(reason));
+		latch_reason_word(reason), latch_reason_text(reason));
 	return BROKER_STEP_REPLY;
 }
 

@@ -98,8 +98,8 @@ void broker_break_lease(
 	recorder_free(&lease->recorder);
 	(void)broker_record(broker, lease);
 	broker_log_user(lease->uid, "broken uid %u %s: %s: %s", lease->uid,
-		broker_log_tuple(&lease->tuple, text), broker_reason_word(reason),
-		broker_reason_text(reason));
+		broker_log_tuple(&lease->tuple, text), latch_reason_word(reason),
+		latch_reason_text(reason));
 }
 
 void broker_close_lease(struct broker *broker, struct broker_lease *lease)
