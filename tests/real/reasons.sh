@@ -77,7 +77,7 @@ broker_under()
 	hosts_stop "gss-ipsecd.$host"
 	hosts_on "$host" rm -f /run/gss-ipsec/broker.sock
 	hosts_start "gss-ipsecd.$host" "$host" "$@" gss-ipsecd --linger-seconds "$streams_linger"
-	hosts_wait 10 hosts_on "$host" test -S /run/gss-ipsec/broker.sock
+	hosts_wait 10 grep -q "gss-ipsecd serves" "$hosts_out/gss-ipsecd.$host.log"
 }
 
 reset_options()
