@@ -44,7 +44,7 @@
 	/* who */ \
 	X(NO_IDENTITY,          40, NO_CRED,             false, "no identity is configured for this; make one with 'gss-ipsec keygen' and name it in an [identity] section") \
 	X(KEY_FILE,             41, NO_CRED,             false, "the key file of the identity cannot be read") \
-	X(KEY_FILE_MODE,        42, NO_CRED,             false, "the key file of the identity can be read by others; chmod 600 it") \
+	X(KEY_FILE_MODE,        42, NO_CRED,             false, "the key file of the identity belongs to another user, or others can read it; chown or chmod 600 it") \
 	X(KEY_FORMAT,           43, DEFECTIVE_CREDENTIAL, false, "the key file of the identity is no PEM private key of a kind this mechanism uses") \
 	X(CONFIG,               44, NO_CRED,             false, "the configuration of the mechanism has a mistake; 'gss-ipsec check' names it") \
 	X(NAME_FORMAT,          45, BAD_NAME,            false, "the name is malformed or of a type this mechanism does not know") \
@@ -57,7 +57,7 @@
 	/* the peer's proof */ \
 	X(AUTH_FAILED,          60, BAD_SIG,             true,  "the peer's signature does not verify with the key that its name has here") \
 	X(AUTH_METHOD,          61, UNAUTHORIZED,        true,  "the peer authenticates by a method that is not allowed here") \
-	X(PEER_UNKNOWN,         62, UNAUTHORIZED,        true,  "the peer's key is not in the peer database; add it with 'gss-ipsec peer add', or set unknown_peer") \
+	X(PEER_UNKNOWN,         62, UNAUTHORIZED,        true,  "the peer database does not have the peer's key under its name; add it with 'gss-ipsec peer add', or set unknown_peer") \
 	X(PEER_KEY_CHANGED,     63, UNAUTHORIZED,        true,  "the peer has another key than the peer database has for its name: somebody may be in the middle, or the key was changed; 'gss-ipsec peer' shows and mends the entry") \
 	X(PEER_NAME,            64, UNAUTHORIZED,        true,  "the peer proved another name than the one this side asked for") \
 	X(SERVICE_REFUSED,      65, UNAUTHORIZED,        true,  "the acceptor's identity does not answer for the service that was asked for") \

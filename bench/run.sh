@@ -19,8 +19,7 @@ export GSS_MECH_CONFIG=$directory/mech.conf GSS_IPSEC_CONFIG=$directory/ipsec.co
 "$build/bench/bench_message"
 if command -v strace >/dev/null; then
 	for contexts in 1 201; do
-		strace -f -c -o "$directory/calls.$contexts" "$build/bench/bench_context" 1 "$contexts" \
-			>/dev/null
+		strace -f -c -o "$directory/calls.$contexts" "$build/bench/bench_context" 0 "$contexts"
 	done
 	# "100.00  0.000000  0  CALLS  [ERRORS]  total"
 	awk '$NF == "total" { calls[FILENAME == ARGV[1]] = $4 }

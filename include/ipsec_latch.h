@@ -22,7 +22,7 @@
 	X(ALREADY_LATCHED,    9, "already-latched", "the connection is latched already, or another context is latching it") \
 	X(HAS_FILTER,        10, "has-filter",      "the application has a socket filter of its own on the connection") \
 	X(NO_BPF,            11, "no-bpf",          "the kernel of this side refuses the recorder (an eBPF socket filter)") \
-	X(OFFLOAD,           12, "offload",         "esp4_offload is loaded on this side, with which the kernel mixes packets of different peers; unload it, or set gso = yes where all peers trust each other") \
+	X(OFFLOAD,           12, "offload",         "esp4_offload is loaded on this side, with which the kernel mixes packets of different peers; unload it, or start gss-ipsecd with --gso where all peers trust each other") \
 	X(PRESCRIBED,        13, "prescribed",      "the host's own IPsec policy prescribes how this connection is protected") \
 	X(COVERED,           14, "covered",         "an earlier connection with the same addresses and ports is still in its closing time") \
 	X(OTHER_NETNS,       15, "other-netns",     "the socket belongs to another network namespace than the broker") \

@@ -303,7 +303,7 @@ static int broker_start(struct broker *broker)
 		result = start_rows[i].make(broker);
 		if (result != 0) {
 			broker_log("gss-ipsecd cannot start: %s: %s", start_rows[i].what,
-				strerror(result));
+				result == EBUSY ? "another gss-ipsecd uses it" : strerror(result));
 			return result;
 		}
 	}

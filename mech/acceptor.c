@@ -311,6 +311,10 @@ static enum err acceptor_open_request(struct mech_context *context, struct bytes
 		return err;
 	err = mech_failure_take(ret_message, true);
 	context->is_told = err != ERR_OK;
+	/* Our own reason comes back from a peer that does not go on without a latch. */
+	if (err == (enum err)((unsigned int)ERR_LATCH + (unsigned int)context->reason))
+		mech_set_detail(
+			(unsigned int)err, "the peer was told, and does not go on without a latch");
 	return err;
 }
 

@@ -72,6 +72,7 @@ struct mech_context {
 
 	int descriptor; /* explicit; -1 automatic */
 	enum ipsec_latch_reason reason;
+	bool reason_is_peers; /* the peer gave it, of its own side */
 	struct kbind_lease lease;
 	struct kbind_candidate latched; /* what the lease is about */
 
@@ -167,6 +168,8 @@ enum err mech_latching_answer(struct mech_context *context, const struct ike_lat
 /* Initiator, T2: finds the named connection, traffic test, reserves it; judges the policy. */
 enum err mech_latching_take_answer(struct mech_context *context,
 	const struct ike_latch_answer *answer, size_t t1_bytes, size_t t2_bytes) ERR_MUST_CHECK;
+/* The peer does not latch and says why, of its own side; PEER_WONT when it says nothing known. */
+void mech_latching_take_reason(struct mech_context *context, uint8_t reason);
 /* SAi2/SAr2, TSi, TSr, USE_TRANSPORT_MODE: nothing when nothing is reserved. */
 void mech_latching_put_child(const struct mech_context *context, struct ike_builder *b);
 /* Reads the peer's: sets spi_out at the acceptor, compares at the initiator. false: the peer is childless. */

@@ -112,7 +112,7 @@ static enum err failure_of_code(unsigned int code)
 		break;
 	}
 	if (code > ERR_LATCH && error_is_known(code)) {
-		mech_set_detail(code, "said by the peer of its own side");
+		mech_set_detail(code, "said by the peer, of its own side");
 		return (enum err)code;
 	}
 	return ERR_PEER_FAILED;

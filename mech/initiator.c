@@ -254,8 +254,7 @@ static enum err initiator_settle_latch(struct mech_context *context,
 		return err;
 	if (has_child)
 		return mech_latching_close(context, t4_bytes);
-	context->reason = peer_reason == IPSEC_LATCH_LATCHED ? IPSEC_LATCH_PEER_WONT
-							     : (enum ipsec_latch_reason)peer_reason;
+	mech_latching_take_reason(context, peer_reason);
 	err = mech_latching_judge_unlatched(context, exchange->t1.len, exchange->t2.len);
 	if (err == ERR_OK)
 		mech_latching_release(context);

@@ -329,22 +329,30 @@ static enum err latching_take_named(struct mech_context *context,
 	return latching_reserve(context, ret_reason);
 }
 
+void mech_latching_take_reason(struct mech_context *context, uint8_t reason)
+{
+	bool is_known = reason != IPSEC_LATCH_LATCHED && error_is_known(ERR_LATCH + reason);
+
+	context->reason = is_known ? (enum ipsec_latch_reason)reason : IPSEC_LATCH_PEER_WONT;
+	context->reason_is_peers = is_known;
+}
+
 enum err mech_latching_take_answer(struct mech_context *context,
 	const struct ike_latch_answer *answer, size_t t1_bytes, size_t t2_bytes)
 {
 	enum ipsec_latch_reason reason = context->reason;
 	enum err err = ERR_OK;
 
-	if (reason == IPSEC_LATCH_LATCHED) {
-		reason = (enum ipsec_latch_reason)answer->reason;
-		if (reason == IPSEC_LATCH_LATCHED)
-			err = latching_take_named(context, answer, t1_bytes, t2_bytes, &reason);
+	if (reason == IPSEC_LATCH_LATCHED && answer->reason != IPSEC_LATCH_LATCHED) {
+		mech_latching_take_reason(context, answer->reason);
+	} else if (reason == IPSEC_LATCH_LATCHED) {
+		err = latching_take_named(context, answer, t1_bytes, t2_bytes, &reason);
 		if (err != ERR_OK)
 			return err;
+		context->reason = reason;
+		if (reason == IPSEC_LATCH_LATCHED)
+			return ERR_OK;
 	}
-	context->reason = reason;
-	if (reason == IPSEC_LATCH_LATCHED)
-		return ERR_OK;
 	return mech_latching_judge_unlatched(context, t1_bytes, t2_bytes);
 }
 
@@ -505,22 +513,28 @@ static bool latching_holds_candidate(
 	return context->exchange->is_blind;
 }
 
+/* The error of a context that does not complete for want of a latch: whose side it is, and why it is one. */
+static enum err latching_refuse(const struct mech_context *context, const char *why)
+{
+	enum err err = latching_failure(context->reason);
+
+	mech_set_detail((unsigned int)err, "%s%s",
+		context->reason_is_peers ? "said by the peer, of its own side; " : "", why);
+	return err;
+}
+
 enum err mech_latching_judge_unlatched(
 	struct mech_context *context, uint64_t sent_since, uint64_t received_since)
 {
 	switch (mech_latching_policy(context, context->exchange->service)) {
 	case CONFIG_LATCH_REQUIRE:
-		return latching_failure(context->reason);
+		return latching_refuse(context, "latch = require is configured");
 	case CONFIG_LATCH_YES:
 		/* An attacker can rewrite a port on the path but cannot take our own candidates away. */
-		if (latching_holds_candidate(context, sent_since, received_since)) {
-			unsigned int code = (unsigned int)latching_failure(context->reason);
-
-			mech_set_detail(code, "this process holds a connection that carried the "
-					      "tokens, or may hold one, and latch = auto is not "
-					      "configured");
-			return (enum err)code;
-		}
+		if (latching_holds_candidate(context, sent_since, received_since))
+			return latching_refuse(context,
+				"this process holds a connection that carried the tokens, or may "
+				"hold one, and latch = auto is not configured");
 		break;
 	case CONFIG_LATCH_AUTO:
 	case CONFIG_LATCH_NO:

@@ -30,8 +30,8 @@ static bool check_identity(const struct config_identity *configured)
 	char *key_name;
 
 	if (err != ERR_OK && is_denied) {
-		printf("identity %s: another user's, %s is not readable\n", configured->tag,
-			configured->key_file);
+		printf("identity %s: this user may not read %s; if it should, chown it\n",
+			configured->tag, configured->key_file);
 		return true;
 	}
 	if (err != ERR_OK) {

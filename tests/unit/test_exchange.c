@@ -321,6 +321,24 @@ START_TEST(unfit_connections_count)
 }
 END_TEST
 
+/* The acceptor has no broker: each side's text says on which side the trouble is. */
+START_TEST(reason_says_whose)
+{
+	const enum err no_broker = E(NO_BROKER);
+	struct two_ends ends;
+	enum mech_step_result result;
+
+	two_ends_new(&ends, "", "");
+	fake_kernels[1].reserve = IPSEC_LATCH_NO_BROKER;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), no_broker);
+	ck_assert_ptr_nonnull(strstr(mech_last_detail(no_broker), "said by the peer"));
+	ck_assert_int_eq(two_ends_step(&ends, ends.acceptor, NULL, &result), no_broker);
+	ck_assert_ptr_nonnull(strstr(mech_last_detail(no_broker), "the peer was told"));
+	two_ends_free(&ends);
+}
+END_TEST
+
 START_TEST(caller_bindings)
 {
 	static const uint8_t a[] = "a", b[] = "b";
@@ -544,6 +562,7 @@ Suite *suite_exchange(void)
 	tcase_add_test(tests, closing_hides_nothing);
 	tcase_add_test(tests, target_without_service);
 	tcase_add_test(tests, unfit_connections_count);
+	tcase_add_test(tests, reason_says_whose);
 	tcase_add_test(tests, caller_bindings);
 	tcase_add_test(tests, wrong_targets);
 	tcase_add_test(tests, unknown_initiator);
