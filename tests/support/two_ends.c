@@ -53,6 +53,11 @@ static enum ipsec_latch_reason fake_find_wanted(
 
 	if (reason == IPSEC_LATCH_LATCHED && wants != NULL && !wants(&all.items[0], argument))
 		return IPSEC_LATCH_NONE;
+	if (reason == IPSEC_LATCH_LATCHED && fake_kernels[is_initiator ? 0 : 1].is_doubled) {
+		all.items[1] = all.items[0];
+		all.items[1].cookie = 99;
+		all.count = 2;
+	}
 	*ret = all;
 	return reason;
 }

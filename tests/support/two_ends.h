@@ -11,10 +11,11 @@
 /* What the fake kernel answers; reset by two_ends_new. One for each side: [0] initiator, [1] acceptor. */
 struct fake_kernel {
 	enum ipsec_latch_reason find, refresh, reserve, latch;
-	bool stalls;	/* refresh shows no traffic since the candidate was found */
-	bool closes;	/* refresh shows a connection that was closed */
-	bool is_cut;	/* more connections than fit */
-	bool has_unfit; /* the candidate is one that cannot be latched */
+	bool is_doubled; /* two connections that nothing tells apart */
+	bool stalls;	 /* refresh shows no traffic since the candidate was found */
+	bool closes;	 /* refresh shows a connection that was closed */
+	bool is_cut;	 /* more connections than fit */
+	bool has_unfit;	 /* the candidate is one that cannot be latched */
 	size_t reserved, latched, released;
 	struct kbind_latch last_latch;
 	struct kbind_reserve last_reserve;

@@ -339,6 +339,20 @@ START_TEST(reason_says_whose)
 }
 END_TEST
 
+/* Two connections match T1 and data came on both at the same time: none is latched. */
+START_TEST(several_connections)
+{
+	struct two_ends ends;
+
+	two_ends_new(&ends, "", "");
+	fake_kernels[1].is_doubled = true;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(SEVERAL));
+	ck_assert_uint_eq(fake_kernels[0].reserved + fake_kernels[1].reserved, 0);
+	two_ends_free(&ends);
+}
+END_TEST
+
 START_TEST(caller_bindings)
 {
 	static const uint8_t a[] = "a", b[] = "b";
@@ -563,6 +577,7 @@ Suite *suite_exchange(void)
 	tcase_add_test(tests, target_without_service);
 	tcase_add_test(tests, unfit_connections_count);
 	tcase_add_test(tests, reason_says_whose);
+	tcase_add_test(tests, several_connections);
 	tcase_add_test(tests, caller_bindings);
 	tcase_add_test(tests, wrong_targets);
 	tcase_add_test(tests, unknown_initiator);
