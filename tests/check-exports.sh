@@ -7,17 +7,7 @@ set -u
 top_srcdir=$(cd "${top_srcdir:-$(dirname "$0")/..}" && pwd)
 plugin=${1:-${top_builddir:-.}/.libs/mech_ipsec.so}
 document=$top_srcdir/doc/entry-points.md
-failed=0
-
-# result STATUS TEXT
-result() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok check-exports: $2"
-	else
-		echo "FAIL check-exports: $2"
-		failed=1
-	fi
-}
+. "$top_srcdir/tests/support/structure.sh"
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

@@ -4,24 +4,7 @@
 set -u
 
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
-failed=0
-
-# result STATUS TEXT
-result() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok check-forbidden: $2"
-	else
-		echo "FAIL check-forbidden: $2"
-		failed=1
-	fi
-}
-
-# sources DIRECTORY...: C files under directories that exist
-sources() {
-	for directory; do
-		[ ! -d "$directory" ] || find "$directory" -name '*.[ch]' -type f
-	done | sort
-}
+. "./tests/support/structure.sh"
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

@@ -4,24 +4,7 @@
 set -u
 
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
-failed=0
-
-# result STATUS TEXT
-result() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok check-includes: $2"
-	else
-		echo "FAIL check-includes: $2"
-		failed=1
-	fi
-}
-
-# sources DIRECTORY...: C files under directories that exist
-sources() {
-	for directory; do
-		[ ! -d "$directory" ] || find "$directory" -name '*.[ch]' -type f
-	done | sort
-}
+. "./tests/support/structure.sh"
 
 # layer DIRECTORY ALLOWED-PREFIX...: quoted includes of the files right in DIRECTORY
 layer() {
