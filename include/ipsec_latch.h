@@ -14,15 +14,15 @@
 	X(NONE,               1, "none",            "no connection joins the two processes: tokens travel over a pipe, a proxy or another process") \
 	X(SEVERAL,            2, "several",         "several connections join the two processes and their traffic does not tell which one carries the tokens") \
 	X(NO_BROKER,          3, "no-broker",       "gss-ipsecd does not answer on this side; is it running, and may this user write to its socket?") \
-	X(NO_ESP,             4, "no-esp",          "the kernel of this side has no ESP; load esp4") \
-	X(NOT_TCP4,           5, "not-tcp4",        "the socket is not a connected TCP socket over IPv4, which is all this version latches") \
+	X(NO_ESP,             4, "no-esp",          "the kernel of this side has no ESP; load esp4, and esp6 for IPv6") \
+	X(NOT_TCP,            5, "not-tcp",         "the socket is not a connected TCP socket, which is all that can be latched") \
 	X(POLICY_NO,          6, "policy-no",       "latching is switched off for this service on this side (latch = no)") \
 	X(PEER_WONT,          7, "peer-wont",       "the other side does not latch; its own reason is in its log") \
 	X(NO_SUITE,           8, "no-suite",        "the two sides share no ESP algorithm") \
 	X(ALREADY_LATCHED,    9, "already-latched", "the connection is latched already, or another context is latching it") \
 	X(HAS_FILTER,        10, "has-filter",      "the application has a socket filter of its own on the connection") \
 	X(NO_BPF,            11, "no-bpf",          "the kernel of this side refuses the recorder (an eBPF socket filter)") \
-	X(OFFLOAD,           12, "offload",         "esp4_offload is loaded on this side, with which the kernel mixes packets of different peers; unload it, or start gss-ipsecd with --gso where all peers trust each other") \
+	X(OFFLOAD,           12, "offload",         "esp4_offload or esp6_offload is loaded on this side, with which the kernel mixes packets of different peers; unload it, or start gss-ipsecd with --gso where all peers trust each other") \
 	X(PRESCRIBED,        13, "prescribed",      "the host's own IPsec policy prescribes how this connection is protected") \
 	X(COVERED,           14, "covered",         "an earlier connection with the same addresses and ports is still in its closing time") \
 	X(OTHER_NETNS,       15, "other-netns",     "the socket belongs to another network namespace than the broker") \
@@ -40,7 +40,8 @@
 	X(BROKER_LOST,       27, "broker-lost",     "the broker of this side was restarted while the connection was being latched") \
 	X(TOO_MANY,          28, "too-many",        "the process has more descriptors than the search looks at; name the descriptor") \
 	X(CANDIDATE,         29, "candidate",       "the exchange ended unlatched although this process holds a connection that carried the tokens (latch = auto allows that)") \
-	X(NOT_ALLOWED,       30, "not-allowed",     "the broker does not serve this user, or the secret of the lease is not the caller's")
+	X(NOT_ALLOWED,       30, "not-allowed",     "the broker does not serve this user, or the secret of the lease is not the caller's") \
+	X(ULP,               31, "ulp",             "the socket speaks a protocol of its own in the kernel (TCP_ULP, TLS for example), so what the program reads is not what arrives; authenticate before that is switched on")
 /* clang-format on */
 
 enum ipsec_latch_reason {

@@ -110,6 +110,7 @@ enum err journal_record_write(const struct broker_lease *lease, bool is_gone, st
 	put_text(w, lease->peer_name);
 	put_text(w, lease->method);
 	put_text(w, lease->service);
+	writer_put_u32(w, lease->tuple.zone);
 	if (writer_len(w) - start > JOURNAL_RECORD_BYTES - CHECKSUM_BYTES)
 		writer_fail(w, ERR_TOO_LARGE);
 	else
@@ -149,9 +150,11 @@ static void record_get_lease(struct reader *r, struct broker_lease *lease)
 	get_text(r, lease->peer_name, sizeof(lease->peer_name));
 	get_text(r, lease->method, sizeof(lease->method));
 	get_text(r, lease->service, sizeof(lease->service));
+	lease->tuple.zone = reader_get_u32(r);
 	flags_apply(flags, lease);
 	if (lease->id == 0 || lease->state > IPSEC_LATCH_STATE_CLOSING ||
-		lease->tuple.family != AF_INET || (flags & ~FLAGS_KNOWN) != 0)
+		(lease->tuple.family != AF_INET && lease->tuple.family != AF_INET6) ||
+		(flags & ~FLAGS_KNOWN) != 0)
 		reader_fail(r, ERR_INTERNAL);
 }
 

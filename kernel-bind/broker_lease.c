@@ -191,25 +191,6 @@ bool lease_table_uses_reqid(const struct lease_table *table, uint32_t reqid)
 	return false;
 }
 
-bool tuple_is_same(const struct kbind_tuple *a, const struct kbind_tuple *b)
-{
-	return a->family == b->family && a->protocol == b->protocol &&
-	       a->local_port == b->local_port && a->remote_port == b->remote_port &&
-	       bytes_equal(BYTES_OF(a->local), BYTES_OF(b->local)) &&
-	       bytes_equal(BYTES_OF(a->remote), BYTES_OF(b->remote));
-}
-
-void tuple_mirror(const struct kbind_tuple *tuple, struct kbind_tuple *ret_mirrored)
-{
-	struct kbind_tuple mirrored = *tuple;
-
-	memcpy(mirrored.local, tuple->remote, sizeof(mirrored.local));
-	memcpy(mirrored.remote, tuple->local, sizeof(mirrored.remote));
-	mirrored.local_port = tuple->remote_port;
-	mirrored.remote_port = tuple->local_port;
-	*ret_mirrored = mirrored;
-}
-
 bool lease_is_owned(const struct broker_lease *lease, uint32_t uid, const uint8_t *secret)
 {
 	bool is_secret_right =

@@ -8,7 +8,7 @@
 #define KERNEL_BIND_BROKER_LEASE_H
 
 #include "kernel-bind/broker_recorder.h"
-#include "kernel-bind/kernel_bind.h"
+#include "kernel-bind/tuple.h"
 
 struct broker_lease {
 	uint64_t id; /* counts up, never reused; 0 only before lease_table_insert */
@@ -58,9 +58,6 @@ size_t lease_table_count(const struct lease_table *table);
 size_t lease_table_count_of(const struct lease_table *table, uint32_t uid);
 bool lease_table_uses_reqid(const struct lease_table *table, uint32_t reqid);
 
-bool tuple_is_same(const struct kbind_tuple *a, const struct kbind_tuple *b);
-/* Seen from the other end. */
-void tuple_mirror(const struct kbind_tuple *tuple, struct kbind_tuple *ret_mirrored);
 /* Whether secret and uid are the lease's; constant-time in the secret. */
 bool lease_is_owned(const struct broker_lease *lease, uint32_t uid, const uint8_t *secret);
 

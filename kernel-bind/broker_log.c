@@ -108,7 +108,8 @@ const char *broker_log_tuple(const struct kbind_tuple *tuple, char text[BROKER_L
 	if (inet_ntop(tuple->family, tuple->local, local, sizeof(local)) == NULL ||
 		inet_ntop(tuple->family, tuple->remote, remote, sizeof(remote)) == NULL)
 		return "no tuple";
-	(void)snprintf(text, BROKER_LOG_TUPLE_BYTES, "%s:%u - %s:%u", local, tuple->local_port,
-		remote, tuple->remote_port);
+	(void)snprintf(text, BROKER_LOG_TUPLE_BYTES,
+		tuple->family == AF_INET6 ? "[%s]:%u - [%s]:%u" : "%s:%u - %s:%u", local,
+		tuple->local_port, remote, tuple->remote_port);
 	return text;
 }

@@ -145,6 +145,7 @@ void broker_job_add(struct broker_work *work, enum worker_operation operation)
 	if (operations->count < WORKER_OPERATIONS_MAX)
 		operations->list[operations->count++] = (uint8_t)operation;
 	if (work->job->lease != NULL) {
+		operations->family = work->job->lease->tuple.family;
 		operations->reqid_in = work->job->lease->reqid_in;
 		operations->reqid_out = work->job->lease->reqid_out;
 	}

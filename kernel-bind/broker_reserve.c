@@ -62,6 +62,8 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 	/* The filter of an earlier try is the recorder, and goes when the new one is attached. */
 	if (facts->has_filter && old == NULL)
 		return IPSEC_LATCH_HAS_FILTER;
+	if (facts->has_ulp)
+		return IPSEC_LATCH_ULP;
 	if (!broker->options.allows_offload && offload_is_loaded())
 		return IPSEC_LATCH_OFFLOAD;
 	if (broker_tuple_is_prescribed(broker, &facts->tuple, facts->mark))

@@ -32,6 +32,8 @@ int watch_open(struct watch **ret_watch)
 		result = kxfrm_netlink_open(NETLINK_SOCK_DIAG, &watch->events);
 	if (result == 0)
 		result = kxfrm_netlink_join(watch->events, SKNLGRP_INET_TCP_DESTROY);
+	if (result == 0)
+		result = kxfrm_netlink_join(watch->events, SKNLGRP_INET6_TCP_DESTROY);
 	if (result != 0) {
 		watch_close(&watch);
 		return result;
@@ -82,7 +84,7 @@ bool watch_read(struct watch *watch, watch_each_ended *each, void *context)
 	return kxfrm_netlink_read_events(watch->events, each_event, &reading) == 0;
 }
 
-static struct nl_msg *question_new(int flags, struct inet_diag_req_v2 **ret_request)
+static struct nl_msg *question_new(int flags, uint8_t family, struct inet_diag_req_v2 **ret_request)
 {
 	struct inet_diag_req_v2 *request;
 	struct nl_msg *message =
@@ -90,7 +92,7 @@ static struct nl_msg *question_new(int flags, struct inet_diag_req_v2 **ret_requ
 
 	if (message == NULL)
 		return NULL;
-	request->sdiag_family = AF_INET;
+	request->sdiag_family = family;
 	request->sdiag_protocol = IPPROTO_TCP;
 	request->idiag_states = STATES_OF_CONNECTIONS;
 	*ret_request = request;
@@ -111,12 +113,30 @@ static bool socket_is_remnant(const struct inet_diag_msg *socket)
 	       (socket->idiag_state == TCP_FIN_WAIT2 && socket->idiag_inode == 0);
 }
 
-static bool socket_is_at(const struct inet_diag_sockid *id, const struct kbind_tuple *tuple)
+/* shown: an address of a socket of this family, which may be a v4-mapped one of an IPv6 socket. */
+static bool address_is(
+	uint8_t shown_family, const __be32 shown[4], uint8_t family, const uint8_t *address)
 {
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t *octets = (const uint8_t *)shown;
+
+	if (shown_family == family)
+		return bytes_equal(BYTES(octets, family == AF_INET ? 4 : 16),
+			BYTES(address, family == AF_INET ? 4 : 16));
+	return shown_family == AF_INET6 && bytes_equal(BYTES(octets, 12), BYTES_OF(mapped)) &&
+	       bytes_equal(BYTES(octets + 12, 4), BYTES(address, 4));
+}
+
+static bool socket_is_at(const struct inet_diag_msg *socket, const struct kbind_tuple *tuple)
+{
+	const struct inet_diag_sockid *id = &socket->id;
+	const uint8_t shown = socket->idiag_family;
+
 	return ntohs(id->idiag_sport) == tuple->local_port &&
 	       ntohs(id->idiag_dport) == tuple->remote_port &&
-	       bytes_equal(BYTES((const uint8_t *)id->idiag_src, 4), BYTES(tuple->local, 4)) &&
-	       bytes_equal(BYTES((const uint8_t *)id->idiag_dst, 4), BYTES(tuple->remote, 4));
+	       (tuple->zone == 0 || id->idiag_if == tuple->zone) &&
+	       address_is(shown, id->idiag_src, tuple->family, tuple->local) &&
+	       address_is(shown, id->idiag_dst, tuple->family, tuple->remote);
 }
 
 static void each_dumped(void *context, struct nlmsghdr *header)
@@ -129,7 +149,20 @@ static void each_dumped(void *context, struct nlmsghdr *header)
 		cookie_of(&socket->id) != search->cookie)
 		return;
 	search->is_found = true;
-	search->is_at_tuple = socket_is_at(&socket->id, search->tuple);
+	search->is_at_tuple = socket_is_at(socket, search->tuple);
+}
+
+/* All sockets of this family, which for v4-mapped ones is not that of their packets. */
+static int family_search(struct watch *watch, uint8_t family, struct search *search)
+{
+	struct inet_diag_req_v2 *request;
+	struct nl_msg *message = question_new(NLM_F_DUMP, family, &request);
+	int result = ENOMEM;
+
+	if (message != NULL)
+		result = kxfrm_netlink_transact(watch->questions, message, each_dumped, search);
+	kxfrm_message_free(message);
+	return result;
 }
 
 /* Goes through all sockets: only for one that is not where it was, or bound to a device, which the
@@ -138,14 +171,12 @@ static enum watch_finding watch_search(
 	struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie)
 {
 	struct search search = { .cookie = cookie, .tuple = tuple };
-	struct inet_diag_req_v2 *request;
-	struct nl_msg *message = question_new(NLM_F_DUMP, &request);
-	int result = ENOMEM;
+	int result = family_search(watch, AF_INET, &search);
 
-	if (message != NULL)
-		result = kxfrm_netlink_transact(watch->questions, message, each_dumped, &search);
-	kxfrm_message_free(message);
-	if (result != 0)
+	if (result == 0 && !search.is_found)
+		result = family_search(watch, AF_INET6, &search);
+	/* Without IPv6 there is nobody to ask. */
+	if (result != 0 && result != ENOENT)
 		return WATCH_UNKNOWN;
 	if (search.is_at_tuple)
 		return WATCH_ALIVE;
@@ -157,8 +188,9 @@ static void socket_id_fill(
 {
 	id->idiag_sport = htons(tuple->local_port);
 	id->idiag_dport = htons(tuple->remote_port);
-	memcpy(id->idiag_src, tuple->local, 4);
-	memcpy(id->idiag_dst, tuple->remote, 4);
+	id->idiag_if = tuple->zone;
+	memcpy(id->idiag_src, tuple->local, sizeof(id->idiag_src));
+	memcpy(id->idiag_dst, tuple->remote, sizeof(id->idiag_dst));
 	id->idiag_cookie[0] = (uint32_t)cookie;
 	id->idiag_cookie[1] = (uint32_t)(cookie >> 32);
 }
@@ -167,7 +199,7 @@ enum watch_finding watch_look(struct watch *watch, const struct kbind_tuple *tup
 {
 	struct search search = { .cookie = cookie, .tuple = tuple };
 	struct inet_diag_req_v2 *request;
-	struct nl_msg *message = question_new(0, &request);
+	struct nl_msg *message = question_new(0, tuple->family, &request);
 	int result;
 
 	if (message == NULL)

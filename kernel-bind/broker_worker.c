@@ -16,6 +16,7 @@
 
 #include "kernel-bind/broker_sandbox.h"
 #include "kernel-bind/broker_worker.h"
+#include "kernel-bind/tuple.h"
 #include "kernel-bind/xfrm.h"
 
 #ifndef SO_GET_FILTER
@@ -141,14 +142,14 @@ static bool option_is(int fd, int option, int wanted)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 && value == wanted;
 }
 
-static bool socket_is_tcp4(int fd)
+static bool socket_is_tcp(int fd)
 {
 	struct stat status;
 
 	/* fstat() first: anything else could be a file of the client's own file system. */
 	return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) &&
-	       option_is(fd, SO_DOMAIN, AF_INET) && option_is(fd, SO_TYPE, SOCK_STREAM) &&
-	       option_is(fd, SO_PROTOCOL, IPPROTO_TCP);
+	       (option_is(fd, SO_DOMAIN, AF_INET) || option_is(fd, SO_DOMAIN, AF_INET6)) &&
+	       option_is(fd, SO_TYPE, SOCK_STREAM) && option_is(fd, SO_PROTOCOL, IPPROTO_TCP);
 }
 
 static bool socket_is_in_namespace(int fd, const struct stat *network_namespace)
@@ -173,29 +174,13 @@ static bool socket_has_filter(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) != 0 || len != 0;
 }
 
-static bool socket_read_tuple(int fd, struct kbind_tuple *ret_tuple)
+/* TLS in the kernel, for example: what is read then is not what arrives. */
+static bool socket_has_ulp(int fd)
 {
-	struct kbind_tuple tuple = { .family = AF_INET, .protocol = IPPROTO_TCP };
-	struct sockaddr_in local = { 0 }, remote = { 0 };
-	socklen_t local_len = sizeof(local), remote_len = sizeof(remote);
+	char name[32];
+	socklen_t len = sizeof(name);
 
-	if (getsockname(fd, (struct sockaddr *)&local, &local_len) != 0 ||
-		getpeername(fd, (struct sockaddr *)&remote, &remote_len) != 0)
-		return false;
-	if (local.sin_family != AF_INET || remote.sin_family != AF_INET)
-		return false;
-	memcpy(tuple.local, &local.sin_addr, 4);
-	memcpy(tuple.remote, &remote.sin_addr, 4);
-	tuple.local_port = ntohs(local.sin_port);
-	tuple.remote_port = ntohs(remote.sin_port);
-	*ret_tuple = tuple;
-	return true;
-}
-
-static bool tuple_is_self(const struct kbind_tuple *tuple)
-{
-	return tuple->local_port == tuple->remote_port &&
-	       bytes_equal(BYTES_OF(tuple->local), BYTES_OF(tuple->remote));
+	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && len > 0;
 }
 
 static void facts_read(const struct worker *worker, struct worker_facts *facts)
@@ -205,8 +190,8 @@ static void facts_read(const struct worker *worker, struct worker_facts *facts)
 	socklen_t info_len = sizeof(info), cookie_len = sizeof(facts->cookie);
 	socklen_t mark_len = sizeof(facts->mark);
 
-	*facts = (struct worker_facts){ .reason = IPSEC_LATCH_NOT_TCP4 };
-	if (fd < 0 || !socket_is_tcp4(fd))
+	*facts = (struct worker_facts){ .reason = IPSEC_LATCH_NOT_TCP };
+	if (fd < 0 || !socket_is_tcp(fd))
 		return;
 	facts->reason = IPSEC_LATCH_SOCKET_GONE;
 	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &facts->cookie, &cookie_len) != 0)
@@ -215,12 +200,13 @@ static void facts_read(const struct worker *worker, struct worker_facts *facts)
 	if (!socket_is_in_namespace(fd, &worker->network_namespace))
 		return;
 	facts->reason = IPSEC_LATCH_SOCKET_GONE;
-	if (!socket_read_tuple(fd, &facts->tuple) ||
+	if (!tuple_read(fd, &facts->tuple) ||
 		getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) != 0 ||
 		getsockopt(fd, SOL_SOCKET, SO_MARK, &facts->mark, &mark_len) != 0)
 		return;
 	facts->is_established = info.tcpi_state == TCP_ESTABLISHED;
 	facts->has_filter = socket_has_filter(fd);
+	facts->has_ulp = socket_has_ulp(fd);
 	facts->reason = tuple_is_self(&facts->tuple) ? IPSEC_LATCH_SELF : IPSEC_LATCH_LATCHED;
 }
 
@@ -249,19 +235,21 @@ static int operation_detach(const struct operation_arguments *a)
 
 static int operation_require_in(const struct operation_arguments *a)
 {
-	return kxfrm_socket_policy_set(a->fd, true, KXFRM_SOCKET_REQUIRE, a->operations->reqid_in);
+	return kxfrm_socket_policy_set(
+		a->fd, a->operations->family, true, KXFRM_SOCKET_REQUIRE, a->operations->reqid_in);
 }
 
 static int operation_require_out(const struct operation_arguments *a)
 {
-	return kxfrm_socket_policy_set(
-		a->fd, false, KXFRM_SOCKET_REQUIRE, a->operations->reqid_out);
+	return kxfrm_socket_policy_set(a->fd, a->operations->family, false, KXFRM_SOCKET_REQUIRE,
+		a->operations->reqid_out);
 }
 
 static int operation_block(const struct operation_arguments *a)
 {
-	int in = kxfrm_socket_policy_set(a->fd, true, KXFRM_SOCKET_BLOCK, 0);
-	int out = kxfrm_socket_policy_set(a->fd, false, KXFRM_SOCKET_BLOCK, 0);
+	const uint8_t family = a->operations->family;
+	int in = kxfrm_socket_policy_set(a->fd, family, true, KXFRM_SOCKET_BLOCK, 0);
+	int out = kxfrm_socket_policy_set(a->fd, family, false, KXFRM_SOCKET_BLOCK, 0);
 
 	return in != 0 ? in : out;
 }

@@ -50,7 +50,7 @@ enum worker_operation {
 struct worker_facts {
 	uint8_t reason;	     /* why this descriptor cannot be latched at all; 0: it can */
 	bool is_established; /* TCP state, when reason is 0 */
-	bool has_filter;
+	bool has_filter, has_ulp;
 	uint64_t cookie; /* 0: no socket */
 	uint32_t mark;	 /* SO_MARK */
 	struct kbind_tuple tuple;
@@ -59,6 +59,7 @@ struct worker_facts {
 struct worker_operations {
 	uint8_t list[WORKER_OPERATIONS_MAX];
 	uint8_t count;
+	uint8_t family; /* of the connection's packets */
 	uint32_t reqid_in, reqid_out;
 };
 

@@ -18,21 +18,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel-bind/tuple.h"
+
 #define DESCRIPTORS_MAX 4096
 #define DESCRIPTOR_LOWEST 3 /* never takes the place of a standard descriptor that is closed */
 
 /* The kernel's TCP states that matter here (include/net/tcp_states.h); <netinet/tcp.h> cannot be
  * included beside <linux/tcp.h>. */
 #define STATE_ESTABLISHED 1
+#define STATE_SYN_SENT 2
+#define STATE_SYN_RECV 3
 #define STATE_CLOSE 7
 #define STATE_LISTEN 10
+
+enum socket_kind {
+	KIND_OTHER, /* tokens on it are not on a network, or nobody can tell */
+	KIND_TCP,
+	KIND_NETWORK, /* another protocol with connections, which cannot be latched */
+};
 
 /* What there is to know about one socket. */
 struct sighting {
 	struct kbind_candidate candidate;
-	bool is_tcp, is_ipv4;
+	enum socket_kind kind;
 	uint8_t state;
-	enum ipsec_latch_reason filter;
+	enum ipsec_latch_reason fitness; /* of an established TCP connection */
 };
 
 static bool option_get(int held, int option, int *ret_value)
@@ -59,7 +69,7 @@ enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held)
 	int held;
 
 	if (!descriptor_is_socket(fd, &inode))
-		return errno != 0 ? IPSEC_LATCH_SOCKET_GONE : IPSEC_LATCH_NOT_TCP4;
+		return errno != 0 ? IPSEC_LATCH_SOCKET_GONE : IPSEC_LATCH_NOT_TCP;
 	held = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_LOWEST);
 	if (held < 0)
 		return errno == EBADF ? IPSEC_LATCH_SOCKET_GONE : IPSEC_LATCH_TOO_MANY;
@@ -69,56 +79,6 @@ enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held)
 	}
 	*ret_held = held;
 	return IPSEC_LATCH_LATCHED;
-}
-
-/* One end of the tuple; returns the family that is left when mapped addresses count as IPv4. */
-static uint8_t address_read(
-	const struct sockaddr_storage *address, uint8_t ret_octets[16], uint16_t *ret_port)
-{
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-
-	if (address->ss_family == AF_INET) {
-		memcpy(&v4, address, sizeof(v4));
-		memcpy(ret_octets, &v4.sin_addr, 4);
-		*ret_port = ntohs(v4.sin_port);
-		return AF_INET;
-	}
-	memcpy(&v6, address, sizeof(v6));
-	*ret_port = ntohs(v6.sin6_port);
-	if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-		memcpy(ret_octets, v6.sin6_addr.s6_addr + 12, 4);
-		return AF_INET;
-	}
-	memcpy(ret_octets, &v6.sin6_addr, 16);
-	return AF_INET6;
-}
-
-static bool tuple_read(int held, struct kbind_tuple *tuple)
-{
-	struct sockaddr_storage local = { 0 }, remote = { 0 };
-	socklen_t local_len = sizeof(local), remote_len = sizeof(remote);
-
-	if (getsockname(held, (struct sockaddr *)&local, &local_len) != 0 ||
-		getpeername(held, (struct sockaddr *)&remote, &remote_len) != 0)
-		return false;
-	tuple->protocol = IPPROTO_TCP;
-	tuple->family = address_read(&local, tuple->local, &tuple->local_port);
-	return address_read(&remote, tuple->remote, &tuple->remote_port) == tuple->family;
-}
-
-static bool tuple_is_self(const struct kbind_tuple *tuple)
-{
-	return tuple->local_port == tuple->remote_port &&
-	       bytes_equal(BYTES_OF(tuple->local), BYTES_OF(tuple->remote));
-}
-
-static bool tuple_equal(const struct kbind_tuple *a, const struct kbind_tuple *b)
-{
-	return a->family == b->family && a->protocol == b->protocol &&
-	       a->local_port == b->local_port && a->remote_port == b->remote_port &&
-	       bytes_equal(BYTES_OF(a->local), BYTES_OF(b->local)) &&
-	       bytes_equal(BYTES_OF(a->remote), BYTES_OF(b->remote));
 }
 
 /* bytes_sent counts retransmissions too, which can only make a connection more of a candidate;
@@ -148,45 +108,98 @@ static bool traffic_read(int held, struct sighting *seen)
 static enum ipsec_latch_reason filter_read(int held)
 {
 	socklen_t instructions = 0;
+	int is_locked = 0;
 
-	if (getsockopt(held, SOL_SOCKET, SO_GET_FILTER, NULL, &instructions) == 0)
-		return instructions == 0 ? IPSEC_LATCH_LATCHED : IPSEC_LATCH_HAS_FILTER;
-	return errno == EACCES ? IPSEC_LATCH_ALREADY_LATCHED : IPSEC_LATCH_HAS_FILTER;
+	if (getsockopt(held, SOL_SOCKET, SO_GET_FILTER, NULL, &instructions) != 0)
+		return errno == EACCES ? IPSEC_LATCH_ALREADY_LATCHED : IPSEC_LATCH_HAS_FILTER;
+	/* Locked without a filter: the recorder cannot be attached either. */
+	return instructions != 0 || !option_get(held, SO_LOCK_FILTER, &is_locked) || is_locked != 0
+		       ? IPSEC_LATCH_HAS_FILTER
+		       : IPSEC_LATCH_LATCHED;
+}
+
+static enum ipsec_latch_reason fitness_read(int held)
+{
+	char name[32];
+	socklen_t len = sizeof(name);
+
+	if (getsockopt(held, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && len > 0)
+		return IPSEC_LATCH_ULP;
+	return filter_read(held);
+}
+
+/* What cannot be asked (O_PATH) carries nothing. */
+static enum socket_kind kind_read(int held)
+{
+	int domain, type, protocol;
+
+	if (!option_get(held, SO_DOMAIN, &domain) || !option_get(held, SO_TYPE, &type) ||
+		!option_get(held, SO_PROTOCOL, &protocol))
+		return KIND_OTHER;
+	if (domain != AF_INET && domain != AF_INET6 && domain != AF_SMC)
+		return KIND_OTHER;
+	if (type != SOCK_STREAM && type != SOCK_SEQPACKET)
+		return KIND_OTHER;
+	return domain != AF_SMC && protocol == IPPROTO_TCP ? KIND_TCP : KIND_NETWORK;
+}
+
+/* MPTCP, SCTP, SMC: nothing tells how much went over which path, so it may be anything. */
+static void network_look(int held, struct sighting *seen)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	seen->candidate.is_uncounted = true;
+	seen->state = getpeername(held, (struct sockaddr *)&peer, &len) == 0 ? STATE_ESTABLISHED
+									     : STATE_CLOSE;
 }
 
 /* Fills seen; false when the socket is gone.  What no connection has stays zero. */
 static bool socket_look(int held, int fd, struct sighting *seen)
 {
-	int domain, protocol;
 	socklen_t len = sizeof(seen->candidate.cookie);
 
-	*seen = (struct sighting){ .candidate = { .fd = fd } };
-	if (!option_get(held, SO_DOMAIN, &domain) || !option_get(held, SO_PROTOCOL, &protocol))
-		return false;
-	seen->is_ipv4 = domain == AF_INET;
-	seen->is_tcp = (domain == AF_INET || domain == AF_INET6) && protocol == IPPROTO_TCP;
-	if (!seen->is_tcp)
+	*seen = (struct sighting){ .candidate = { .fd = fd }, .kind = kind_read(held) };
+	if (seen->kind == KIND_OTHER)
 		return true;
-	if (!traffic_read(held, seen) ||
-		getsockopt(held, SOL_SOCKET, SO_COOKIE, &seen->candidate.cookie, &len) != 0)
+	if (getsockopt(held, SOL_SOCKET, SO_COOKIE, &seen->candidate.cookie, &len) != 0 ||
+		!descriptor_is_socket(held, &seen->candidate.inode))
+		return false;
+	if (seen->kind == KIND_NETWORK) {
+		network_look(held, seen);
+		return true;
+	}
+	if (!traffic_read(held, seen))
 		return false;
 	if (seen->state != STATE_ESTABLISHED)
 		return true;
-	seen->filter = filter_read(held);
-	return descriptor_is_socket(held, &seen->candidate.inode) &&
-	       tuple_read(held, &seen->candidate.tuple);
+	seen->fitness = fitness_read(held);
+	return tuple_read(held, &seen->candidate.tuple);
+}
+
+/* TCP Fast Open: tokens may travel before the handshake is over. */
+static bool sighting_is_opening(const struct sighting *seen)
+{
+	return seen->kind == KIND_TCP &&
+	       (seen->state == STATE_SYN_SENT || seen->state == STATE_SYN_RECV);
+}
+
+/* Whether tokens may travel on it. */
+static bool sighting_is_connection(const struct sighting *seen)
+{
+	return seen->kind != KIND_OTHER &&
+	       (seen->state == STATE_ESTABLISHED || sighting_is_opening(seen));
 }
 
 /* Why this socket is no candidate; 0: it is one. */
 static enum ipsec_latch_reason sighting_judge(const struct sighting *seen)
 {
-	if (!seen->is_tcp || seen->state == STATE_LISTEN || seen->state == STATE_CLOSE)
-		return IPSEC_LATCH_NOT_TCP4;
+	if (seen->kind != KIND_TCP || seen->state == STATE_LISTEN || seen->state == STATE_CLOSE ||
+		sighting_is_opening(seen))
+		return IPSEC_LATCH_NOT_TCP;
 	if (seen->state != STATE_ESTABLISHED)
 		return IPSEC_LATCH_SOCKET_GONE;
-	if (tuple_is_self(&seen->candidate.tuple))
-		return IPSEC_LATCH_SELF;
-	return seen->is_ipv4 ? seen->filter : IPSEC_LATCH_NOT_TCP4;
+	return tuple_is_self(&seen->candidate.tuple) ? IPSEC_LATCH_SELF : seen->fitness;
 }
 
 static enum ipsec_latch_reason descriptor_look(int fd, struct sighting *ret_seen)
@@ -220,8 +233,9 @@ static bool search_wants(const struct search *search, const struct kbind_candida
 /* A connection that cannot be latched though no context has latched it. */
 static bool sighting_is_unfit(const struct sighting *seen, enum ipsec_latch_reason reason)
 {
-	return seen->is_tcp && seen->state == STATE_ESTABLISHED &&
-	       (reason == IPSEC_LATCH_NOT_TCP4 || reason == IPSEC_LATCH_HAS_FILTER);
+	return sighting_is_connection(seen) &&
+	       (reason == IPSEC_LATCH_NOT_TCP || reason == IPSEC_LATCH_HAS_FILTER ||
+		       reason == IPSEC_LATCH_ULP);
 }
 
 static enum ipsec_latch_reason find_explicit(
@@ -248,7 +262,7 @@ static enum ipsec_latch_reason find_explicit(
 
 /* The more telling a reason, the later it stands here. */
 static const enum ipsec_latch_reason reasons_by_rank[] = { IPSEC_LATCH_NONE, IPSEC_LATCH_SELF,
-	IPSEC_LATCH_NOT_TCP4, IPSEC_LATCH_HAS_FILTER, IPSEC_LATCH_ALREADY_LATCHED };
+	IPSEC_LATCH_NOT_TCP, IPSEC_LATCH_ULP, IPSEC_LATCH_HAS_FILTER, IPSEC_LATCH_ALREADY_LATCHED };
 
 static size_t reason_rank(enum ipsec_latch_reason reason)
 {
@@ -298,7 +312,7 @@ static enum ipsec_latch_reason search_look(struct search *search, int fd)
 
 	if (reason == IPSEC_LATCH_TOO_MANY)
 		return reason;
-	if (reason != IPSEC_LATCH_LATCHED || !seen.is_tcp || seen.state != STATE_ESTABLISHED)
+	if (reason != IPSEC_LATCH_LATCHED || !sighting_is_connection(&seen))
 		return IPSEC_LATCH_LATCHED;
 	reason = sighting_judge(&seen);
 	if (sighting_is_unfit(&seen, reason) && search_wants(search, &seen.candidate))
@@ -414,7 +428,7 @@ enum ipsec_latch_reason kbind_candidate_hold(
 		return reason == IPSEC_LATCH_TOO_MANY ? reason : IPSEC_LATCH_SOCKET_GONE;
 	if (!socket_look(held, candidate->fd, &seen) || seen.state != STATE_ESTABLISHED ||
 		seen.candidate.cookie != candidate->cookie ||
-		!tuple_equal(&seen.candidate.tuple, &candidate->tuple)) {
+		!tuple_is_same(&seen.candidate.tuple, &candidate->tuple)) {
 		(void)close(held);
 		return IPSEC_LATCH_SOCKET_GONE;
 	}
@@ -432,12 +446,13 @@ enum ipsec_latch_reason kbind_refresh(
 
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason == IPSEC_LATCH_TOO_MANY ? reason : IPSEC_LATCH_SOCKET_GONE;
-	if (!seen.is_tcp || seen.candidate.cookie != candidate->cookie)
+	if (seen.kind == KIND_OTHER || seen.candidate.cookie != candidate->cookie)
 		return IPSEC_LATCH_SOCKET_GONE;
 	seen.candidate.is_closing = seen.state != STATE_ESTABLISHED;
 	if (seen.candidate.is_closing)
 		seen.candidate.tuple = candidate->tuple;
-	else if (!tuple_equal(&seen.candidate.tuple, &candidate->tuple))
+	else if (candidate->tuple.family != 0 &&
+		 !tuple_is_same(&seen.candidate.tuple, &candidate->tuple))
 		return IPSEC_LATCH_SOCKET_GONE;
 	*ret_now = seen.candidate;
 	return IPSEC_LATCH_LATCHED;

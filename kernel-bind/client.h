@@ -13,7 +13,7 @@
 
 /* Duplicates fd when it is a socket; the caller closes *ret_held before it returns to the program.
  * Never duplicates anything else on purpose: closing a duplicate of a file drops its POSIX locks.
- * Reasons: SOCKET_GONE (no such descriptor), NOT_TCP4 (no socket), TOO_MANY (no descriptor
+ * Reasons: SOCKET_GONE (no such descriptor), NOT_TCP (no socket), TOO_MANY (no descriptor
  * free). */
 enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held) ERR_MUST_CHECK;
 /* The same, and it must still be this very connection: SOCKET_GONE otherwise, or TOO_MANY.

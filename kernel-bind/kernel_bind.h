@@ -25,6 +25,8 @@ struct kbind_tuple {
 	uint8_t protocol;		  /* IPPROTO_TCP */
 	uint8_t local[16], remote[16];	  /* network order, first 4 octets for AF_INET */
 	uint16_t local_port, remote_port; /* host order */
+	uint32_t zone; /* interface of link-local addresses (RFC 4007), which mean nothing without
+			* it; 0 for all others. The peer's number for it is another one. */
 };
 
 /* One connection of this process, as it was when looked at. */
@@ -35,13 +37,14 @@ struct kbind_candidate {
 	struct kbind_tuple tuple;
 	uint64_t sent_bytes, received_bytes; /* since the connection began */
 	uint32_t last_received_ms;	     /* tcpi_last_data_recv: how long ago data came */
-	bool is_closing; /* kbind_refresh only: either end has closed, its counters still count */
+	bool is_uncounted; /* no TCP: how much it carried is not known, so it may be anything */
+	bool is_closing;   /* kbind_refresh only: either end has closed, its counters still count */
 };
 
 struct kbind_candidates {
 	struct kbind_candidate items[KBIND_CANDIDATES_MAX];
 	size_t count;
-	/* Connections that this version cannot latch (NOT_TCP4, HAS_FILTER); tokens may travel on them. */
+	/* Connections that this version cannot latch (NOT_TCP, HAS_FILTER, ULP); tokens may travel on them. */
 	struct kbind_candidate unfit[KBIND_CANDIDATES_MAX];
 	size_t unfit_count;
 	bool is_cut; /* there were more than fit into one of both lists */
@@ -51,7 +54,7 @@ struct kbind_candidates {
  * policy cannot be asked for, so: a socket filter attached counts as ALREADY_LATCHED or HAS_FILTER) are left out
  * unless nothing else is found.  fd >= 0: only that descriptor is looked at (explicit).  The unfit ones and
  * is_cut are written for every reason, the others for LATCHED only.
- * Returns IPSEC_LATCH_LATCHED with count >= 1, else the reason: NONE, NOT_TCP4, NO_PROC, TOO_MANY (more than
+ * Returns IPSEC_LATCH_LATCHED with count >= 1, else the reason: NONE, NOT_TCP, ULP, NO_PROC, TOO_MANY (more than
  * 4096 descriptors), ALREADY_LATCHED, SELF, SOCKET_GONE.  No DNS, no broker, nothing is changed. */
 enum ipsec_latch_reason kbind_find_candidates(
 	int fd, struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;

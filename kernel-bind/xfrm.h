@@ -103,8 +103,10 @@ enum kxfrm_socket_policy {
 	KXFRM_SOCKET_REQUIRE, /* ESP with this reqid or nothing */
 	KXFRM_SOCKET_BLOCK    /* nothing */
 };
-int kxfrm_socket_policy_set(
-	int fd, bool is_inbound, enum kxfrm_socket_policy policy, uint32_t reqid) ERR_MUST_CHECK;
+/* family: what the connection's packets are, AF_INET for a v4-mapped socket too.  Packets of the
+ * other family pass a socket policy by. */
+int kxfrm_socket_policy_set(int fd, uint8_t family, bool is_inbound,
+	enum kxfrm_socket_policy policy, uint32_t reqid) ERR_MUST_CHECK;
 /* Both directions. */
 int kxfrm_socket_policy_clear(int fd) ERR_MUST_CHECK;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Policies: on sockets (IP_XFRM_POLICY) and, for the close cover, in the SPD; and the events that
+ * Policies: on sockets (IP_XFRM_POLICY, IPV6_XFRM_POLICY) and, for the close cover, in the SPD; and the events that
  * tell what others did to policies and SAs.  A socket policy has a selector that matches all of its
  * family, since Linux takes a mismatch for "no policy" and lets the packet pass; the SA's own
  * selector is what binds it to the connection.
@@ -31,28 +31,57 @@ static void template_fill(uint16_t family, uint32_t reqid, struct xfrm_user_tmpl
 	};
 }
 
+/* The kernel takes the option of the socket's own family only, whatever its packets are. */
+struct policy_option {
+	int level, name;
+};
+
+static int policy_option_of(int fd, struct policy_option *ret_option)
+{
+	static const struct policy_option v4 = { IPPROTO_IP, IP_XFRM_POLICY };
+	static const struct policy_option v6 = { IPPROTO_IPV6, IPV6_XFRM_POLICY };
+	int domain;
+	socklen_t len = sizeof(domain);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0)
+		return errno;
+	if (domain != AF_INET && domain != AF_INET6)
+		return EAFNOSUPPORT;
+	*ret_option = domain == AF_INET ? v4 : v6;
+	return 0;
+}
+
 int kxfrm_socket_policy_set(
-	int fd, bool is_inbound, enum kxfrm_socket_policy policy, uint32_t reqid)
+	int fd, uint8_t family, bool is_inbound, enum kxfrm_socket_policy policy, uint32_t reqid)
 {
 	struct {
 		struct xfrm_userpolicy_info info;
 		struct xfrm_user_tmpl template;
 	} value = { 0 };
 	socklen_t len = sizeof(value);
+	struct policy_option option;
+	int result = policy_option_of(fd, &option);
 
+	if (result != 0)
+		return result;
 	kxfrm_lifetime_unlimited(&value.info.lft);
-	value.info.sel.family = AF_INET;
+	value.info.sel.family = family;
 	value.info.dir = is_inbound ? XFRM_POLICY_IN : XFRM_POLICY_OUT;
 	value.info.action = policy == KXFRM_SOCKET_BLOCK ? XFRM_POLICY_BLOCK : XFRM_POLICY_ALLOW;
-	template_fill(AF_INET, reqid, &value.template);
+	template_fill(family, reqid, &value.template);
 	if (policy == KXFRM_SOCKET_BLOCK)
 		len = sizeof(value.info);
-	return setsockopt(fd, IPPROTO_IP, IP_XFRM_POLICY, &value, len) == 0 ? 0 : errno;
+	return setsockopt(fd, option.level, option.name, &value, len) == 0 ? 0 : errno;
 }
 
 int kxfrm_socket_policy_clear(int fd)
 {
-	return setsockopt(fd, IPPROTO_IP, IP_XFRM_POLICY, NULL, 0) == 0 ? 0 : errno;
+	struct policy_option option;
+	int result = policy_option_of(fd, &option);
+
+	if (result != 0)
+		return result;
+	return setsockopt(fd, option.level, option.name, NULL, 0) == 0 ? 0 : errno;
 }
 
 static int cover_install_one(struct kxfrm *xfrm, struct kxfrm_path path, uint32_t reqid)

@@ -112,6 +112,9 @@ void kxfrm_path_selector(struct kxfrm_path path, struct xfrm_selector *ret_selec
 		.prefixlen_d = ends.family == AF_INET ? 32 : 128,
 		.family = ends.family,
 		.proto = path.tuple->protocol,
+		/* Inbound Linux 6.1 compares it with another number (seen), so that nothing would
+		 * match; there the socket, which is bound to its interface, keeps zones apart. */
+		.ifindex = path.is_inbound ? 0 : (int)path.tuple->zone,
 	};
 }
 

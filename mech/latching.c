@@ -60,8 +60,9 @@ static enum err latching_tag(const struct mech_context *context,
 static bool latching_has_moved(const struct kbind_candidate *before,
 	const struct kbind_candidate *now, uint64_t sent_since, uint64_t received_since)
 {
-	return now->sent_bytes - before->sent_bytes >= sent_since &&
-	       now->received_bytes - before->received_bytes >= received_since;
+	return now->is_uncounted ||
+	       (now->sent_bytes - before->sent_bytes >= sent_since &&
+		       now->received_bytes - before->received_bytes >= received_since);
 }
 
 /* Whether the connection has moved that much since T1; also that it is still the same one. */
@@ -143,7 +144,7 @@ static bool latching_may_carry(const struct kbind_candidate *candidate, const vo
 {
 	const struct latching_wanted *wanted = argument;
 
-	return candidate->received_bytes >= wanted->t1_bytes;
+	return candidate->is_uncounted || candidate->received_bytes >= wanted->t1_bytes;
 }
 
 /* Named by T1 as well. */

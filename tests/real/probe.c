@@ -3,9 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/ip.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -169,6 +168,13 @@ void probe_network_make(void)
 		    "veth-a up");
 	probe_shell("ip -n probe-b addr add 10.79.0.2/24 dev veth-b && ip -n probe-b link set "
 		    "veth-b up");
+	/* No test shall wait for duplicate address detection. */
+	for (size_t i = 0; i < 2; i++) {
+		probe_shell("ip -n %s addr add fd79::%zu/64 dev veth-%c nodad", probe_hosts[i].name,
+			i + 1, (int)('a' + i));
+		probe_shell("ip -n %s addr add fe80::79:%zu/64 dev veth-%c nodad",
+			probe_hosts[i].name, i + 1, (int)('a' + i));
+	}
 }
 
 bool probe_end_look(struct end *end)
@@ -181,27 +187,64 @@ bool probe_end_look(struct end *end)
 	return true;
 }
 
-bool probe_pair_open(struct end ends[2], const char *server, const struct host *client_host,
-	const struct host *server_host)
+/* A listener on all addresses; ret_port in network order. */
+static int listener_open(int domain, in_port_t *ret_port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET };
-	socklen_t len = sizeof(address);
+	const struct sockaddr_in v4 = { .sin_family = AF_INET };
+	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	const bool is_v4 = domain == AF_INET;
+	struct sockaddr_in6 bound = { 0 }; /* the port stands at the same place in both */
+	socklen_t len = sizeof(bound);
+	int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, is_v4 ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6,
+		    is_v4 ? sizeof(v4) : sizeof(v6)) != 0 ||
+		listen(fd, 1) != 0 || getsockname(fd, (struct sockaddr *)&bound, &len) != 0) {
+		(void)close(fd);
+		return -1;
+	}
+	*ret_port = bound.sin6_port;
+	return fd;
+}
+
+static int client_open(int domain, const char *server, in_port_t port)
+{
+	const struct addrinfo hints = { .ai_family = domain,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICHOST | (domain == AF_INET6 ? AI_V4MAPPED : 0) };
+	struct addrinfo *found = NULL;
+	char service[8];
+	int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(service, sizeof(service), "%u", ntohs(port));
+	if (getaddrinfo(server, service, &hints, &found) != 0 ||
+		connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
+		(void)close(fd);
+		fd = -1;
+	}
+	if (found != NULL)
+		freeaddrinfo(found);
+	return fd;
+}
+
+bool probe_route_open(struct end ends[2], const struct probe_route *route)
+{
+	in_port_t port;
 	int listener;
 
-	*ends = (struct end){ .host = client_host, .fd = -1 };
-	ends[1] = (struct end){ .host = server_host, .fd = -1 };
-	probe_namespace_enter(server_host);
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	(void)inet_pton(AF_INET, server, &address.sin_addr);
-	if (bind(listener, (struct sockaddr *)&address, len) != 0 || listen(listener, 1) != 0 ||
-		getsockname(listener, (struct sockaddr *)&address, &len) != 0)
+	*ends = (struct end){ .host = route->client_host, .fd = -1 };
+	ends[1] = (struct end){ .host = route->server_host, .fd = -1 };
+	probe_namespace_enter(route->server_host);
+	listener = listener_open(route->server_domain, &port);
+	if (listener < 0)
 		return false;
-	probe_namespace_enter(client_host);
-	ends[0].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(ends[0].fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-		return false;
-	ends[1].fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	probe_namespace_enter(route->client_host);
+	ends[0].fd = client_open(route->client_domain, route->server, port);
+	if (ends[0].fd >= 0)
+		ends[1].fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	(void)close(listener);
+	if (ends[1].fd < 0)
+		return false;
 	for (size_t i = 0; i < 2; i++) {
 		ends[i].key_in.len = ends[i].key_out.len = 36;
 		for (size_t j = 0; j < 36; j++) {
@@ -210,6 +253,15 @@ bool probe_pair_open(struct end ends[2], const char *server, const struct host *
 		}
 	}
 	return probe_end_look(&ends[0]) && probe_end_look(&ends[1]);
+}
+
+bool probe_pair_open(struct end ends[2], const char *server, const struct host *client_host,
+	const struct host *server_host)
+{
+	const struct probe_route route = { "IPv4", server, AF_INET, AF_INET, client_host,
+		server_host };
+
+	return probe_route_open(ends, &route);
 }
 
 bool probe_pair_open_veth(struct end ends[2])
@@ -353,64 +405,4 @@ bool probe_nothing_is_left(int seconds)
 		probe_pause_ms(300);
 	}
 	return false;
-}
-
-/* --- a segment of an attacker on the path --- */
-
-static bool sequence_of(int fd, int queue, uint32_t *ret_sequence)
-{
-	int on = 1, off = -1; /* -1: without a window probe */
-	socklen_t len = sizeof(*ret_sequence);
-	bool is_good;
-
-	is_good = setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)) == 0 &&
-		  setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, &queue, sizeof(queue)) == 0 &&
-		  getsockopt(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, ret_sequence, &len) == 0;
-	return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)) == 0 && is_good;
-}
-
-static uint16_t checksum_of(const uint8_t *segment, size_t len, const struct kbind_candidate *from)
-{
-	uint32_t sum = IPPROTO_TCP + (uint32_t)len;
-
-	for (size_t i = 0; i < 4; i += 2) {
-		sum += (uint32_t)(from->tuple.local[i] << 8 | from->tuple.local[i + 1]);
-		sum += (uint32_t)(from->tuple.remote[i] << 8 | from->tuple.remote[i + 1]);
-	}
-	for (size_t i = 0; i < len; i++)
-		sum += i % 2 == 0 ? (uint32_t)segment[i] << 8 : segment[i];
-	while (sum >> 16 != 0)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons((uint16_t)~sum);
-}
-
-bool probe_inject(const struct end *from, const char *text, uint32_t offset)
-{
-	struct {
-		struct tcphdr header;
-		char text[32];
-	} segment = { 0 };
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	size_t len = sizeof(segment.header) + strlen(text);
-	uint32_t sequence, acknowledged;
-	bool is_good;
-	int raw;
-
-	if (!sequence_of(from->fd, 2, &sequence) || !sequence_of(from->fd, 1, &acknowledged))
-		return false;
-	memcpy(segment.text, text, strlen(text));
-	segment.header.source = htons(from->candidate.tuple.local_port);
-	segment.header.dest = htons(from->candidate.tuple.remote_port);
-	segment.header.seq = htonl(sequence + offset);
-	segment.header.ack_seq = htonl(acknowledged);
-	segment.header.doff = 5;
-	segment.header.psh = segment.header.ack = 1;
-	segment.header.window = htons(1000);
-	segment.header.check = checksum_of((uint8_t *)&segment, len, &from->candidate);
-	memcpy(&to.sin_addr, from->candidate.tuple.remote, 4);
-	probe_namespace_enter(from->host);
-	raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP);
-	is_good = sendto(raw, &segment, len, 0, (struct sockaddr *)&to, sizeof(to)) == (ssize_t)len;
-	(void)close(raw);
-	return is_good;
 }

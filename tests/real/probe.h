@@ -3,6 +3,8 @@
 #ifndef TESTS_REAL_PROBE_H
 #define TESTS_REAL_PROBE_H
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "kernel-bind/broker_protocol.h"
@@ -43,6 +45,14 @@ void probe_broker_start(struct host *host);
 void probe_broker_stop(struct host *host, int signal_number);
 void probe_network_make(void);
 bool probe_end_look(struct end *end);
+/* How a connection is opened: the families of both sockets, and the address, which may be a
+ * v4-mapped one or name an interface (fe80::1%veth-a). */
+struct probe_route {
+	const char *name, *server;
+	int client_domain, server_domain;
+	const struct host *client_host, *server_host;
+};
+bool probe_route_open(struct end ends[2], const struct probe_route *route);
 bool probe_pair_open(struct end ends[2], const char *server, const struct host *client_host,
 	const struct host *server_host);
 bool probe_pair_open_veth(struct end ends[2]);
@@ -61,7 +71,33 @@ int probe_end_state(const struct end *end);
 bool probe_end_reaches_state(const struct end *end, int state);
 /* Waits until neither host has an SA or SPD entry of ours. */
 bool probe_nothing_is_left(int seconds);
-/* A clear segment, made by root, that much behind what `from` has sent. */
+
+/* --- probe_wire.c: what an attacker on the path could send, and what he sees --- */
+
+/* Sequence numbers of what this end sends next and expects next. */
+struct probe_position {
+	uint32_t sent, received;
+};
+bool probe_position_read(const struct end *end, struct probe_position *ret_position);
+struct probe_segment {
+	const char *text;
+	uint32_t sequence, acknowledged;
+	uint8_t flags;	      /* TH_... */
+	uint8_t next_headers; /* IPv6: an extension header of this number stands before TCP */
+};
+/* A clear segment of this end's connection, made by root; the end may be closed. */
+bool probe_segment_send(const struct end *from, const struct probe_segment *segment);
+/* One with text, that much behind what `from` has sent. */
 bool probe_inject(const struct end *from, const char *text, uint32_t offset);
+
+/* A look at what leaves a host from now on: probe_wire_open(), then count and close. */
+struct probe_wire_count {
+	unsigned int clear, clear_payload_bytes, esp;
+};
+int probe_wire_open(const struct host *host);
+/* TCP segments in the clear with this port at either end, and ESP packets. */
+void probe_wire_count(int wire, uint16_t port, struct probe_wire_count *ret_count);
+/* A line of /proc/net/xfrm_stat. */
+int probe_xfrm_statistic(const struct host *host, const char *name);
 
 #endif

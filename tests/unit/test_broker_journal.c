@@ -70,6 +70,24 @@ START_TEST(test_record_round_trip)
 }
 END_TEST
 
+START_TEST(test_record_ipv6)
+{
+	struct broker_lease lease = lease_of(3, 77), back;
+	uint8_t record[JOURNAL_RECORD_BYTES];
+	bool is_gone = true;
+
+	lease.tuple.family = AF_INET6;
+	lease.tuple.zone = 7;
+	memset(lease.tuple.local, 0xfe, sizeof(lease.tuple.local));
+	memset(lease.tuple.remote, 0xfd, sizeof(lease.tuple.remote));
+	record_make(&lease, false, record);
+	ck_assert_int_eq(journal_record_read(BYTES_OF(record), &back, &is_gone), ERR_OK);
+	ck_assert(tuple_is_same(&back.tuple, &lease.tuple));
+	back.tuple.zone = 8;
+	ck_assert(!tuple_is_same(&back.tuple, &lease.tuple));
+}
+END_TEST
+
 START_TEST(test_record_cut_or_flipped)
 {
 	struct broker_lease lease = lease_of(3, 77), back;
@@ -103,7 +121,7 @@ START_TEST(test_record_bad_values)
 	record_make(&lease, false, record);
 	ck_assert_int_ne(journal_record_read(BYTES_OF(record), &back, &is_gone), ERR_OK);
 	lease = lease_of(3, 77);
-	lease.tuple.family = AF_INET6;
+	lease.tuple.family = AF_UNIX;
 	record_make(&lease, false, record);
 	ck_assert_int_ne(journal_record_read(BYTES_OF(record), &back, &is_gone), ERR_OK);
 }
@@ -179,6 +197,8 @@ Suite *suite_broker_journal(void)
 
 	tcase_add_test(tests, test_record_round_trip);
 	tcase_add_test(tests, test_record_cut_or_flipped);
+	tcase_add_test(tests, test_record_ipv6);
+	tcase_add_test(tests, test_record_ipv6);
 	tcase_add_test(tests, test_record_bad_values);
 	tcase_add_test(tests, test_replay_last_wins);
 	tcase_add_test(tests, test_file);

@@ -172,11 +172,11 @@ START_TEST(test_other_sockets)
 	ck_assert_int_eq(connect(udp, (struct sockaddr *)&address, sizeof(address)), 0);
 	ck_assert_int_eq(listen(listener, 1), 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, local), 0);
-	expect_only(listener, IPSEC_LATCH_NOT_TCP4);
-	expect_only(fresh, IPSEC_LATCH_NOT_TCP4);
-	expect_only(udp, IPSEC_LATCH_NOT_TCP4);
-	expect_only(local[0], IPSEC_LATCH_NOT_TCP4);
-	expect_only(STDERR_FILENO, IPSEC_LATCH_NOT_TCP4);
+	expect_only(listener, IPSEC_LATCH_NOT_TCP);
+	expect_only(fresh, IPSEC_LATCH_NOT_TCP);
+	expect_only(udp, IPSEC_LATCH_NOT_TCP);
+	expect_only(local[0], IPSEC_LATCH_NOT_TCP);
+	expect_only(STDERR_FILENO, IPSEC_LATCH_NOT_TCP);
 	expect_only(9999, IPSEC_LATCH_SOCKET_GONE);
 	close(listener);
 	close(fresh);
@@ -268,7 +268,8 @@ START_TEST(test_mapped_address)
 	}
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&mapped, sizeof(mapped)), 0);
 	accepted = accept(listener, NULL, NULL);
-	ck_assert_int_eq(kbind_find_candidates(fd, &found), IPSEC_LATCH_NOT_TCP4);
+	ck_assert_int_eq(kbind_find_candidates(fd, &found), IPSEC_LATCH_LATCHED);
+	ck_assert_uint_eq(found.items[0].tuple.family, AF_INET);
 	ck_assert_int_eq(kbind_find_candidates(accepted, &found), IPSEC_LATCH_LATCHED);
 	before.fd = fd;
 	before.cookie = loopback_cookie(fd);

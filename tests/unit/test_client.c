@@ -383,7 +383,7 @@ START_TEST(test_query)
 	ck_assert_int_eq(kbind_query(path, pair.server, &status), IPSEC_LATCH_LATCHED);
 	broker_finish(0);
 	ck_assert_uint_eq(status.spi_in, 42);
-	ck_assert_int_eq(kbind_query(path, STDERR_FILENO, &status), IPSEC_LATCH_NOT_TCP4);
+	ck_assert_int_eq(kbind_query(path, STDERR_FILENO, &status), IPSEC_LATCH_NOT_TCP);
 	ck_assert_int_eq(kbind_query(path, 9999, &status), IPSEC_LATCH_SOCKET_GONE);
 }
 END_TEST

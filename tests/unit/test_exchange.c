@@ -307,16 +307,16 @@ START_TEST(unfit_connections_count)
 
 	two_ends_new(&ends, "", "");
 	for (size_t side = 0; side < 2; side++)
-		fake_kernels[side].find = IPSEC_LATCH_NOT_TCP4, fake_kernels[side].has_unfit = true;
+		fake_kernels[side].find = IPSEC_LATCH_NOT_TCP, fake_kernels[side].has_unfit = true;
 	two_ends_contexts(&ends, TARGET, FLAGS);
-	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(NOT_TCP4));
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(NOT_TCP));
 	fake_kernels[0].stalls = fake_kernels[1].stalls = true;
 	two_ends_contexts(&ends, TARGET, FLAGS);
 	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
 	/* Nor one that found no place among too many. */
 	fake_kernels[0].is_cut = true;
 	two_ends_contexts(&ends, TARGET, FLAGS);
-	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(NOT_TCP4));
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(NOT_TCP));
 	two_ends_free(&ends);
 }
 END_TEST
