@@ -23,6 +23,7 @@ import struct
 import sys
 
 TCP, ESP = 6, 50
+HOP_BY_HOP, ROUTING, FRAGMENT, OPTIONS = 0, 43, 44, 60  # IPv6 extension headers
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 # SPI 4, sequence number 4, IV 8, tag 16, then the TCP header (20 to 60), padding 0..3 and 2.
 ESP_OVERHEAD = 4 + 4 + 8 + 16 + 2
@@ -38,11 +39,7 @@ class Refused(Exception):
 class Packet:
     def __init__(self, when, number, raw):
         self.when, self.number, self.raw = when, number, raw
-        version_length, _, total = struct.unpack_from(">BBH", raw, 0)
-        header = (version_length & 15) * 4
-        self.protocol = raw[9]
-        self.source, self.target = raw[12:16], raw[16:20]
-        self.is_fragment = bool(struct.unpack_from(">H", raw, 6)[0] & 0x3fff)
+        header, total = self.read_ipv6() if raw[0] >> 4 == 6 else self.read_ipv4()
         body = raw[header:total if total else len(raw)]
         if self.protocol == TCP:
             (self.source_port, self.target_port, self.seq, self.ack, offset, self.flags, _, _,
@@ -52,6 +49,26 @@ class Packet:
             self.spi, self.esp_seq = struct.unpack_from(">II", body, 0)
             inner = (total or len(raw)) - header - ESP_OVERHEAD
             self.payload_bytes = inner - 32 if inner > TCP_HEADER_MAX_ACK + 3 else 0
+
+    def read_ipv4(self):
+        """Where the body begins and ends (0: with the frame)."""
+        version_length, _, total = struct.unpack_from(">BBH", self.raw, 0)
+        self.protocol = self.raw[9]
+        self.source, self.target = self.raw[12:16], self.raw[16:20]
+        self.is_fragment = bool(struct.unpack_from(">H", self.raw, 6)[0] & 0x3fff)
+        return (version_length & 15) * 4, total
+
+    def read_ipv6(self):
+        payload, self.protocol = struct.unpack_from(">HB", self.raw, 4)
+        self.source, self.target = self.raw[8:24], self.raw[24:40]
+        self.is_fragment = False
+        header = 40
+        while self.protocol in (HOP_BY_HOP, ROUTING, FRAGMENT, OPTIONS):
+            is_fragment = self.protocol == FRAGMENT
+            self.protocol, more = struct.unpack_from(">BB", self.raw, header)
+            header += 8 if is_fragment else 8 * (more + 1)
+            self.is_fragment |= is_fragment
+        return header, 40 + payload if payload else 0
 
 
 def read_packets(path):
@@ -73,11 +90,13 @@ def read_packets(path):
         frame = data[at + 16:at + 16 + kept]
         at += 16 + kept
         number += 1
-        if len(frame) < 34 or frame[12:14] != b"\x08\x00":
+        if (len(frame) < 34 or frame[12:14] != b"\x08\x00") and (
+                len(frame) < 54 or frame[12:14] != b"\x86\xdd"):
             continue
-        if kept != length and frame[14 + 9] != ESP:
+        packet = Packet(seconds + fraction / unit, number, frame[14:])
+        if kept != length and packet.protocol != ESP:
             raise ValueError(f"packet {number} was not captured whole")
-        packets.append(Packet(seconds + fraction / unit, number, frame[14:]))
+        packets.append(packet)
     return packets
 
 

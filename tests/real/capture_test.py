@@ -31,6 +31,22 @@ def esp(source, seq, payload=0, spi=None, fragment=0):
     return ip(source, B if source == A else A, 50, body, fragment)
 
 
+def ipv6(packet, extension=None):
+    """The same packet over IPv6, behind an empty extension header of this number."""
+    addresses = {A: b"\xfd\x77" + bytes(13) + b"\x01", B: b"\xfd\x77" + bytes(13) + b"\x02"}
+    body = packet[34:]
+    if extension is not None:
+        body = struct.pack(">BBHI", packet[23], 0, 0x0104 if extension != 44 else 0, 0) + body
+    header = struct.pack(">IHBB", 0x60000000, len(body), packet[23] if extension is None
+                         else extension, 64)
+    return (bytes(12) + b"\x86\xdd" + header + addresses[packet[26:30]]
+            + addresses[packet[30:34]] + body)
+
+
+def ipv6_with(packet, extension=None):
+    return [ipv6(p) for p in good()] + [ipv6(packet, extension)]
+
+
 def ike(flags, length=200):
     return struct.pack(">8s8sBBBBII", b"i" * 8, b"r" * 8, 33, 0x20, 34, flags, 0, length).ljust(
         length, b"\xaa")
@@ -86,6 +102,14 @@ CASES = [
     ("two connections", with_packet(tcp(A, SYN, 5).replace(struct.pack(">H", PORT_A),
                                                           struct.pack(">H", 50000))), False),
     ("nothing", [], False),
+    ("a good capture over IPv6", [ipv6(p) for p in good()], True),
+    ("over IPv6: the same and one more ESP packet", ipv6_with(esp(A, 6)), True),
+    ("over IPv6: a clear ACK at the end", ipv6_with(tcp(A, ACK, 300)), False),
+    ("over IPv6: a clear ACK behind destination options", ipv6_with(tcp(A, ACK, 300), 60), False),
+    ("over IPv6: a clear ACK behind hop-by-hop options", ipv6_with(tcp(B, ACK, 300), 0), False),
+    ("over IPv6: a fragment", ipv6_with(esp(A, 6), 44), False),
+    ("over IPv6: a second SPI", ipv6_with(esp(A, 6, spi=0x3333)), False),
+    ("over IPv6: T2 missing", [ipv6(p) for p in without(6)], False),
 ]
 
 # With --cut-short: the end may be in the clear, bytes may not, nothing need be complete.

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 # Two hosts for the tests in a guest, to be sourced: hostA 10.77.0.1 and hostB 10.77.0.2, each a
-# network namespace with a /run, an /etc/gss and an /etc/hosts of its own, joined by a veth pair.
+# network namespace with a /run, an /etc/gss and an /etc/hosts of its own, joined by a veth pair;
+# fd77::1 and fd77::2, fe80::77:1 and fe80::77:2 are theirs too.
 # Everything runs from what the tree installs, in its ordinary places.
 #
 #   hosts_install STAGED       copies an installation made with DESTDIR into this guest's root
@@ -18,7 +19,7 @@
 # HOST is A or B.  Logs and captures go to $hosts_out.
 
 declare -A hosts_pid=() hosts_uid=([alice]=40001 [sample]=40002)
-declare -A hosts_address=([A]=10.77.0.1 [B]=10.77.0.2)
+declare -A hosts_address=([A]=10.77.0.1 [B]=10.77.0.2) hosts_number=([A]=1 [B]=2)
 declare -A hosts_name=([A]=host-a.example [B]=host-b.example)
 hosts_dir=
 hosts_out=${GUEST_OUT:-/tmp}
@@ -153,7 +154,7 @@ hosts_is_apart()
 
 hosts_join()
 {
-	local host
+	local host address
 
 	ip link add wireA type veth peer name wireB || hosts_die "no veth in this kernel"
 	for host in A B; do
@@ -161,6 +162,10 @@ hosts_join()
 			hosts_on "$host" ip link set "wire$host" name wire &&
 			hosts_on "$host" ip address add "${hosts_address[$host]}/24" dev wire &&
 			hosts_on "$host" ip link set wire up || hosts_die "cannot join host $host"
+		# A machine without IPv6 can still run the tests that do not need it.
+		for address in "fd77::${hosts_number[$host]}" "fe80::77:${hosts_number[$host]}"; do
+			hosts_on "$host" ip address add "$address/64" dev wire nodad
+		done
 	done
 	# The first packet of a test shall not wait for duplicate address detection or ARP.
 	hosts_wait 5 hosts_on A ping -c 1 -W 1 "${hosts_address[B]}"
@@ -237,7 +242,7 @@ hosts_capture()
 	local host=$1 file=$2
 
 	hosts_start "tcpdump.$host" "$host" tcpdump -i wire -U -n -s 0 -B 8192 --immediate-mode \
-		-Z root -w "$file" ip
+		-Z root -w "$file" 'ip or ip6'
 	hosts_wait 10 grep -q 'listening on' "$hosts_out/tcpdump.$host.log" ||
 		hosts_die "tcpdump does not start on host $host"
 }

@@ -101,10 +101,14 @@ reasons_relay()
 
 reasons_sockets()
 {
-	client_options=(--ipv6)
-	reason "IPv6 socket of the client" not-tcp4 peer-wont not-tcp4 ""
-	client_options=(--ipv6 --descriptor)
-	reason "IPv6 socket, named" not-tcp4 peer-wont not-tcp4 ""
+	client_options=(--descriptor --name-input)
+	reason "no socket, but named" not-tcp peer-wont not-tcp ""
+	client_options=(--ulp)
+	reason "kTLS at the client" ulp peer-wont ulp ""
+	reset_options
+	server_options=(--ulp)
+	reason "kTLS at the server" ulp ulp ulp ulp
+	reset_options
 	streams_filters=1
 	client_options=(--own-filter)
 	reason "filter of the client" has-filter peer-wont has-filter ""
@@ -112,9 +116,6 @@ reasons_sockets()
 	server_options=(--own-filter)
 	reason "filter of the server" has-filter has-filter has-filter has-filter
 	streams_filters=
-	server_options=(--ipv6)
-	reason "IPv6 socket of the server" not-tcp4 not-tcp4 not-tcp4 not-tcp4
-	reset_options
 }
 
 reasons_again()

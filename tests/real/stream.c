@@ -12,6 +12,7 @@
 #include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -52,7 +53,10 @@ static const struct option_row option_rows[] = {
 	{ "--answer-late",    OPTION_FLAG,   AT(answers_late) },     /* sends after the peer's end */
 	{ "--speak-first",    OPTION_FLAG,   AT(speaks_first) },     /* server: not after the client */
 	{ "--own-filter",     OPTION_FLAG,   AT(has_filter) },
-	{ "--ipv6",           OPTION_FLAG,   AT(is_ipv6) },          /* v4-mapped */
+	{ "--ipv6",           OPTION_FLAG,   AT(is_ipv6) },          /* an AF_INET6 socket, also */
+	{ "--to",             OPTION_TEXT,   AT(to) },               /* for v4-mapped addresses */
+	{ "--ulp",            OPTION_FLAG,   AT(has_ulp) },          /* TLS in the kernel */
+	{ "--name-input",     OPTION_FLAG,   AT(names_input) },      /* which is no socket */
 	{ "--reset",          OPTION_FLAG,   AT(resets) },           /* closes with RST */
 	{ "--login-twice",    OPTION_FLAG,   AT(logs_in_twice) },
 };
@@ -159,8 +163,10 @@ static bool connection_prepare(int fd, const struct stream_options *options)
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0 &&
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
-		(!options->has_filter ||
-			setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0))
+		(!options->has_filter || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+						 sizeof(filter)) == 0) &&
+		(!options->has_ulp ||
+			setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) == 0))
 		return true;
 	perror("setsockopt");
 	return false;
@@ -195,7 +201,8 @@ static int client_connect(const struct stream_options *options)
 	struct addrinfo *found = NULL;
 	int fd;
 
-	if (getaddrinfo(options->host, options->port, &hints, &found) != 0)
+	if (getaddrinfo(options->to != NULL ? options->to : options->host, options->port, &hints,
+		    &found) != 0)
 		return -1;
 	fd = socket_new(options);
 	if (fd >= 0 && (!local_port_bind(fd, options, options->local_port) ||

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <gssapi/gssapi_ext.h>
 #include <gssapi_ipsec.h>
@@ -103,7 +104,7 @@ static bool token_receive(const struct login *login, gss_buffer_desc *ret_token)
 
 static bool credential_name_descriptor(struct login *login)
 {
-	uint32_t number = htonl((uint32_t)login->fd);
+	uint32_t number = htonl((uint32_t)(login->options->names_input ? STDIN_FILENO : login->fd));
 	gss_buffer_desc value = { .length = sizeof(number), .value = &number };
 	OM_uint32 minor, major;
 

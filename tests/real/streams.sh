@@ -114,7 +114,7 @@ streams_capture()
 	for host in A B; do
 		hosts_start "tcpdump.$host" "$host" tcpdump -i wire -Q out -n -s 600 -B 16384 \
 			--immediate-mode -Z root ${streams_unbuffered:+-U} -w "$hosts_dir/$host.pcap" \
-			'tcp or proto 50'
+			'tcp or ip proto 50 or (ip6 and not icmp6)'
 	done
 	for host in A B; do
 		hosts_wait 10 grep -q 'listening on' "$hosts_out/tcpdump.$host.log" ||

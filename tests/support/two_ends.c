@@ -13,17 +13,20 @@
 
 struct fake_kernel fake_kernels[2];
 
-/* --- the fake kernel: one connection 10.77.0.1:40000 to 10.77.0.2:4444 --- */
+/* --- the fake kernel: one connection 10.77.0.1:40000 to 10.77.0.2:4444, or over IPv6 --- */
 
 static void fake_candidate(bool is_initiator, struct kbind_candidate *candidate)
 {
-	const uint8_t initiator[4] = { 10, 77, 0, 1 }, acceptor[4] = { 10, 77, 0, 2 };
+	const bool is_ipv6 = fake_kernels[is_initiator ? 0 : 1].is_ipv6;
+	const size_t len = is_ipv6 ? 16 : 4;
+	const uint8_t initiator[16] = { 10, 77, 0, 1, [15] = 9 };
+	const uint8_t acceptor[16] = { 10, 77, 0, 2, [15] = 9 };
 
 	*candidate = (struct kbind_candidate){ .fd = 7, .cookie = is_initiator ? 1 : 2 };
-	candidate->tuple.family = AF_INET;
+	candidate->tuple.family = is_ipv6 ? AF_INET6 : AF_INET;
 	candidate->tuple.protocol = IPPROTO_TCP;
-	memcpy(candidate->tuple.local, is_initiator ? initiator : acceptor, 4);
-	memcpy(candidate->tuple.remote, is_initiator ? acceptor : initiator, 4);
+	memcpy(candidate->tuple.local, is_initiator ? initiator : acceptor, len);
+	memcpy(candidate->tuple.remote, is_initiator ? acceptor : initiator, len);
 	candidate->tuple.local_port = is_initiator ? 40000 : 4444;
 	candidate->tuple.remote_port = is_initiator ? 4444 : 40000;
 	candidate->received_bytes = is_initiator ? 0 : 60000; /* T1 has come to the acceptor */

@@ -15,6 +15,7 @@ struct fake_kernel {
 	bool stalls;	 /* refresh shows no traffic since the candidate was found */
 	bool closes;	 /* refresh shows a connection that was closed */
 	bool is_cut;	 /* more connections than fit */
+	bool is_ipv6;	 /* its connection is one over IPv6 */
 	bool has_unfit;	 /* the candidate is one that cannot be latched */
 	size_t reserved, latched, released;
 	struct kbind_latch last_latch;

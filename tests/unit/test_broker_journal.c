@@ -198,7 +198,6 @@ Suite *suite_broker_journal(void)
 	tcase_add_test(tests, test_record_round_trip);
 	tcase_add_test(tests, test_record_cut_or_flipped);
 	tcase_add_test(tests, test_record_ipv6);
-	tcase_add_test(tests, test_record_ipv6);
 	tcase_add_test(tests, test_record_bad_values);
 	tcase_add_test(tests, test_replay_last_wins);
 	tcase_add_test(tests, test_file);

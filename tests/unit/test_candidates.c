@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -198,6 +199,44 @@ START_TEST(test_explicit)
 	ck_assert_uint_eq(descriptor_count(), before);
 	loopback_close(pair);
 	loopback_close(other);
+}
+END_TEST
+
+/* A connection that is being opened, or may not be filtered, counts as one that cannot be latched. */
+START_TEST(test_unfit)
+{
+	struct loopback pair = loopback_open();
+	int fd, listener = loopback_bound(SOCK_STREAM);
+	struct sockaddr_in address = loopback_address(listener);
+	struct kbind_candidate now;
+	const int yes = 1;
+	char path[64];
+
+	ck_assert_int_eq(setsockopt(pair.client, SOL_SOCKET, SO_LOCK_FILTER, &yes, sizeof(yes)), 0);
+	ck_assert_int_eq(kbind_find_candidates(pair.client, &found), IPSEC_LATCH_HAS_FILTER);
+	ck_assert_uint_eq(found.unfit_count, 1);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", pair.server);
+	fd = open(path, O_PATH | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(kbind_find_candidates(fd, &found), IPSEC_LATCH_NOT_TCP);
+	ck_assert_uint_eq(found.unfit_count, 0);
+	close(fd);
+	loopback_close(pair);
+	/* Fast Open: connected as far as the program knows, before a single packet. */
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(listen(listener, 1), 0);
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &yes, sizeof(yes)), 0);
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &yes, sizeof(yes)), 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(kbind_find_candidates(fd, &found), IPSEC_LATCH_NOT_TCP);
+	ck_assert_uint_eq(found.unfit_count, 1);
+	ck_assert_int_eq(kbind_refresh(&found.unfit[0], &now), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(send(fd, "T1", 2, 0), 2);
+	close(accept(listener, NULL, NULL));
+	ck_assert_int_eq(kbind_refresh(&found.unfit[0], &now), IPSEC_LATCH_LATCHED);
+	ck_assert_uint_ge(now.sent_bytes, 2);
+	close(fd);
+	close(listener);
 }
 END_TEST
 
@@ -523,6 +562,7 @@ Suite *suite_candidates(void)
 	tcase_add_test(find, test_wanted_freshest_first);
 	tcase_add_test(find, test_other_sockets);
 	tcase_add_test(find, test_explicit);
+	tcase_add_test(find, test_unfit);
 	tcase_add_test(find, test_half_closed);
 	tcase_add_test(find, test_self_connected);
 	tcase_add_test(find, test_duplicates_count_once);

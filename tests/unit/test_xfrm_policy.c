@@ -47,6 +47,32 @@ START_TEST(test_prefixes)
 }
 END_TEST
 
+START_TEST(test_ipv6)
+{
+	const struct kbind_tuple six = { .family = AF_INET6,
+		.protocol = IPPROTO_TCP,
+		.local = { 0xfd, 0x77, [15] = 1 },
+		.remote = { 0xfd, 0x77, [15] = 0x82 } };
+	const struct kxfrm_path path = { &six, false };
+	struct kxfrm_policy policy = { .family = AF_INET6,
+		.direction = XFRM_POLICY_OUT,
+		.source_bits = 128,
+		.destination_bits = 121,
+		.source = { 0xfd, 0x77, [15] = 1 },
+		.destination = { 0xfd, 0x77, [15] = 0x80 } };
+
+	ck_assert(kxfrm_policy_matches(&policy, path, 0));
+	policy.destination_bits = 127;
+	ck_assert(!kxfrm_policy_matches(&policy, path, 0));
+	policy.destination_bits = 121;
+	policy.source[15] = 2;
+	ck_assert(!kxfrm_policy_matches(&policy, path, 0));
+	policy = policy_base();
+	policy.source_bits = policy.destination_bits = 0;
+	ck_assert(!kxfrm_policy_matches(&policy, path, 0));
+}
+END_TEST
+
 START_TEST(test_ports_and_protocol)
 {
 	struct kxfrm_policy policy = policy_base();
@@ -96,6 +122,7 @@ Suite *suite_xfrm_policy(void)
 	TCase *tests = tcase_create("xfrm_policy");
 
 	tcase_add_test(tests, test_prefixes);
+	tcase_add_test(tests, test_ipv6);
 	tcase_add_test(tests, test_ports_and_protocol);
 	tcase_add_test(tests, test_marks);
 	tcase_add_test(tests, test_reqids);
