@@ -17,6 +17,7 @@
 	X(verdict) \
 	X(client) \
 	X(exchange) \
+	X(families) \
 	X(ike_message) \
 	X(ike_sealed) \
 	X(ike_payload) \

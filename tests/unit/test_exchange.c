@@ -86,26 +86,6 @@ START_TEST(latched)
 }
 END_TEST
 
-/* Addresses of 16 octets: hashes, tag and traffic selectors; and families that do not meet. */
-START_TEST(latched_over_ipv6)
-{
-	struct two_ends ends;
-
-	two_ends_new(&ends, "latch = auto", "latch = auto");
-	fake_kernels[0].is_ipv6 = fake_kernels[1].is_ipv6 = true;
-	two_ends_contexts(&ends, TARGET, FLAGS);
-	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
-	ck_assert_int_eq(mech_context_latch_reason(ends.initiator), IPSEC_LATCH_LATCHED);
-	ck_assert_int_eq(mech_context_latch_reason(ends.acceptor), IPSEC_LATCH_LATCHED);
-	assert_keys_cross();
-	fake_kernels[1].is_ipv6 = false;
-	two_ends_contexts(&ends, TARGET, FLAGS);
-	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
-	ck_assert_int_eq(mech_context_latch_reason(ends.initiator), IPSEC_LATCH_NONE);
-	two_ends_free(&ends);
-}
-END_TEST
-
 START_TEST(initiator_speaks_last_for_http)
 {
 	struct two_ends ends;
@@ -589,7 +569,6 @@ Suite *suite_exchange(void)
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, latched);
-	tcase_add_test(tests, latched_over_ipv6);
 	tcase_add_test(tests, initiator_speaks_last_for_http);
 	tcase_add_loop_test(
 		tests, policies, 0, (int)(sizeof(policy_rows) / sizeof(policy_rows[0])));
