@@ -18,7 +18,11 @@
 
 #include "kernel-bind/broker_recorder.h"
 
-#define BEHIND_MAX (1u << 30) /* as far ahead as a TCP window can reach, RFC 7323 2.3 */
+/*
+ * As far ahead as a TCP window can reach (RFC 7323 2.3), and one sixteenth more: only the highest
+ * end of a sixteenth is kept, so that one beyond the window can stand for one in it.
+ */
+#define BEHIND_MAX ((1u << 30) + (1u << 28))
 
 struct recorder {
 	int map, program;

@@ -50,7 +50,8 @@ START_TEST(test_clear_ends)
 		{ 1, IPSEC_LATCH_CLEAR_BEHIND },
 		{ 1u << 28, IPSEC_LATCH_CLEAR_BEHIND },
 		{ 1u << 30, IPSEC_LATCH_CLEAR_BEHIND },
-		{ (1u << 30) + 1, IPSEC_LATCH_LATCHED },
+		{ (1u << 30) + (1u << 28), IPSEC_LATCH_CLEAR_BEHIND },
+		{ (1u << 30) + (1u << 28) + 1, IPSEC_LATCH_LATCHED },
 		{ 1u << 31, IPSEC_LATCH_LATCHED },
 		{ UINT32_MAX, IPSEC_LATCH_LATCHED },
 	};
