@@ -110,7 +110,7 @@ void broker_refresh_policies(struct broker *broker);
 int broker_record(struct broker *broker, const struct broker_lease *lease);
 /* Removes both SAs; one that the mirrored lease shares goes over to that. */
 void broker_remove_associations(struct broker *broker, struct broker_lease *lease);
-/* Removes cover, SAs and lease. */
+/* Removes SAs, cover and lease. */
 void broker_drop_lease(struct broker *broker, struct broker_lease *lease);
 /* BROKEN for this reason: SAs gone, policies and recorder stay, so the socket carries nothing. */
 void broker_break_lease(

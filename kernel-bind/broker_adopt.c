@@ -155,19 +155,20 @@ static void strays_remove(struct broker *broker, const struct found *found)
 {
 	size_t policies = 0, associations = 0;
 
-	for (size_t i = 0; i < found->policy_count; i++) {
-		if (policy_is_kept(broker, &found->policies[i]))
-			continue;
-		policies++;
-		if (kxfrm_policy_remove(broker->xfrm, &found->policies[i]) != 0)
-			broker_log("a stray SPD entry cannot be removed");
-	}
+	/* Associations first, as at a latch's end. */
 	for (size_t i = 0; i < found->association_count; i++) {
 		if (association_is_kept(broker, &found->associations[i]))
 			continue;
 		associations++;
 		if (kxfrm_sa_remove_seen(broker->xfrm, &found->associations[i]) != 0)
 			broker_log("a stray SA cannot be removed");
+	}
+	for (size_t i = 0; i < found->policy_count; i++) {
+		if (policy_is_kept(broker, &found->policies[i]))
+			continue;
+		policies++;
+		if (kxfrm_policy_remove(broker->xfrm, &found->policies[i]) != 0)
+			broker_log("a stray SPD entry cannot be removed");
 	}
 	if (policies + associations > 0)
 		broker_log("removed %zu SAs and %zu SPD entries that no lease holds", associations,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The life of leases between requests: sockets end, timers run out, others flush IPsec's state.
- * Order at the end of a latch: cover, SAs, lease.
+ * Order at the end of a latch: SAs, cover, lease.
  */
 #include <errno.h>
 #include <string.h>
@@ -72,12 +72,13 @@ void broker_drop_lease(struct broker *broker, struct broker_lease *lease)
 {
 	int result = 0;
 
+	/* SAs first: without the cover, what still comes in by one would be answered in the clear. */
+	broker_remove_associations(broker, lease);
 	if (lease->has_cover)
 		result = kxfrm_cover_remove(broker->xfrm, &lease->tuple);
 	if (result != 0)
 		broker_log("cover of lease %llu cannot be removed: %s",
 			(unsigned long long)lease->id, strerror(result));
-	broker_remove_associations(broker, lease);
 	result = journal_append(broker->journal, broker->leases, lease, true);
 	if (result != 0)
 		broker_log("state file cannot be written: %s", strerror(result));
