@@ -41,7 +41,10 @@
 	X(TOO_MANY,          28, "too-many",        "the process has more descriptors than the search looks at; name the descriptor") \
 	X(CANDIDATE,         29, "candidate",       "the exchange ended unlatched although this process holds a connection that carried the tokens (latch = auto allows that)") \
 	X(NOT_ALLOWED,       30, "not-allowed",     "the broker does not serve this user, or the secret of the lease is not the caller's") \
-	X(ULP,               31, "ulp",             "the socket speaks a protocol of its own in the kernel (TCP_ULP, TLS for example), so what the program reads is not what arrives; authenticate before that is switched on")
+	X(ULP,               31, "ulp",             "the socket speaks a protocol of its own in the kernel (TCP_ULP, TLS for example), so what the program reads is not what arrives; authenticate before that is switched on") \
+	X(SA_GONE,           32, "sa-gone",         "its security associations were deleted: 'ip xfrm state flush', or another IPsec daemon; connect anew") \
+	X(SA_USED_UP,        33, "sa-used-up",      "its security associations carried as many packets as they may (2^40); connect anew") \
+	X(MOVED,             34, "moved",           "the program disconnected the latched socket and connected it anew; what it latched is gone")
 /* clang-format on */
 
 enum ipsec_latch_reason {

@@ -18,7 +18,8 @@
 #define BROKER_STATE_PATH "/run/gss-ipsec/state"
 #define BROKER_QUOTA_USER 1024
 #define BROKER_QUOTA_TOTAL 16384
-#define BROKER_SPI_MIN 256 /* RFC 4303 2.1: 0 to 255 are reserved */
+#define BROKER_COVER_MAX 1000 /* for a pair of addresses; see broker_cover.c */
+#define BROKER_SPI_MIN 256    /* RFC 4303 2.1: 0 to 255 are reserved */
 #define BROKER_LARVAL_MS 60000
 #define BROKER_LINGER_SEC 120 /* an orphan spends 60 s in FIN_WAIT2 and then 60 s in TIME_WAIT */
 #define BROKER_ALLOWED_USERS_MAX 64
@@ -27,8 +28,9 @@
 
 struct broker_options {
 	const char *socket_path, *state_path;
-	size_t quota_user, quota_total;
+	size_t quota_user, quota_total, cover_max;
 	uint64_t linger_ms;
+	bool linger_is_exact; /* else while TIME_WAIT lasts, too */
 	bool allows_offload, overrides_policy, is_verbose;
 	uint32_t allowed_users[BROKER_ALLOWED_USERS_MAX];
 	size_t allowed_count; /* 0: everybody */
@@ -37,8 +39,20 @@ struct broker_options {
 /* SPD entries of others, kept so that no request waits for a dump. */
 struct policy_cache {
 	struct kxfrm_policy *items;
-	size_t count, room, own_count; /* own_count: entries of our covers */
+	size_t count, room, own_count; /* own_count: entries of our covers and blocks */
 	bool is_stale, has_failed;
+};
+
+/* A walk over all leases, in slices, so that requests do not wait for its end. */
+struct broker_round {
+	bool is_on;
+	uint64_t after; /* id of the lease looked at last */
+};
+
+/* The look at all sockets, once in a tick. */
+struct broker_sweep {
+	bool is_on;
+	uint64_t number, begun_ms;
 };
 
 /* One request at work. */
@@ -86,9 +100,11 @@ struct broker {
 	struct broker_connection queue[BROKER_QUEUE_MAX];
 	size_t queued;
 	uint64_t next_tick_ms;
-	uint64_t reconcile_after; /* id of the lease looked at last */
-	size_t reconcile_left;	  /* leases to look at soon, since events were lost */
-	bool has_latched_once;	  /* this kernel can: seen */
+	struct broker_sweep sweep;
+	struct broker_round associations; /* after a flush: are they still there? */
+	struct broker_round covers;	  /* after a flush: put back what is missing */
+	bool has_blocks;		  /* of the cover's second form */
+	bool has_latched_once;		  /* this kernel can: seen */
 };
 
 /* CLOCK_BOOTTIME: leases' times outlive the daemon. */
@@ -102,8 +118,34 @@ void policy_cache_free(struct policy_cache *cache);
 /* Whether somebody else's SPD prescribes how packets of this tuple travel, or cannot be read. */
 bool broker_tuple_is_prescribed(
 	struct broker *broker, const struct kbind_tuple *tuple, uint32_t mark);
-/* Reads the SPD again when it changed, and puts covers back that others took away. */
+/* Reads the SPD again when it changed; sees to it that covers which others took away come back. */
 void broker_refresh_policies(struct broker *broker);
+
+/* broker_cover.c: the close cover in both its forms. */
+/* Says in the log on which interfaces it has no effect. Always 0. */
+int broker_cover_check_interfaces(struct broker *broker);
+/* Which form a connection gets: true the second. Decided before anything is set. */
+bool broker_cover_wants_mark(
+	const struct broker *broker, const struct broker_lease *lease, uint32_t socket_mark);
+/* Before the socket bears the mark; 0 or a positive errno. */
+int broker_blocks_ensure(struct broker *broker) ERR_MUST_CHECK;
+/* When the inbound policy is set: LATCHED, COVERED or KERNEL. */
+enum ipsec_latch_reason broker_cover_begin(struct broker *broker, struct broker_lease *lease);
+/* The socket is gone: a cover for the closing time where the latch had none. */
+void broker_cover_close(struct broker *broker, struct broker_lease *lease);
+void broker_cover_end(struct broker *broker, struct broker_lease *lease);
+/* The lease, or its mark, is gone: the blocks go with the last one. */
+void broker_blocks_settle(struct broker *broker);
+/* How many SPD entries are ours while nobody else removes any. */
+size_t broker_cover_entries(const struct broker *broker);
+/* One lease of the round broker->covers. */
+void broker_cover_repair(struct broker *broker, struct broker_lease *lease);
+
+/* broker_sweep.c: sockets that ended or moved without an event. */
+void broker_sweep_tick(struct broker *broker, uint64_t now_ms);
+void broker_sweep_read(struct broker *broker);
+/* At start: all of it, waiting.  After it, a lease with seen_in == sweep.number is there. */
+int broker_sweep_whole(struct broker *broker) ERR_MUST_CHECK;
 
 /* broker_upkeep.c: what happens to a lease without anybody asking. */
 /* Writes the lease's record; a failure is logged and returned. */
@@ -112,15 +154,20 @@ int broker_record(struct broker *broker, const struct broker_lease *lease);
 void broker_remove_associations(struct broker *broker, struct broker_lease *lease);
 /* Removes SAs, cover and lease. */
 void broker_drop_lease(struct broker *broker, struct broker_lease *lease);
-/* BROKEN for this reason: SAs gone, policies and recorder stay, so the socket carries nothing. */
+/* BROKEN for this reason: SAs gone, policies and recorder stay, so the socket carries nothing.
+ * A lease whose socket has ended stays CLOSING, unless the socket MOVED. */
 void broker_break_lease(
 	struct broker *broker, struct broker_lease *lease, enum ipsec_latch_reason reason);
 /* The socket is gone. */
 void broker_close_lease(struct broker *broker, struct broker_lease *lease);
 void broker_read_events(struct broker *broker);
 void broker_read_ended(struct broker *broker);
-/* Once a second. */
+/* About once a second. */
 void broker_tick(struct broker *broker, uint64_t now_ms);
+/* A slice of the rounds' work; their is_on says whether there is more. */
+void broker_rounds_continue(struct broker *broker);
+/* Puts back, at once or in a round, what others took away. */
+void broker_covers_restore(struct broker *broker);
 
 /* broker_adopt.c: at start, with the journal's leases in the table: keeps what still holds, deletes
  * everything else in our reqid range. 0 or a positive errno. */

@@ -15,7 +15,7 @@ struct found {
 	struct kxfrm_sa_seen *associations;
 	struct kxfrm_policy *policies;
 	size_t association_count, policy_count, association_room, policy_room;
-	bool has_failed;
+	bool has_failed, has_blocks;
 };
 
 static void *array_room(void *items, size_t count, size_t *room, size_t item_bytes)
@@ -53,7 +53,8 @@ static void each_policy(void *context, const struct kxfrm_policy *policy)
 	struct found *found = context;
 	void *grown;
 
-	if (!policy->has_template || !kxfrm_reqid_is_ours(policy->reqid))
+	found->has_blocks |= kxfrm_policy_is_block(policy);
+	if (!kxfrm_policy_is_cover(policy))
 		return;
 	grown = array_room(
 		found->policies, found->policy_count, &found->policy_room, sizeof(*policy));
@@ -94,11 +95,19 @@ static void lease_set_broken(struct broker_lease *lease, enum ipsec_latch_reason
 	lease->shares_out = false;
 }
 
+/* A sweep has been made: what it met needs no question. */
+static enum watch_finding lease_find_socket(struct broker *broker, const struct broker_lease *lease)
+{
+	if (lease->seen_in == broker->sweep.number)
+		return WATCH_ALIVE;
+	return watch_look(broker->watch, &lease->tuple, lease->cookie);
+}
+
 /* What the lease is now; false: nothing, forget it. */
 static bool lease_judge(
 	struct broker *broker, const struct found *found, struct broker_lease *lease)
 {
-	enum watch_finding finding = watch_look(broker->watch, &lease->tuple, lease->cookie);
+	enum watch_finding finding = lease_find_socket(broker, lease);
 	const uint64_t latest_ms = broker_now_ms() + broker->options.linger_ms;
 
 	if (lease->state == IPSEC_LATCH_STATE_CLOSING) {
@@ -106,19 +115,19 @@ static bool lease_judge(
 			lease->due_ms = latest_ms;
 		return true;
 	}
-	if (finding == WATCH_GONE) {
+	if (finding == WATCH_NONE || finding == WATCH_REMNANT) {
 		lease->state = IPSEC_LATCH_STATE_CLOSING;
 		lease->due_ms = latest_ms;
 		return lease->has_in_policy;
 	}
-	if (finding == WATCH_MOVED)
-		lease_set_broken(lease, IPSEC_LATCH_SOCKET_GONE);
+	if (lease->missed > 0) /* met by the sweep, with another tuple */
+		lease_set_broken(lease, IPSEC_LATCH_MOVED);
 	else if (lease->state == IPSEC_LATCH_STATE_LARVAL)
 		lease_set_broken(lease, IPSEC_LATCH_BROKER_LOST);
 	else if (lease->state != IPSEC_LATCH_STATE_BROKEN &&
 		 (!association_exists(found, lease, true) ||
 			 !association_exists(found, lease, false)))
-		lease_set_broken(lease, IPSEC_LATCH_KERNEL);
+		lease_set_broken(lease, IPSEC_LATCH_SA_GONE);
 	return true;
 }
 
@@ -213,13 +222,41 @@ static void shares_settle(struct broker *broker)
 	}
 }
 
+/* The second form's blocks are there exactly when a lease needs them, and what was closed meanwhile
+ * gets its cover. */
+static int covers_settle(struct broker *broker, const struct found *found)
+{
+	struct broker_lease *lease;
+	bool is_needed = false;
+
+	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
+		lease = lease_table_next(lease))
+		is_needed |= lease->is_marked;
+	if (is_needed) {
+		broker->has_blocks = false;
+		if (broker_blocks_ensure(broker) != 0)
+			return EIO;
+	} else {
+		broker->has_blocks = found->has_blocks;
+		broker_blocks_settle(broker);
+	}
+	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
+		lease = lease_table_next(lease)) {
+		if (lease->state == IPSEC_LATCH_STATE_CLOSING)
+			broker_cover_close(broker, lease);
+	}
+	return 0;
+}
+
 int broker_adopt(struct broker *broker)
 {
 	struct found found = { 0 };
 	size_t kept;
 	int result;
 
-	result = kxfrm_sa_dump(broker->xfrm, each_association, &found);
+	result = broker_sweep_whole(broker);
+	if (result == 0)
+		result = kxfrm_sa_dump(broker->xfrm, each_association, &found);
 	if (result == 0)
 		result = kxfrm_policy_dump(broker->xfrm, each_policy, &found);
 	if (result == 0 && found.has_failed)
@@ -229,6 +266,9 @@ int broker_adopt(struct broker *broker)
 	kept = leases_judge(broker, &found);
 	shares_settle(broker);
 	strays_remove(broker, &found);
+	result = covers_settle(broker, &found);
+	if (result != 0)
+		goto out;
 	if (kept > 0)
 		broker_log("adopted %zu leases of an earlier broker", kept);
 	result = journal_compact(broker->journal, broker->leases);

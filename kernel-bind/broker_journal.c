@@ -26,7 +26,8 @@ enum flag {
 	FLAG_COVER = 8,
 	FLAG_SHARES_OUT = 16,
 	FLAG_RELEASED = 32,
-	FLAGS_KNOWN = 63
+	FLAG_MARKED = 64,
+	FLAGS_KNOWN = 127
 };
 
 /* FNV-1a: finds torn writes; against an attacker the file's mode protects. */
@@ -48,7 +49,8 @@ static uint8_t flags_of(const struct broker_lease *lease)
 			 (lease->has_out_policy ? FLAG_OUT_POLICY : 0) |
 			 (lease->has_cover ? FLAG_COVER : 0) |
 			 (lease->shares_out ? FLAG_SHARES_OUT : 0) |
-			 (lease->is_released ? FLAG_RELEASED : 0));
+			 (lease->is_released ? FLAG_RELEASED : 0) |
+			 (lease->is_marked ? FLAG_MARKED : 0));
 }
 
 static void flags_apply(uint8_t flags, struct broker_lease *lease)
@@ -59,6 +61,7 @@ static void flags_apply(uint8_t flags, struct broker_lease *lease)
 	lease->has_cover = (flags & FLAG_COVER) != 0;
 	lease->shares_out = (flags & FLAG_SHARES_OUT) != 0;
 	lease->is_released = (flags & FLAG_RELEASED) != 0;
+	lease->is_marked = (flags & FLAG_MARKED) != 0;
 }
 
 static void put_text(struct writer *w, const char *text)

@@ -110,16 +110,26 @@ enum broker_step broker_latch_begin(struct broker_work *work)
 		return broker_refuse(
 			work, broker_kernel_reason(lease->uid, result, "an outbound SA"));
 	lease_set_names(lease, request);
+	lease->is_marked =
+		broker_cover_wants_mark(work->broker, lease, work->job->message.facts.mark);
+	if (lease->is_marked)
+		result = broker_blocks_ensure(work->broker);
+	if (result != 0)
+		return broker_refuse(
+			work, broker_kernel_reason(lease->uid, result, "the close cover's blocks"));
 	/* Written before it is done: after a restart the policies must be known of. */
 	lease->has_in_policy = lease->has_out_policy = true;
 	if (broker_record(work->broker, lease) != 0) {
 		lease->has_in_policy = false;
 		lease->has_out_policy = lease->is_initiator;
+		lease->is_marked = false;
 		return broker_refuse(work, IPSEC_LATCH_KERNEL);
 	}
 	/* Again at the initiator: a route that it found without the SAs would stay. */
 	broker_job_add(work, WORKER_REQUIRE_OUT);
 	broker_job_add(work, WORKER_REQUIRE_IN);
+	if (lease->is_marked)
+		broker_job_add(work, WORKER_MARK);
 	/* Whoever else holds the descriptor shall not take the recorder off. */
 	broker_job_add(work, WORKER_LOCK);
 	return BROKER_STEP_OPERATIONS;
@@ -129,23 +139,12 @@ static enum ipsec_latch_reason cover_install(struct broker_work *work)
 {
 	struct broker_lease *lease = work->job->lease;
 	struct recorder_record record;
-	int result;
 
 	recorder_read(lease->recorder, &record);
 	/* A cover outlives its socket: only for a connection on which the peer proved its SA. */
 	if (record.protected_packets == 0)
 		return IPSEC_LATCH_SHORT;
-	/* Known before it is there: whatever happens next, it is removed with the lease. */
-	lease->has_cover = true;
-	if (broker_record(work->broker, lease) != 0)
-		return IPSEC_LATCH_KERNEL;
-	result = kxfrm_cover_install(
-		work->broker->xfrm, &lease->tuple, lease->reqid_in, lease->reqid_out);
-	if (result == 0)
-		return IPSEC_LATCH_LATCHED;
-	lease->has_cover = false;
-	return result == EEXIST ? IPSEC_LATCH_COVERED
-				: broker_kernel_reason(lease->uid, result, "the close cover");
+	return broker_cover_begin(work->broker, lease);
 }
 
 /* Policies (a), cover, drop mode (b), then the record: (c) and (d). */

@@ -21,13 +21,17 @@ struct broker_lease {
 	uint32_t spi_in, spi_out, reqid_in, reqid_out; /* 0: not there; mark = reqid_in */
 	bool is_initiator;
 	bool has_in_policy, has_out_policy; /* on the socket, or being set */
-	bool has_cover;
+	bool has_cover;			    /* SPD entries of this connection's own */
+	bool is_marked;	 /* the cover's second form: the socket bears a mark that is blocked */
 	bool shares_out; /* the outbound SA is the inbound one of a lease with the mirrored tuple */
 	bool is_released; /* its context is gone; may be replaced */
 	bool is_busy; /* a request is at work on it; not kept in the journal, nor are those below */
 	uint64_t made_ms;	   /* CLOCK_BOOTTIME */
 	uint64_t due_ms;	   /* when LARVAL or CLOSING ends; 0: never */
 	struct recorder *recorder; /* while LARVAL; owned */
+	bool is_destroyed;	   /* CLOSING: the kernel told that the socket is no more */
+	uint64_t seen_in;	   /* the last sweep that met the socket */
+	uint8_t missed;		   /* so many sweeps since did not */
 	char local_name[KBIND_NAME_BYTES_MAX + 1], peer_name[KBIND_NAME_BYTES_MAX + 1];
 	char method[32], service[65];
 	/* private to broker_lease.c */

@@ -17,7 +17,7 @@
 #include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
 
-#define TICK_MS 1000
+#define TICK_MS 800 /* what a tick finds is found within a second */
 #define WORKER_DEADLINE_MS 2000
 #define QUEUE_WAIT_MS 4000 /* below the client's own patience */
 #define ACCEPTS_PER_TURN 32
@@ -442,6 +442,7 @@ enum poll_slot {
 	POLL_SIGNALS,
 	POLL_EVENTS,
 	POLL_ENDED,
+	POLL_SWEEP,
 	POLL_DISCARDER,
 	POLL_WORKERS,
 	POLL_QUEUE = POLL_WORKERS + BROKER_WORKERS,
@@ -457,6 +458,7 @@ static void poll_fill(const struct broker *broker, struct pollfd items[POLL_COUN
 	items[POLL_SIGNALS].fd = broker->signals;
 	items[POLL_EVENTS].fd = kxfrm_events_descriptor(broker->events);
 	items[POLL_ENDED].fd = watch_descriptor(broker->watch);
+	items[POLL_SWEEP].fd = watch_sweep_descriptor(broker->watch);
 	items[POLL_DISCARDER].fd = broker->discarder.fd;
 	for (size_t i = 0; i < BROKER_WORKERS; i++)
 		items[POLL_WORKERS + i].fd = broker->workers[i].fd;
@@ -473,6 +475,8 @@ static int poll_wait_ms(const struct broker *broker)
 	const uint64_t now_ms = broker_now_ms();
 	uint64_t next_ms = broker->next_tick_ms;
 
+	if (broker->associations.is_on || broker->covers.is_on)
+		return 0;
 	for (size_t i = 0; i < BROKER_WORKERS; i++) {
 		if (broker->workers[i].is_busy && broker->workers[i].deadline_ms < next_ms)
 			next_ms = broker->workers[i].deadline_ms;
@@ -502,6 +506,8 @@ static void turn_handle(struct broker *broker, const struct pollfd items[POLL_CO
 		broker_read_events(broker);
 	if (items[POLL_ENDED].revents != 0)
 		broker_read_ended(broker);
+	if (items[POLL_SWEEP].revents != 0)
+		broker_sweep_read(broker);
 	for (size_t i = 0; i < BROKER_WORKERS; i++) {
 		if (items[POLL_WORKERS + i].revents != 0 &&
 			broker->workers[i].fd == items[POLL_WORKERS + i].fd)
@@ -543,6 +549,7 @@ int broker_run(struct broker *broker)
 		turn_handle(broker, items);
 		deadlines_enforce(broker);
 		queue_dispatch(broker);
+		broker_rounds_continue(broker);
 		if (broker->next_tick_ms <= broker_now_ms()) {
 			broker->next_tick_ms = broker_now_ms() + TICK_MS;
 			broker_tick(broker, broker_now_ms());

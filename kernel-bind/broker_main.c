@@ -25,8 +25,8 @@
 
 static const char usage[] =
 	"usage: gss-ipsecd [--socket PATH] [--state PATH] [--foreground] [--quota-user N]\n"
-	"                  [--quota-total N] [--linger-seconds N] [--gso] [--override-spd]\n"
-	"                  [--allow-user UID]... [-v]\n";
+	"                  [--quota-total N] [--cover-max N] [--linger-seconds N] [--gso]\n"
+	"                  [--override-spd] [--allow-user UID]... [-v]\n";
 
 static bool number_read(const char *text, unsigned long max, unsigned long *ret_number)
 {
@@ -77,6 +77,11 @@ static bool option_quota_total(struct broker_options *options, const char *value
 	return number_read(value, 1u << 20, &options->quota_total);
 }
 
+static bool option_cover_max(struct broker_options *options, const char *value)
+{
+	return number_read(value, 1u << 20, &options->cover_max);
+}
+
 static bool option_linger(struct broker_options *options, const char *value)
 {
 	unsigned long seconds;
@@ -84,7 +89,16 @@ static bool option_linger(struct broker_options *options, const char *value)
 	if (!number_read(value, 3600, &seconds))
 		return false;
 	options->linger_ms = seconds * 1000;
+	options->linger_is_exact = true;
 	return true;
+}
+
+static bool option_linger_least(struct broker_options *options, const char *value)
+{
+	bool is_good = option_linger(options, value);
+
+	options->linger_is_exact = false;
+	return is_good;
 }
 
 static bool option_gso(struct broker_options *options, const char *value)
@@ -123,7 +137,9 @@ static const struct option_row option_rows[] = {
 	{ "foreground",     option_foreground,  false },
 	{ "quota-user",     option_quota_user,  true },
 	{ "quota-total",    option_quota_total, true },
+	{ "cover-max",      option_cover_max,   true },
 	{ "linger-seconds", option_linger,      true },
+	{ "linger-least",   option_linger_least, true },
 	{ "gso",            option_gso,         false },
 	{ "override-spd",   option_override,    false },
 	{ "allow-user",     option_allow_user,  true },
@@ -290,6 +306,7 @@ static const struct {
 	{ "the state file", state_open },
 	{ "the kernel's IPsec", kernel_open },
 	{ "the socket", listener_open },
+	{ "the interfaces", broker_cover_check_interfaces },
 	{ "giving up privileges", sandbox_enter },
 	{ "adopting earlier leases", broker_adopt },
 };
@@ -337,6 +354,7 @@ int main(int argc, char **argv)
 			.state_path = BROKER_STATE_PATH,
 			.quota_user = BROKER_QUOTA_USER,
 			.quota_total = BROKER_QUOTA_TOTAL,
+			.cover_max = BROKER_COVER_MAX,
 			.linger_ms = BROKER_LINGER_SEC * 1000,
 		},
 		.policies = { .is_stale = true },

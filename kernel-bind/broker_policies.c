@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
@@ -34,8 +35,9 @@ static void each_policy(void *context, const struct kxfrm_policy *policy)
 {
 	struct policy_cache *cache = context;
 
-	if (policy->has_template && kxfrm_reqid_is_ours(policy->reqid)) {
-		cache->own_count++;
+	if (kxfrm_policy_is_cover(policy) || kxfrm_policy_is_block(policy)) {
+		/* A kernel may have no blocks for IPv6: broker_cover_entries() counts none. */
+		cache->own_count += kxfrm_policy_is_cover(policy) || policy->family == AF_INET;
 		return;
 	}
 	if (cache->count == cache->room && !cache_grow(cache)) {
@@ -43,34 +45,6 @@ static void each_policy(void *context, const struct kxfrm_policy *policy)
 		return;
 	}
 	cache->items[cache->count++] = *policy;
-}
-
-static void covers_repair(struct broker *broker)
-{
-	const struct broker_lease *lease;
-	int result;
-
-	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
-		lease = lease_table_next(lease)) {
-		if (!lease->has_cover)
-			continue;
-		result = kxfrm_cover_repair(
-			broker->xfrm, &lease->tuple, lease->reqid_in, lease->reqid_out);
-		if (result != 0)
-			broker_log("cover of lease %llu cannot be put back: error %d",
-				(unsigned long long)lease->id, result);
-	}
-}
-
-static size_t covers_count(const struct broker *broker)
-{
-	const struct broker_lease *lease;
-	size_t count = 0;
-
-	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
-		lease = lease_table_next(lease))
-		count += lease->has_cover ? 2 : 0;
-	return count;
 }
 
 void broker_refresh_policies(struct broker *broker)
@@ -84,10 +58,9 @@ void broker_refresh_policies(struct broker *broker)
 	if (kxfrm_policy_dump(broker->xfrm, each_policy, cache) != 0)
 		cache->has_failed = true;
 	cache->is_stale = cache->has_failed;
-	if (!cache->has_failed && cache->own_count < covers_count(broker)) {
-		broker_log("somebody removed covers from the SPD; putting them back");
-		covers_repair(broker);
-	}
+	if (!cache->has_failed && !broker->covers.is_on &&
+		cache->own_count < broker_cover_entries(broker))
+		broker_covers_restore(broker);
 }
 
 static bool path_is_prescribed(

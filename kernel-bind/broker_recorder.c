@@ -240,6 +240,7 @@ static bool recorder_assemble(struct assembly *a, int map, uint32_t mark)
 {
 	put_start(a, map);
 	put(a, LOAD(BPF_W, R1, R6, offsetof(struct __sk_buff, mark)));
+	put(a, AND_NUMBER(R1, RECORDER_MARK_MASK));
 	put_jump(a, JUMP32_IF(BPF_JNE, R1, (int32_t)mark, 0), JUDGE_CLEAR);
 	put_protected(a);
 	put_clear(a);

@@ -15,6 +15,7 @@
 #include "include/ipsec_latch.h"
 
 #define RECORDER_SIXTEENTHS 16
+#define RECORDER_MARK_MASK 0x7fffffff /* the close cover's second form changes the top bit */
 #define RECORDER_PRESENT \
 	(1ull << 32) /* in first_protected and clear_end: a sequence number is there */
 
@@ -30,7 +31,7 @@ struct recorder_record {
 
 struct recorder;
 
-/* Loads a recorder for this mark (not 0); 0 or a positive errno. */
+/* Loads a recorder for this mark (not 0, top bit clear); 0 or a positive errno. */
 int recorder_new(uint32_t mark, struct recorder **ret_recorder) ERR_MUST_CHECK;
 /* The program, for SO_ATTACH_BPF; the recorder's, -1 after recorder_close_program. */
 int recorder_program(const struct recorder *recorder);

@@ -30,7 +30,7 @@ static bool offload_is_loaded(void)
 
 static bool lease_has_cover(const struct broker_lease *lease)
 {
-	return lease->has_cover;
+	return lease->has_cover || lease->is_marked;
 }
 
 /* A lease whose context is gone and that requires nothing inbound makes room for the next try. */

@@ -10,8 +10,8 @@
 #include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
 
-#define LOOKS_PER_TICK 64
-#define RECONCILE_MS 50 /* of each second: a look for a socket that has moved goes through all */
+#define ROUND_SLICE_MS 20     /* then requests have a turn */
+#define REMNANT_WAIT_MS 10000 /* TIME_WAIT that outlives the closing time is asked for again */
 
 uint64_t broker_now_ms(void)
 {
@@ -70,19 +70,18 @@ void broker_remove_associations(struct broker *broker, struct broker_lease *leas
 
 void broker_drop_lease(struct broker *broker, struct broker_lease *lease)
 {
-	int result = 0;
+	const bool was_marked = lease->is_marked;
+	int result;
 
 	/* SAs first: without the cover, what still comes in by one would be answered in the clear. */
 	broker_remove_associations(broker, lease);
-	if (lease->has_cover)
-		result = kxfrm_cover_remove(broker->xfrm, &lease->tuple);
-	if (result != 0)
-		broker_log("cover of lease %llu cannot be removed: %s",
-			(unsigned long long)lease->id, strerror(result));
+	broker_cover_end(broker, lease);
 	result = journal_append(broker->journal, broker->leases, lease, true);
 	if (result != 0)
 		broker_log("state file cannot be written: %s", strerror(result));
 	lease_table_remove(broker->leases, lease);
+	if (was_marked)
+		broker_blocks_settle(broker);
 }
 
 void broker_break_lease(
@@ -91,7 +90,7 @@ void broker_break_lease(
 	char text[BROKER_LOG_TUPLE_BYTES];
 
 	broker_remove_associations(broker, lease);
-	if (lease->state != IPSEC_LATCH_STATE_CLOSING) {
+	if (lease->state != IPSEC_LATCH_STATE_CLOSING || reason == IPSEC_LATCH_MOVED) {
 		lease->state = IPSEC_LATCH_STATE_BROKEN;
 		lease->due_ms = 0;
 	}
@@ -120,14 +119,13 @@ void broker_close_lease(struct broker *broker, struct broker_lease *lease)
 	lease->due_ms = broker_now_ms() + (lease->has_in_policy ? broker->options.linger_ms : 0);
 	recorder_free(&lease->recorder);
 	(void)broker_record(broker, lease);
+	broker_cover_close(broker, lease);
 }
 
 static bool lease_has_association(const struct broker_lease *lease, const struct kxfrm_event *event)
 {
 	struct bytes destination = BYTES_OF(event->destination);
 
-	if (event->spi == 0)
-		return false;
 	return (lease->spi_in == event->spi &&
 		       bytes_equal(destination, BYTES_OF(lease->tuple.local))) ||
 	       (lease->spi_out == event->spi &&
@@ -145,33 +143,110 @@ static bool association_is_lost(
 	return spi != 0 && kxfrm_sa_query(broker->xfrm, path, spi, &counters) == ESRCH;
 }
 
-static void leases_check_associations(struct broker *broker)
+static void lease_check_associations(struct broker *broker, struct broker_lease *lease)
+{
+	if (association_is_lost(broker, lease, true) || association_is_lost(broker, lease, false))
+		broker_break_lease(broker, lease, IPSEC_LATCH_SA_GONE);
+}
+
+/* --- rounds --- */
+
+static void round_begin(struct broker_round *round)
+{
+	*round = (struct broker_round){ .is_on = true };
+}
+
+static void round_continue(struct broker *broker, struct broker_round *round,
+	void (*each)(struct broker *broker, struct broker_lease *lease))
+{
+	const uint64_t end_ms = broker_now_ms() + ROUND_SLICE_MS;
+	struct broker_lease *lease = lease_table_after(broker->leases, round->after);
+
+	if (!round->is_on)
+		return;
+	for (; lease != NULL; lease = lease_table_next(lease)) {
+		if (broker_now_ms() >= end_ms)
+			return;
+		round->after = lease->id;
+		each(broker, lease);
+	}
+	*round = (struct broker_round){ .is_on = false };
+}
+
+void broker_rounds_continue(struct broker *broker)
+{
+	round_continue(broker, &broker->associations, lease_check_associations);
+	round_continue(broker, &broker->covers, broker_cover_repair);
+}
+
+void broker_covers_restore(struct broker *broker)
+{
+	broker_log("somebody removed covers from the SPD; putting them back");
+	if (broker->has_blocks && kxfrm_blocks_install(broker->xfrm) != 0)
+		broker_log("the close cover's blocks cannot be put back");
+	round_begin(&broker->covers);
+}
+
+/* --- events --- */
+
+static void association_end(
+	struct broker *broker, const struct kxfrm_event *event, enum ipsec_latch_reason reason)
 {
 	struct broker_lease *lease = lease_table_after(broker->leases, 0);
 
-	for (; lease != NULL; lease = lease_table_next(lease)) {
-		if (association_is_lost(broker, lease, true) ||
-			association_is_lost(broker, lease, false))
-			broker_break_lease(broker, lease, IPSEC_LATCH_KERNEL);
+	for (; lease != NULL && event->spi != 0; lease = lease_table_next(lease)) {
+		if (lease_has_association(lease, event))
+			broker_break_lease(broker, lease, reason);
 	}
+}
+
+static void event_sa_gone(struct broker *broker, const struct kxfrm_event *event)
+{
+	association_end(broker, event, IPSEC_LATCH_SA_GONE);
+}
+
+static void event_sa_used_up(struct broker *broker, const struct kxfrm_event *event)
+{
+	association_end(broker, event, IPSEC_LATCH_SA_USED_UP);
+}
+
+static void event_sa_flushed(struct broker *broker, const struct kxfrm_event *event)
+{
+	(void)event;
+	round_begin(&broker->associations);
+}
+
+static void event_policy_changed(struct broker *broker, const struct kxfrm_event *event)
+{
+	(void)event;
+	broker->policies.is_stale = true;
+}
+
+static void event_cover_gone(struct broker *broker, const struct kxfrm_event *event)
+{
+	event_policy_changed(broker, event);
+	if (broker_cover_entries(broker) > 0)
+		broker_covers_restore(broker);
+}
+
+static void event_lost(struct broker *broker, const struct kxfrm_event *event)
+{
+	event_policy_changed(broker, event);
+	event_sa_flushed(broker, event);
 }
 
 static void each_event(void *context, const struct kxfrm_event *event)
 {
-	struct broker *broker = context;
-	struct broker_lease *lease;
+	static void (*const handlers[])(struct broker *, const struct kxfrm_event *) = {
+		[KXFRM_EVENT_SA_GONE] = event_sa_gone,
+		[KXFRM_EVENT_SA_USED_UP] = event_sa_used_up,
+		[KXFRM_EVENT_SA_FLUSHED] = event_sa_flushed,
+		[KXFRM_EVENT_POLICY_CHANGED] = event_policy_changed,
+		[KXFRM_EVENT_COVER_GONE] = event_cover_gone,
+		[KXFRM_EVENT_LOST] = event_lost,
+	};
 
-	if (event->type == KXFRM_EVENT_POLICY_CHANGED || event->type == KXFRM_EVENT_LOST)
-		broker->policies.is_stale = true;
-	if (event->type == KXFRM_EVENT_SA_FLUSHED || event->type == KXFRM_EVENT_LOST)
-		leases_check_associations(broker);
-	if (event->type != KXFRM_EVENT_SA_GONE)
-		return;
-	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
-		lease = lease_table_next(lease)) {
-		if (lease_has_association(lease, event))
-			broker_break_lease(broker, lease, IPSEC_LATCH_KERNEL);
-	}
+	handlers[event->type](context, event);
 }
 
 void broker_read_events(struct broker *broker)
@@ -184,50 +259,19 @@ static void each_ended(void *context, uint64_t cookie)
 	struct broker *broker = context;
 	struct broker_lease *lease = lease_table_find(broker->leases, cookie);
 
-	if (lease != NULL)
-		broker_close_lease(broker, lease);
+	if (lease == NULL)
+		return;
+	lease->is_destroyed = true;
+	broker_close_lease(broker, lease);
 }
 
+/* An event that is lost is made up for by the sweeps. */
 void broker_read_ended(struct broker *broker)
 {
-	if (!watch_read(broker->watch, each_ended, broker))
-		broker->reconcile_left = lease_table_count(broker->leases);
+	(void)watch_read(broker->watch, each_ended, broker);
 }
 
-static void lease_reconcile(struct broker *broker, struct broker_lease *lease)
-{
-	enum watch_finding finding;
-
-	if (lease->state == IPSEC_LATCH_STATE_CLOSING || lease->is_busy)
-		return;
-	finding = watch_look(broker->watch, &lease->tuple, lease->cookie);
-	if (finding == WATCH_GONE)
-		broker_close_lease(broker, lease);
-	else if (finding == WATCH_MOVED && lease->state != IPSEC_LATCH_STATE_BROKEN)
-		broker_break_lease(broker, lease, IPSEC_LATCH_SOCKET_GONE);
-}
-
-/* Some leases each second, in turn; when events were lost, all of them as fast as may be. */
-static void leases_reconcile(struct broker *broker)
-{
-	const uint64_t end_ms = broker_now_ms() + RECONCILE_MS;
-	struct broker_lease *lease = lease_table_after(broker->leases, broker->reconcile_after);
-	struct broker_lease *next;
-	size_t looks = 0;
-
-	for (; lease != NULL && (broker->reconcile_left > 0 || looks < LOOKS_PER_TICK);
-		lease = next) {
-		if (broker_now_ms() >= end_ms)
-			return;
-		next = lease_table_next(lease);
-		broker->reconcile_after = lease->id;
-		lease_reconcile(broker, lease);
-		looks++;
-		broker->reconcile_left -= broker->reconcile_left > 0;
-	}
-	if (lease == NULL)
-		broker->reconcile_after = 0;
-}
+/* --- time --- */
 
 /*
  * A reservation that nobody used.  The acceptor's SA goes.  At an initiator the socket demands ESP
@@ -248,6 +292,16 @@ static void lease_expire(struct broker *broker, struct broker_lease *lease)
 		(unsigned long long)lease->id, lease->uid);
 }
 
+/* TIME_WAIT begins anew with each FIN that the peer repeats: while it is there it may answer. */
+static void lease_end(struct broker *broker, struct broker_lease *lease)
+{
+	if (lease->has_in_policy && !broker->options.linger_is_exact &&
+		watch_look(broker->watch, &lease->tuple, lease->cookie) == WATCH_REMNANT)
+		lease->due_ms += REMNANT_WAIT_MS;
+	else
+		broker_drop_lease(broker, lease);
+}
+
 void broker_tick(struct broker *broker, uint64_t now_ms)
 {
 	struct broker_lease *lease = lease_table_after(broker->leases, 0), *next;
@@ -257,10 +311,10 @@ void broker_tick(struct broker *broker, uint64_t now_ms)
 		if (lease->is_busy || lease->due_ms == 0 || lease->due_ms > now_ms)
 			continue;
 		if (lease->state == IPSEC_LATCH_STATE_CLOSING)
-			broker_drop_lease(broker, lease);
+			lease_end(broker, lease);
 		else
 			lease_expire(broker, lease);
 	}
-	leases_reconcile(broker);
+	broker_sweep_tick(broker, now_ms);
 	broker_refresh_policies(broker);
 }

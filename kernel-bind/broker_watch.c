@@ -15,9 +15,16 @@
 #include "kernel-bind/xfrm_socket.h"
 
 #define STATES_OF_CONNECTIONS (0xfffu & ~(1u << TCP_TIME_WAIT) & ~(1u << TCP_LISTEN))
+#define STATES_ALL 0xfffu
+
+/* A sweep goes through one family after the other. */
+static const uint8_t families[] = { AF_INET, AF_INET6 };
+#define FAMILY_COUNT (sizeof(families) / sizeof(families[0]))
 
 struct watch {
-	struct kxfrm_netlink *questions, *events;
+	struct kxfrm_netlink *questions, *events, *sweep;
+	size_t family; /* of the sweep: index */
+	bool has_failed;
 };
 
 int watch_open(struct watch **ret_watch)
@@ -29,11 +36,11 @@ int watch_open(struct watch **ret_watch)
 		return ENOMEM;
 	result = kxfrm_netlink_open(NETLINK_SOCK_DIAG, &watch->questions);
 	if (result == 0)
+		result = kxfrm_netlink_open(NETLINK_SOCK_DIAG, &watch->sweep);
+	if (result == 0)
 		result = kxfrm_netlink_open(NETLINK_SOCK_DIAG, &watch->events);
 	if (result == 0)
 		result = kxfrm_netlink_join(watch->events, SKNLGRP_INET_TCP_DESTROY);
-	if (result == 0)
-		result = kxfrm_netlink_join(watch->events, SKNLGRP_INET6_TCP_DESTROY);
 	if (result != 0) {
 		watch_close(&watch);
 		return result;
@@ -47,6 +54,7 @@ void watch_close(struct watch **watch)
 	if (*watch == NULL)
 		return;
 	kxfrm_netlink_close(&(*watch)->questions);
+	kxfrm_netlink_close(&(*watch)->sweep);
 	kxfrm_netlink_close(&(*watch)->events);
 	free(*watch);
 	*watch = NULL;
@@ -55,6 +63,11 @@ void watch_close(struct watch **watch)
 int watch_descriptor(const struct watch *watch)
 {
 	return kxfrm_netlink_descriptor(watch->events);
+}
+
+int watch_sweep_descriptor(const struct watch *watch)
+{
+	return kxfrm_netlink_descriptor(watch->sweep);
 }
 
 static uint64_t cookie_of(const struct inet_diag_sockid *id)
@@ -84,7 +97,22 @@ bool watch_read(struct watch *watch, watch_each_ended *each, void *context)
 	return kxfrm_netlink_read_events(watch->events, each_event, &reading) == 0;
 }
 
-static struct nl_msg *question_new(int flags, uint8_t family, struct inet_diag_req_v2 **ret_request)
+/* What is left of a closed connection (TIME_WAIT, an orphan's FIN_WAIT2) keeps the socket's cookie
+ * but is none any more. */
+static bool socket_is_remnant(const struct inet_diag_msg *socket)
+{
+	return socket->idiag_state == TCP_TIME_WAIT ||
+	       (socket->idiag_state == TCP_FIN_WAIT2 && socket->idiag_inode == 0);
+}
+
+static bool message_is_socket(const struct nlmsghdr *header)
+{
+	return header->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+	       nlmsg_datalen(header) >= (int)sizeof(struct inet_diag_msg);
+}
+
+static struct nl_msg *question_new(
+	uint8_t family, uint32_t states, int flags, struct inet_diag_req_v2 **ret_request)
 {
 	struct inet_diag_req_v2 *request;
 	struct nl_msg *message =
@@ -94,93 +122,25 @@ static struct nl_msg *question_new(int flags, uint8_t family, struct inet_diag_r
 		return NULL;
 	request->sdiag_family = family;
 	request->sdiag_protocol = IPPROTO_TCP;
-	request->idiag_states = STATES_OF_CONNECTIONS;
+	request->idiag_states = states;
 	*ret_request = request;
 	return message;
 }
 
+/* --- one socket --- */
+
 struct search {
 	uint64_t cookie;
-	const struct kbind_tuple *tuple;
-	bool is_found, is_at_tuple;
+	enum watch_finding finding;
 };
 
-/* What is left of a closed connection (TIME_WAIT, an orphan's FIN_WAIT2) keeps the socket's cookie
- * but is none any more. */
-static bool socket_is_remnant(const struct inet_diag_msg *socket)
-{
-	return socket->idiag_state == TCP_TIME_WAIT ||
-	       (socket->idiag_state == TCP_FIN_WAIT2 && socket->idiag_inode == 0);
-}
-
-/* shown: an address of a socket of this family, which may be a v4-mapped one of an IPv6 socket. */
-static bool address_is(
-	uint8_t shown_family, const __be32 shown[4], uint8_t family, const uint8_t *address)
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	const uint8_t *octets = (const uint8_t *)shown;
-
-	if (shown_family == family)
-		return bytes_equal(BYTES(octets, family == AF_INET ? 4 : 16),
-			BYTES(address, family == AF_INET ? 4 : 16));
-	return shown_family == AF_INET6 && bytes_equal(BYTES(octets, 12), BYTES_OF(mapped)) &&
-	       bytes_equal(BYTES(octets + 12, 4), BYTES(address, 4));
-}
-
-static bool socket_is_at(const struct inet_diag_msg *socket, const struct kbind_tuple *tuple)
-{
-	const struct inet_diag_sockid *id = &socket->id;
-	const uint8_t shown = socket->idiag_family;
-
-	return ntohs(id->idiag_sport) == tuple->local_port &&
-	       ntohs(id->idiag_dport) == tuple->remote_port &&
-	       (tuple->zone == 0 || id->idiag_if == tuple->zone) &&
-	       address_is(shown, id->idiag_src, tuple->family, tuple->local) &&
-	       address_is(shown, id->idiag_dst, tuple->family, tuple->remote);
-}
-
-static void each_dumped(void *context, struct nlmsghdr *header)
+static void each_answer(void *context, struct nlmsghdr *header)
 {
 	struct search *search = context;
 	const struct inet_diag_msg *socket = nlmsg_data(header);
 
-	if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-		nlmsg_datalen(header) < (int)sizeof(*socket) || socket_is_remnant(socket) ||
-		cookie_of(&socket->id) != search->cookie)
-		return;
-	search->is_found = true;
-	search->is_at_tuple = socket_is_at(socket, search->tuple);
-}
-
-/* All sockets of this family, which for v4-mapped ones is not that of their packets. */
-static int family_search(struct watch *watch, uint8_t family, struct search *search)
-{
-	struct inet_diag_req_v2 *request;
-	struct nl_msg *message = question_new(NLM_F_DUMP, family, &request);
-	int result = ENOMEM;
-
-	if (message != NULL)
-		result = kxfrm_netlink_transact(watch->questions, message, each_dumped, search);
-	kxfrm_message_free(message);
-	return result;
-}
-
-/* Goes through all sockets: only for one that is not where it was, or bound to a device, which the
- * kernel finds by its device only. */
-static enum watch_finding watch_search(
-	struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie)
-{
-	struct search search = { .cookie = cookie, .tuple = tuple };
-	int result = family_search(watch, AF_INET, &search);
-
-	if (result == 0 && !search.is_found)
-		result = family_search(watch, AF_INET6, &search);
-	/* Without IPv6 there is nobody to ask. */
-	if (result != 0 && result != ENOENT)
-		return WATCH_UNKNOWN;
-	if (search.is_at_tuple)
-		return WATCH_ALIVE;
-	return search.is_found ? WATCH_MOVED : WATCH_GONE;
+	if (message_is_socket(header) && cookie_of(&socket->id) == search->cookie)
+		search->finding = socket_is_remnant(socket) ? WATCH_REMNANT : WATCH_ALIVE;
 }
 
 static void socket_id_fill(
@@ -197,19 +157,119 @@ static void socket_id_fill(
 
 enum watch_finding watch_look(struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie)
 {
-	struct search search = { .cookie = cookie, .tuple = tuple };
+	struct search search = { .cookie = cookie, .finding = WATCH_NONE };
 	struct inet_diag_req_v2 *request;
-	struct nl_msg *message = question_new(0, tuple->family, &request);
+	struct nl_msg *message = question_new(tuple->family, STATES_ALL, 0, &request);
 	int result;
 
 	if (message == NULL)
 		return WATCH_UNKNOWN;
 	socket_id_fill(tuple, cookie, &request->id);
-	result = kxfrm_netlink_transact(watch->questions, message, each_dumped, &search);
+	result = kxfrm_netlink_transact(watch->questions, message, each_answer, &search);
 	kxfrm_message_free(message);
-	if (result == 0 && search.is_found)
-		return WATCH_ALIVE;
-	if (result == ENOENT || result == ESTALE || result == 0)
-		return watch_search(watch, tuple, cookie);
-	return WATCH_UNKNOWN;
+	/* ESTALE: another socket is there. */
+	return result == 0 || result == ENOENT || result == ESTALE ? search.finding : WATCH_UNKNOWN;
+}
+
+/* --- all of them --- */
+
+/* An IPv4 connection of an IPv6 socket is told as what it is on the wire. */
+static void address_read(const struct inet_diag_msg *socket, const uint32_t *words, bool is_mapped,
+	uint8_t ret_address[16])
+{
+	const uint8_t *octets = (const uint8_t *)words;
+
+	if (socket->idiag_family == AF_INET)
+		memcpy(ret_address, octets, 4);
+	else if (is_mapped)
+		memcpy(ret_address, octets + 12, 4);
+	else
+		memcpy(ret_address, octets, 16);
+}
+
+/* RFC 4291 2.5.6: fe80::/10 */
+static bool address_is_link_local(const uint8_t address[16])
+{
+	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
+}
+
+static void socket_tuple(const struct inet_diag_msg *socket, struct kbind_tuple *ret_tuple)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct kbind_tuple tuple = { .family = socket->idiag_family, .protocol = IPPROTO_TCP };
+	bool is_mapped = socket->idiag_family == AF_INET6 &&
+			 bytes_equal(BYTES((const uint8_t *)socket->id.idiag_dst, sizeof(mapped)),
+				 BYTES_OF(mapped));
+
+	if (is_mapped)
+		tuple.family = AF_INET;
+	address_read(socket, socket->id.idiag_src, is_mapped, tuple.local);
+	address_read(socket, socket->id.idiag_dst, is_mapped, tuple.remote);
+	if (tuple.family == AF_INET6 &&
+		(address_is_link_local(tuple.local) || address_is_link_local(tuple.remote)))
+		tuple.zone = socket->id.idiag_if;
+	tuple.local_port = ntohs(socket->id.idiag_sport);
+	tuple.remote_port = ntohs(socket->id.idiag_dport);
+	*ret_tuple = tuple;
+}
+
+struct sweeping {
+	watch_each_socket *each;
+	void *context;
+};
+
+static void each_dumped(void *context, struct nlmsghdr *header)
+{
+	const struct sweeping *sweeping = context;
+	const struct inet_diag_msg *socket = nlmsg_data(header);
+	struct kbind_tuple tuple;
+
+	if (!message_is_socket(header) || socket_is_remnant(socket))
+		return;
+	socket_tuple(socket, &tuple);
+	sweeping->each(sweeping->context, cookie_of(&socket->id), &tuple);
+}
+
+static int family_begin(struct watch *watch)
+{
+	struct inet_diag_req_v2 *request;
+	struct nl_msg *message =
+		question_new(families[watch->family], STATES_OF_CONNECTIONS, NLM_F_DUMP, &request);
+	int result = ENOMEM;
+
+	if (message != NULL)
+		result = kxfrm_netlink_begin(watch->sweep, message);
+	kxfrm_message_free(message);
+	return result;
+}
+
+int watch_sweep_begin(struct watch *watch)
+{
+	watch->family = 0;
+	watch->has_failed = false;
+	return family_begin(watch);
+}
+
+bool watch_sweep_read(struct watch *watch, watch_each_socket *each, void *context,
+	bool *ret_is_over, bool *ret_is_whole)
+{
+	struct sweeping sweeping = { each, context };
+	bool is_complete = false;
+	int result = kxfrm_netlink_continue(watch->sweep, each_dumped, &sweeping, &is_complete);
+
+	if (result == EAGAIN || result == EWOULDBLOCK)
+		return false;
+	/* A kernel without IPv6 has no such sockets. */
+	if (result == ENOENT && families[watch->family] == AF_INET6)
+		result = 0;
+	watch->has_failed |= result != 0;
+	*ret_is_over = false;
+	if (!is_complete)
+		return true;
+	watch->family++;
+	if (watch->family < FAMILY_COUNT && family_begin(watch) == 0)
+		return true;
+	*ret_is_over = true;
+	*ret_is_whole = watch->family == FAMILY_COUNT && !watch->has_failed;
+	return true;
 }

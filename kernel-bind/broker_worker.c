@@ -259,6 +259,13 @@ static int operation_clear(const struct operation_arguments *a)
 	return kxfrm_socket_policy_clear(a->fd);
 }
 
+static int operation_mark(const struct operation_arguments *a)
+{
+	const uint32_t mark = KXFRM_COVER_MARK;
+
+	return setsockopt(a->fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0 ? 0 : errno;
+}
+
 static int operation_lock(const struct operation_arguments *a)
 {
 	int yes = 1;
@@ -273,6 +280,7 @@ static int (*const operations[WORKER_OPERATION_COUNT])(const struct operation_ar
 	[WORKER_REQUIRE_OUT] = operation_require_out,
 	[WORKER_BLOCK] = operation_block,
 	[WORKER_CLEAR] = operation_clear,
+	[WORKER_MARK] = operation_mark,
 	[WORKER_LOCK] = operation_lock,
 };
 

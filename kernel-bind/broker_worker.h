@@ -42,6 +42,7 @@ enum worker_operation {
 	WORKER_REQUIRE_OUT,
 	WORKER_BLOCK, /* both directions */
 	WORKER_CLEAR, /* both directions */
+	WORKER_MARK,  /* the close cover's second form: SO_MARK */
 	WORKER_LOCK,  /* the filter can no more be taken off, by nobody */
 	WORKER_OPERATION_COUNT
 };

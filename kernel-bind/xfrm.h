@@ -73,11 +73,24 @@ int kxfrm_sa_remove_seen(struct kxfrm *xfrm, const struct kxfrm_sa_seen *seen) E
  * is an entry with that selector. On failure nothing of it is left. */
 int kxfrm_cover_install(struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in,
 	uint32_t reqid_out) ERR_MUST_CHECK;
-/* Puts back what is missing of a cover installed before. */
+/* Puts back what is missing of a cover installed before; EEXIST: somebody else's entry has its
+ * place. */
 int kxfrm_cover_repair(struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in,
 	uint32_t reqid_out) ERR_MUST_CHECK;
-/* Removes what of it is there. */
-int kxfrm_cover_remove(struct kxfrm *xfrm, const struct kbind_tuple *tuple) ERR_MUST_CHECK;
+/* Removes what of it is there; entries of others with the same selector stay. */
+int kxfrm_cover_remove(struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in,
+	uint32_t reqid_out) ERR_MUST_CHECK;
+
+/* The cover's second form: SPD entries, in and out, that block whatever bears a mark of this range.
+ * Sockets get the mark itself; inbound SAs that mark and their reqid's low bits. */
+#define KXFRM_COVER_MARK 0xc7000000u
+#define KXFRM_COVER_MARK_MASK 0xff000000u
+#define KXFRM_COVER_BIT 0x80000000u /* added to a mark that is a reqid */
+/* Puts in what is missing of the blocks, of both families; 0 or a positive errno. */
+int kxfrm_blocks_install(struct kxfrm *xfrm) ERR_MUST_CHECK;
+int kxfrm_blocks_remove(struct kxfrm *xfrm) ERR_MUST_CHECK;
+/* Another mark for what this SA decapsulates from now on; its key and counters stay. */
+int kxfrm_sa_set_mark(struct kxfrm *xfrm, const struct kxfrm_sa *sa) ERR_MUST_CHECK;
 
 /* One SPD entry as far as the broker judges it. */
 struct kxfrm_policy {
@@ -95,6 +108,9 @@ typedef void kxfrm_each_policy(void *context, const struct kxfrm_policy *policy)
 int kxfrm_policy_dump(struct kxfrm *xfrm, kxfrm_each_policy *each, void *context) ERR_MUST_CHECK;
 /* By index and direction, as a dump showed it. */
 int kxfrm_policy_remove(struct kxfrm *xfrm, const struct kxfrm_policy *policy) ERR_MUST_CHECK;
+/* Whether the entry is a cover, or a block of its second form. */
+bool kxfrm_policy_is_cover(const struct kxfrm_policy *policy);
+bool kxfrm_policy_is_block(const struct kxfrm_policy *policy);
 /* Whether the entry would apply to packets of this path with this mark. */
 bool kxfrm_policy_matches(const struct kxfrm_policy *policy, struct kxfrm_path path, uint32_t mark);
 
@@ -112,14 +128,16 @@ int kxfrm_socket_policy_clear(int fd) ERR_MUST_CHECK;
 
 /* What others did to IPsec's state, or time did. */
 enum kxfrm_event_type {
-	KXFRM_EVENT_SA_GONE,	    /* deleted, or its hard limit was reached */
+	KXFRM_EVENT_SA_GONE,	    /* deleted */
+	KXFRM_EVENT_SA_USED_UP,	    /* its hard limit was reached */
 	KXFRM_EVENT_SA_FLUSHED,	    /* all of them, perhaps */
-	KXFRM_EVENT_POLICY_CHANGED, /* one SPD entry came or went, or all went */
+	KXFRM_EVENT_POLICY_CHANGED, /* one SPD entry came or went */
+	KXFRM_EVENT_COVER_GONE,	    /* one of ours went, or all entries did */
 	KXFRM_EVENT_LOST	    /* events were lost: look at everything */
 };
 struct kxfrm_event {
 	enum kxfrm_event_type type;
-	uint8_t destination[16]; /* SA_GONE */
+	uint8_t destination[16]; /* SA_GONE, SA_USED_UP */
 	uint32_t spi;
 };
 struct kxfrm_events;

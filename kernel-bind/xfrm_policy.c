@@ -17,6 +17,7 @@
 #include "kernel-bind/xfrm_internal.h"
 
 #define COVER_PRIORITY 1 /* before any entry that would let the packet pass */
+#define BLOCK_PRIORITY 2 /* behind a cover, with which a close is clean */
 
 static void template_fill(uint16_t family, uint32_t reqid, struct xfrm_user_tmpl *ret_template)
 {
@@ -107,56 +108,6 @@ static int cover_install_one(struct kxfrm *xfrm, struct kxfrm_path path, uint32_
 	return kxfrm_request(xfrm, message, NULL, NULL);
 }
 
-static int cover_remove_one(struct kxfrm *xfrm, struct kxfrm_path path)
-{
-	struct xfrm_userpolicy_id *id;
-	struct nl_msg *message;
-	int result;
-
-	message = kxfrm_message_new(XFRM_MSG_DELPOLICY, 0, sizeof(*id), (void **)&id);
-	if (message == NULL)
-		return ENOMEM;
-	kxfrm_path_selector(path, &id->sel);
-	id->dir = path.is_inbound ? XFRM_POLICY_IN : XFRM_POLICY_OUT;
-	result = kxfrm_request(xfrm, message, NULL, NULL);
-	return result == ENOENT ? 0 : result;
-}
-
-int kxfrm_cover_install(
-	struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in, uint32_t reqid_out)
-{
-	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
-	int result = cover_install_one(xfrm, out, reqid_out);
-
-	if (result != 0)
-		return result;
-	result = cover_install_one(xfrm, in, reqid_in);
-	if (result != 0 && cover_remove_one(xfrm, out) != 0)
-		result = EIO;
-	return result;
-}
-
-int kxfrm_cover_repair(
-	struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in, uint32_t reqid_out)
-{
-	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
-	int result_in = cover_install_one(xfrm, in, reqid_in);
-	int result_out = cover_install_one(xfrm, out, reqid_out);
-
-	if (result_in != 0 && result_in != EEXIST)
-		return result_in;
-	return result_out == EEXIST ? 0 : result_out;
-}
-
-int kxfrm_cover_remove(struct kxfrm *xfrm, const struct kbind_tuple *tuple)
-{
-	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
-	int result_in = cover_remove_one(xfrm, in);
-	int result_out = cover_remove_one(xfrm, out);
-
-	return result_in != 0 ? result_in : result_out;
-}
-
 static void policy_read(const struct xfrm_userpolicy_info *info, struct nlattr **attributes,
 	struct kxfrm_policy *policy)
 {
@@ -191,6 +142,198 @@ static void policy_read(const struct xfrm_userpolicy_info *info, struct nlattr *
 		policy->has_template = true;
 		policy->reqid = template->reqid;
 	}
+}
+
+struct policy_search {
+	struct kxfrm_policy policy;
+	bool is_found;
+};
+
+static void each_policy_found(void *context, struct nlmsghdr *header)
+{
+	struct policy_search *search = context;
+	const struct xfrm_userpolicy_info *info = nlmsg_data(header);
+	struct nlattr *attributes[XFRMA_MAX + 1];
+
+	if (header->nlmsg_type != XFRM_MSG_NEWPOLICY ||
+		nlmsg_parse(header, sizeof(*info), attributes, XFRMA_MAX, NULL) < 0)
+		return;
+	policy_read(info, attributes, &search->policy);
+	search->is_found = true;
+}
+
+/* The entry that has exactly this path as its selector, without mark; ENOENT: none. */
+static int cover_find_one(
+	struct kxfrm *xfrm, struct kxfrm_path path, struct kxfrm_policy *ret_policy)
+{
+	struct policy_search search = { 0 };
+	struct xfrm_userpolicy_id *id;
+	struct nl_msg *message;
+	int result;
+
+	message = kxfrm_message_new(XFRM_MSG_GETPOLICY, 0, sizeof(*id), (void **)&id);
+	if (message == NULL)
+		return ENOMEM;
+	kxfrm_path_selector(path, &id->sel);
+	id->dir = path.is_inbound ? XFRM_POLICY_IN : XFRM_POLICY_OUT;
+	result = kxfrm_request(xfrm, message, each_policy_found, &search);
+	if (result == 0 && !search.is_found)
+		result = ENOENT;
+	if (result == 0)
+		*ret_policy = search.policy;
+	return result;
+}
+
+/* By index, so that an entry of somebody else with this selector stays. */
+static int cover_remove_one(struct kxfrm *xfrm, struct kxfrm_path path, uint32_t reqid)
+{
+	struct kxfrm_policy policy;
+	int result = cover_find_one(xfrm, path, &policy);
+
+	if (result == 0 && kxfrm_policy_is_cover(&policy) && policy.reqid == reqid)
+		result = kxfrm_policy_remove(xfrm, &policy);
+	return result == ENOENT ? 0 : result;
+}
+
+static int cover_repair_one(struct kxfrm *xfrm, struct kxfrm_path path, uint32_t reqid)
+{
+	struct kxfrm_policy policy;
+	int result = cover_install_one(xfrm, path, reqid);
+
+	if (result != EEXIST)
+		return result;
+	result = cover_find_one(xfrm, path, &policy);
+	if (result != 0)
+		return result;
+	return kxfrm_policy_is_cover(&policy) && policy.reqid == reqid ? 0 : EEXIST;
+}
+
+int kxfrm_cover_install(
+	struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in, uint32_t reqid_out)
+{
+	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
+	int result = cover_install_one(xfrm, out, reqid_out);
+
+	if (result != 0)
+		return result;
+	result = cover_install_one(xfrm, in, reqid_in);
+	if (result != 0 && cover_remove_one(xfrm, out, reqid_out) != 0)
+		result = EIO;
+	return result;
+}
+
+int kxfrm_cover_repair(
+	struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in, uint32_t reqid_out)
+{
+	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
+	int result_in = cover_repair_one(xfrm, in, reqid_in);
+	int result_out = cover_repair_one(xfrm, out, reqid_out);
+
+	return result_in != 0 ? result_in : result_out;
+}
+
+int kxfrm_cover_remove(
+	struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in, uint32_t reqid_out)
+{
+	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
+	int result_in = cover_remove_one(xfrm, in, reqid_in);
+	int result_out = cover_remove_one(xfrm, out, reqid_out);
+
+	return result_in != 0 ? result_in : result_out;
+}
+
+/* --- the cover's second form --- */
+
+/* clang-format off */
+static const struct {
+	uint16_t family;
+	uint8_t direction;
+} blocks[] = {
+	{ AF_INET,  XFRM_POLICY_OUT },
+	{ AF_INET,  XFRM_POLICY_IN },
+	{ AF_INET6, XFRM_POLICY_OUT },
+	{ AF_INET6, XFRM_POLICY_IN },
+};
+/* clang-format on */
+#define BLOCK_COUNT (sizeof(blocks) / sizeof(blocks[0]))
+
+static const struct xfrm_mark cover_mark = { .v = KXFRM_COVER_MARK, .m = KXFRM_COVER_MARK_MASK };
+
+static int block_install_one(struct kxfrm *xfrm, uint16_t family, uint8_t direction)
+{
+	struct xfrm_userpolicy_info *info;
+	struct nl_msg *message;
+	int result;
+
+	message = kxfrm_message_new(
+		XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info), (void **)&info);
+	if (message == NULL)
+		return ENOMEM;
+	info->sel.family = family;
+	kxfrm_lifetime_unlimited(&info->lft);
+	info->priority = BLOCK_PRIORITY;
+	info->dir = direction;
+	info->action = XFRM_POLICY_BLOCK;
+	if (nla_put(message, XFRMA_MARK, sizeof(cover_mark), &cover_mark) != 0) {
+		kxfrm_message_free(message);
+		return ENOMEM;
+	}
+	result = kxfrm_request(xfrm, message, NULL, NULL);
+	/* A kernel without IPv6 has none of it to block. */
+	if (result == EEXIST || (result == EAFNOSUPPORT && family == AF_INET6))
+		return 0;
+	return result;
+}
+
+static int block_remove_one(struct kxfrm *xfrm, uint16_t family, uint8_t direction)
+{
+	struct xfrm_userpolicy_id *id;
+	struct nl_msg *message;
+	int result;
+
+	message = kxfrm_message_new(XFRM_MSG_DELPOLICY, 0, sizeof(*id), (void **)&id);
+	if (message == NULL)
+		return ENOMEM;
+	id->sel.family = family;
+	id->dir = direction;
+	if (nla_put(message, XFRMA_MARK, sizeof(cover_mark), &cover_mark) != 0) {
+		kxfrm_message_free(message);
+		return ENOMEM;
+	}
+	result = kxfrm_request(xfrm, message, NULL, NULL);
+	return result == ENOENT || result == EAFNOSUPPORT ? 0 : result;
+}
+
+int kxfrm_blocks_install(struct kxfrm *xfrm)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < BLOCK_COUNT; i++)
+		result = block_install_one(xfrm, blocks[i].family, blocks[i].direction);
+	return result;
+}
+
+int kxfrm_blocks_remove(struct kxfrm *xfrm)
+{
+	int one, result = 0;
+
+	for (size_t i = 0; i < BLOCK_COUNT; i++) {
+		one = block_remove_one(xfrm, blocks[i].family, blocks[i].direction);
+		if (result == 0)
+			result = one;
+	}
+	return result;
+}
+
+bool kxfrm_policy_is_cover(const struct kxfrm_policy *policy)
+{
+	return policy->has_template && kxfrm_reqid_is_ours(policy->reqid);
+}
+
+bool kxfrm_policy_is_block(const struct kxfrm_policy *policy)
+{
+	return policy->is_block && policy->mark == KXFRM_COVER_MARK &&
+	       policy->mark_mask == KXFRM_COVER_MARK_MASK;
 }
 
 struct policy_dump {
@@ -317,6 +460,22 @@ struct event_reading {
 	void *context;
 };
 
+/* An entry that is none of ours stays the change that the table says. */
+static void event_read_policy(const struct nlmsghdr *header, struct kxfrm_event *event)
+{
+	const struct xfrm_userpolicy_id *id = nlmsg_data(header);
+	struct kxfrm_policy policy = { 0 };
+	struct nlattr *attributes[XFRMA_MAX + 1];
+	struct xfrm_userpolicy_info info = { .action = XFRM_POLICY_BLOCK };
+
+	if (nlmsg_parse((struct nlmsghdr *)(uintptr_t)header, sizeof(*id), attributes, XFRMA_MAX,
+		    NULL) < 0)
+		return;
+	policy_read(&info, attributes, &policy);
+	if (kxfrm_policy_is_cover(&policy) || kxfrm_policy_is_block(&policy))
+		event->type = KXFRM_EVENT_COVER_GONE;
+}
+
 static void event_read_deleted(const struct nlmsghdr *header, struct kxfrm_event *event)
 {
 	const struct xfrm_usersa_id *id = nlmsg_data(header);
@@ -347,13 +506,13 @@ struct event_row {
 /* clang-format off */
 static const struct event_row event_rows[] = {
 	{ XFRM_MSG_DELSA,       KXFRM_EVENT_SA_GONE,        event_read_deleted },
-	{ XFRM_MSG_EXPIRE,      KXFRM_EVENT_SA_GONE,        event_read_expired },
+	{ XFRM_MSG_EXPIRE,      KXFRM_EVENT_SA_USED_UP,     event_read_expired },
 	{ XFRM_MSG_FLUSHSA,     KXFRM_EVENT_SA_FLUSHED,     NULL },
 	{ XFRM_MSG_NEWPOLICY,   KXFRM_EVENT_POLICY_CHANGED, NULL },
 	{ XFRM_MSG_UPDPOLICY,   KXFRM_EVENT_POLICY_CHANGED, NULL },
-	{ XFRM_MSG_DELPOLICY,   KXFRM_EVENT_POLICY_CHANGED, NULL },
+	{ XFRM_MSG_DELPOLICY,   KXFRM_EVENT_POLICY_CHANGED, event_read_policy },
 	{ XFRM_MSG_POLEXPIRE,   KXFRM_EVENT_POLICY_CHANGED, NULL },
-	{ XFRM_MSG_FLUSHPOLICY, KXFRM_EVENT_POLICY_CHANGED, NULL },
+	{ XFRM_MSG_FLUSHPOLICY, KXFRM_EVENT_COVER_GONE,     NULL },
 };
 /* clang-format on */
 

@@ -257,6 +257,21 @@ int kxfrm_sa_install(struct kxfrm *xfrm, const struct kxfrm_sa *sa)
 	return kxfrm_request(xfrm, message, NULL, NULL);
 }
 
+/* The kernel takes over the mark of an update, not its key: any key of the right length will do. */
+int kxfrm_sa_set_mark(struct kxfrm *xfrm, const struct kxfrm_sa *sa)
+{
+	const struct suite *suite = suite_find(sa->suite);
+	struct secret_key nothing = { 0 };
+	struct kxfrm_sa update = *sa;
+
+	if (suite == NULL)
+		return EINVAL;
+	nothing.len = suite->key_bytes;
+	update.key = &nothing;
+	update.fills_larval = true;
+	return kxfrm_sa_install(xfrm, &update);
+}
+
 static struct nl_msg *sa_id_message(
 	int type, const xfrm_address_t *destination, uint16_t family, uint32_t spi)
 {

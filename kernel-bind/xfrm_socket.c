@@ -17,6 +17,7 @@
 struct kxfrm_netlink {
 	struct nl_sock *socket;
 	uint8_t *buffer;
+	uint32_t begun; /* sequence number of what kxfrm_netlink_begin() sent */
 };
 
 #define RECEIVE_BYTES 65536
@@ -188,6 +189,29 @@ int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message
 		secret_wipe(netlink->buffer, len);
 	}
 	return result;
+}
+
+int kxfrm_netlink_begin(struct kxfrm_netlink *netlink, struct nl_msg *message)
+{
+	nl_complete_msg(netlink->socket, message);
+	netlink->begun = nlmsg_hdr(message)->nlmsg_seq;
+	return nl_send(netlink->socket, message) < 0 ? EPROTO : 0;
+}
+
+int kxfrm_netlink_continue(struct kxfrm_netlink *netlink, kxfrm_each_message *each, void *context,
+	bool *ret_is_complete)
+{
+	bool is_complete;
+	int answer = 0;
+	size_t len;
+	int result = netlink_receive(netlink, MSG_DONTWAIT, &len);
+
+	if (result != 0)
+		return result;
+	is_complete = answer_is_complete(netlink, len, netlink->begun, each, context, &answer);
+	secret_wipe(netlink->buffer, len);
+	*ret_is_complete = is_complete;
+	return is_complete ? answer : 0;
 }
 
 int kxfrm_netlink_read_events(

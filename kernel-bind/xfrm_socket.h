@@ -41,6 +41,11 @@ void kxfrm_message_free(struct nl_msg *message);
  * dump's end; each may be NULL. */
 int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message,
 	kxfrm_each_message *each, void *context) ERR_MUST_CHECK;
+/* The same for a long answer, without waiting: begin sends; continue reads one datagram of the
+ * answer, EAGAIN: none is there yet.  What is left of an earlier answer is passed over. */
+int kxfrm_netlink_begin(struct kxfrm_netlink *netlink, struct nl_msg *message) ERR_MUST_CHECK;
+int kxfrm_netlink_continue(struct kxfrm_netlink *netlink, kxfrm_each_message *each, void *context,
+	bool *ret_is_complete) ERR_MUST_CHECK;
 /* Reads the events that are there, without waiting; ENOBUFS: some were lost. */
 int kxfrm_netlink_read_events(
 	struct kxfrm_netlink *netlink, kxfrm_each_message *each, void *context) ERR_MUST_CHECK;

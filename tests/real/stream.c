@@ -52,6 +52,7 @@ static const struct option_row option_rows[] = {
 	{ "--half-close",     OPTION_FLAG,   AT(shuts_down) },       /* SHUT_WR when all is sent */
 	{ "--answer-late",    OPTION_FLAG,   AT(answers_late) },     /* sends after the peer's end */
 	{ "--speak-first",    OPTION_FLAG,   AT(speaks_first) },     /* server: not after the client */
+	{ "--own-mark",       OPTION_NUMBER, AT(own_mark) },         /* SO_MARK */
 	{ "--own-filter",     OPTION_FLAG,   AT(has_filter) },
 	{ "--ipv6",           OPTION_FLAG,   AT(is_ipv6) },          /* an AF_INET6 socket, also */
 	{ "--to",             OPTION_TEXT,   AT(to) },               /* for v4-mapped addresses */
@@ -59,6 +60,7 @@ static const struct option_row option_rows[] = {
 	{ "--name-input",     OPTION_FLAG,   AT(names_input) },      /* which is no socket */
 	{ "--reset",          OPTION_FLAG,   AT(resets) },           /* closes with RST */
 	{ "--login-twice",    OPTION_FLAG,   AT(logs_in_twice) },
+	{ "--reconnect",      OPTION_FLAG,   AT(reconnects) },       /* the same socket, after idling */
 };
 /* clang-format on */
 
@@ -160,9 +162,11 @@ static bool connection_prepare(int fd, const struct stream_options *options)
 	const struct timeval limit = { .tv_sec = (time_t)options->timeout_s };
 	struct sock_filter accept_all = BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
 	const struct sock_fprog filter = { .len = 1, .filter = &accept_all };
+	const uint32_t mark = (uint32_t)options->own_mark;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0 &&
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
+		(mark == 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0) &&
 		(!options->has_filter || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
 						 sizeof(filter)) == 0) &&
 		(!options->has_ulp ||
@@ -248,6 +252,27 @@ static bool connection_end(int fd, const struct stream_options *options)
 	return true;
 }
 
+/* connect(AF_UNSPEC), and the same socket once more to the same peer; how that went is printed. */
+static bool connection_reconnect(int fd)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0 ||
+		connect(fd, &nobody, sizeof(nobody)) != 0) {
+		printf("failed: the socket cannot be disconnected\n");
+		return false;
+	}
+	printf("reconnecting\n");
+	if (connect(fd, (struct sockaddr *)&peer, len) != 0) {
+		printf("failed: reconnect: %s\n", strerror(errno));
+		return false;
+	}
+	printf("reconnected\n");
+	return true;
+}
+
 static bool connection_use(int fd, const struct stream_options *options, gss_ctx_id_t *context)
 {
 	OM_uint32 minor;
@@ -266,6 +291,8 @@ static bool connection_use(int fd, const struct stream_options *options, gss_ctx
 		_exit(EXIT_SUCCESS);
 	printf("idle\n");
 	stream_sleep_ms(options->idle_ms);
+	if (options->reconnects && !connection_reconnect(fd))
+		return false;
 	printf("transfer\n");
 	return stream_transfer(fd, options);
 }

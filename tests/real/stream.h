@@ -15,9 +15,10 @@ struct stream_options {
 	const char *to;			   /* client: this address in place of host's, or NULL */
 	uint64_t send_bytes, slow_us;	   /* slow_us: pause after each block of the bulk phase */
 	uint64_t connections;		   /* server: how many, 0 = without end */
-	uint64_t local_port, timeout_s, read_buffer_bytes;
+	uint64_t local_port, timeout_s, read_buffer_bytes, own_mark;
 	uint64_t idle_ms, idle_after_ms; /* before and behind the bulk phase */
 	uint64_t pause_step, pause_ms;	 /* before token T<step> is made */
+	bool reconnects;		 /* between idling and the bulk phase */
 	bool names_descriptor, deletes_context, forks, shuts_down, answers_late, has_filter,
 		is_ipv6, resets, logs_in_twice, speaks_first, has_ulp, names_input;
 };

@@ -18,6 +18,7 @@
 streams_port=4646
 streams_linger=3
 streams_program=
+streams_broker_options=()
 declare -A streams_status=()
 
 streams_up()
@@ -34,8 +35,12 @@ streams_up()
 
 streams_brokers()
 {
-	hosts_broker A --linger-seconds "$streams_linger"
-	hosts_broker B --linger-seconds "$streams_linger"
+	local host
+
+	for host in A B; do
+		hosts_broker "$host" --linger-seconds "$streams_linger" \
+			"${streams_broker_options[@]}"
+	done
 }
 
 streams_is_listening()

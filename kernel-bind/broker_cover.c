@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The close cover: what answers for a connection when its socket is gone, since TIME_WAIT and RST
+ * belong to no socket and so to no socket policy.
+ *
+ *	first form   SPD entries, in and out, for exactly the five-tuple, for the latch's life: late
+ *		     segments travel in ESP.  All packets between the two addresses pay for the chain
+ *		     of them, so there are --cover-max of them for a pair of addresses.
+ *	second form  beyond that: the socket bears a mark, which TIME_WAIT inherits, and so does what
+ *		     its inbound SA decapsulates; one pair of SPD entries blocks that mark where no
+ *		     socket policy goes before.  When the socket is gone the connection gets a cover
+ *		     of the first form for its closing time, if there is room for one by then.
+ *
+ * A socket with a mark of the program's own keeps the first form: the mark may choose its route.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel-bind/broker.h"
+#include "kernel-bind/broker_log.h"
+
+/* --- where covers have no effect --- */
+
+static bool setting_is_on(const char *folder, const char *interface, const char *setting)
+{
+	char path[PATH_MAX];
+	int value = 0;
+	FILE *file;
+
+	if (snprintf(path, sizeof(path), "%s/%s/%s", folder, interface, setting) >=
+		(int)sizeof(path))
+		return false;
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	if (fscanf(file, "%d", &value) != 1)
+		value = 0;
+	(void)fclose(file);
+	return value != 0;
+}
+
+static void interface_check(const char *folder, const char *interface)
+{
+	static const char *const settings[] = { "disable_xfrm", "disable_policy" };
+
+	/* Loopback has both on everywhere, and what is on it has not left the host. */
+	if (interface[0] == '.' || strcmp(interface, "lo") == 0 ||
+		strcmp(interface, "default") == 0)
+		return;
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		if (setting_is_on(folder, interface, settings[i]))
+			broker_log("%s/%s/%s is on: no close cover there, so acknowledgements and "
+				   "resets of closed connections may leave in the clear",
+				folder, interface, settings[i]);
+	}
+}
+
+int broker_cover_check_interfaces(struct broker *broker)
+{
+	static const char *const folders[] = {
+		"/proc/sys/net/ipv4/conf",
+		"/proc/sys/net/ipv6/conf",
+	};
+	const struct dirent *entry;
+	DIR *folder;
+
+	(void)broker;
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		folder = opendir(folders[i]);
+		if (folder == NULL)
+			continue;
+		while ((entry = readdir(folder)) != NULL)
+			interface_check(folders[i], entry->d_name);
+		(void)closedir(folder);
+	}
+	return 0;
+}
+
+/* --- which form --- */
+
+static bool lease_is_between(const struct broker_lease *lease, const struct kbind_tuple *tuple)
+{
+	return bytes_equal(BYTES_OF(lease->tuple.remote), BYTES_OF(tuple->remote)) &&
+	       bytes_equal(BYTES_OF(lease->tuple.local), BYTES_OF(tuple->local));
+}
+
+/* Whether there is room for one more cover between these two addresses. */
+static bool covers_have_room(const struct broker *broker, const struct kbind_tuple *tuple)
+{
+	const struct broker_lease *lease;
+	size_t count = 0;
+
+	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
+		lease = lease_table_next(lease))
+		count += lease->has_cover && lease_is_between(lease, tuple);
+	return count < broker->options.cover_max;
+}
+
+static bool lease_is_any(const struct broker_lease *lease)
+{
+	return lease != NULL;
+}
+
+bool broker_cover_wants_mark(
+	const struct broker *broker, const struct broker_lease *lease, uint32_t socket_mark)
+{
+	struct kbind_tuple mirrored;
+
+	if (socket_mark != 0 || covers_have_room(broker, &lease->tuple))
+		return false;
+	/* Both ends on one host share their SAs and so would share the mark. */
+	tuple_mirror(&lease->tuple, &mirrored);
+	return lease_table_find_tuple(broker->leases, &mirrored, lease, lease_is_any) == NULL;
+}
+
+int broker_blocks_ensure(struct broker *broker)
+{
+	int result = 0;
+
+	if (!broker->has_blocks)
+		result = kxfrm_blocks_install(broker->xfrm);
+	broker->has_blocks = result == 0;
+	return result;
+}
+
+void broker_blocks_settle(struct broker *broker)
+{
+	const struct broker_lease *lease = lease_table_after(broker->leases, 0);
+
+	while (lease != NULL && !lease->is_marked)
+		lease = lease_table_next(lease);
+	if (lease != NULL || !broker->has_blocks)
+		return;
+	broker->has_blocks = false;
+	if (kxfrm_blocks_remove(broker->xfrm) != 0)
+		broker_log("the close cover's blocks cannot be removed");
+}
+
+/* What bears this mark is taken by the socket, whose policy goes before the block, or by nobody. */
+static int association_mark(struct broker *broker, const struct broker_lease *lease)
+{
+	const struct kxfrm_sa sa = {
+		.path = { &lease->tuple, true },
+		.spi = lease->spi_in,
+		.reqid = lease->reqid_in,
+		.mark = lease->reqid_in | KXFRM_COVER_BIT,
+		.suite = lease->suite,
+	};
+
+	return kxfrm_sa_set_mark(broker->xfrm, &sa);
+}
+
+/* Known before it is there: whatever happens next, it is removed with the lease. */
+static int cover_install(struct broker *broker, struct broker_lease *lease)
+{
+	int result;
+
+	lease->has_cover = true;
+	if (broker_record(broker, lease) != 0)
+		return EIO;
+	result =
+		kxfrm_cover_install(broker->xfrm, &lease->tuple, lease->reqid_in, lease->reqid_out);
+	if (result != 0)
+		lease->has_cover = false;
+	return result;
+}
+
+enum ipsec_latch_reason broker_cover_begin(struct broker *broker, struct broker_lease *lease)
+{
+	int result =
+		lease->is_marked ? association_mark(broker, lease) : cover_install(broker, lease);
+
+	if (result == 0)
+		return IPSEC_LATCH_LATCHED;
+	return result == EEXIST ? IPSEC_LATCH_COVERED
+				: broker_kernel_reason(lease->uid, result, "the close cover");
+}
+
+void broker_cover_close(struct broker *broker, struct broker_lease *lease)
+{
+	int result;
+
+	if (!lease->is_marked || lease->has_cover || !lease->has_in_policy ||
+		!covers_have_room(broker, &lease->tuple))
+		return;
+	result = cover_install(broker, lease);
+	if (result != 0)
+		broker_log_user(lease->uid, "no cover for the closing time of lease %llu: %s",
+			(unsigned long long)lease->id, strerror(result));
+}
+
+void broker_cover_end(struct broker *broker, struct broker_lease *lease)
+{
+	int result = 0;
+
+	if (lease->has_cover)
+		result = kxfrm_cover_remove(
+			broker->xfrm, &lease->tuple, lease->reqid_in, lease->reqid_out);
+	if (result != 0)
+		broker_log("cover of lease %llu cannot be removed: %s",
+			(unsigned long long)lease->id, strerror(result));
+	lease->has_cover = false;
+}
+
+size_t broker_cover_entries(const struct broker *broker)
+{
+	const struct broker_lease *lease;
+	size_t count = broker->has_blocks ? 2 : 0; /* of IPv4; a kernel may have no others */
+
+	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
+		lease = lease_table_next(lease))
+		count += lease->has_cover ? 2 : 0;
+	return count;
+}
+
+void broker_cover_repair(struct broker *broker, struct broker_lease *lease)
+{
+	int result;
+
+	if (!lease->has_cover)
+		return;
+	result = kxfrm_cover_repair(broker->xfrm, &lease->tuple, lease->reqid_in, lease->reqid_out);
+	if (result != 0)
+		broker_log_user(lease->uid, "cover of lease %llu cannot be put back: %s",
+			(unsigned long long)lease->id,
+			result == EEXIST ? "an SPD entry of somebody else has its place"
+					 : strerror(result));
+}

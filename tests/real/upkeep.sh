@@ -1,0 +1,206 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What others do to a latch while it lives: upkeep.sh STAGED BUILD.  SAs flushed and deleted, the
+# SPD flushed, the socket reconnected or robbed of its policy, another IPsec daemon started and
+# stopped; on each side, idle and under transfer.  Never a clear byte, and the latch says BROKEN, with
+# its cause, within a second.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/hosts.sh"
+. "$here/report.sh"
+. "$here/streams.sh"
+
+sa_gone='its security associations were deleted'
+moved='disconnected the latched socket'
+
+# An orphaned socket shall not outlive the test.
+sockets_hurry()
+{
+	local host
+
+	for host in A B; do
+		hosts_on "$host" sysctl -qw net.ipv4.tcp_orphan_retries=2 \
+			net.ipv4.tcp_fin_timeout=5 net.ipv4.tcp_syn_retries=1
+	done
+}
+
+both_established()
+{
+	streams_has_state A established && streams_has_state B established && return 0
+	hosts_on A gss-ipsec status
+	hosts_on B gss-ipsec status
+	return 1
+}
+
+# begin NAME LINE "OPTIONS OF BOTH" "CLIENT'S" "SERVER'S": until both said LINE, latched.
+begin()
+{
+	local both client_options server_options
+	read -ra both <<<"$3"
+	read -ra client_options <<<"$4"
+	read -ra server_options <<<"$5"
+
+	streams_capture
+	streams_server "${both[@]}" "${server_options[@]}"
+	streams_client "${both[@]}" "${client_options[@]}"
+	report "$1: both in phase '$2'" eval "streams_said client $2 && streams_said server $2"
+	report "$1: established on both" both_established
+}
+
+# broken_within_second HOST CAUSE: by HOST's status, counted from upkeep_began (microseconds).
+broken_within_second()
+{
+	local waited=0
+
+	while [ "$waited" -lt 1500000 ]; do
+		waited=$((${EPOCHREALTIME/./} - upkeep_began))
+		if hosts_on "$1" gss-ipsec status 2>&1 | grep -q "broken: .*$2"; then
+			echo "seen after $((waited / 1000)) ms" | tee -a "$hosts_out/latency"
+			[ "$waited" -le 1000000 ]
+			return
+		fi
+	done
+	hosts_on "$1" gss-ipsec status
+	return 1
+}
+
+logged()
+{
+	grep -q "broken uid .*$2" "$hosts_out/gss-ipsecd.$1.log"
+}
+
+# What the programs got: an error or silence, not octets; neither came to its end.
+both_stuck()
+{
+	[ "${streams_status[client]}" != 0 ] && [ "${streams_status[server]}" != 0 ] && return 0
+	tail -n 6 "$hosts_out/client.log" "$hosts_out/server.log"
+	return 1
+}
+
+one_syn()
+{
+	local host syns=0
+
+	for host in A B; do
+		syns=$((syns + $(tcpdump -n -r "$hosts_dir/$host.pcap" \
+			'tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn' 2>/dev/null | wc -l)))
+	done
+	[ "$syns" = 1 ]
+}
+
+finish()
+{
+	report "$1: nothing left in the end" streams_gone 12
+	streams_capture_end 0
+	report "$1: no clear byte" streams_judge
+	report "$1: one connection on the wire" one_syn
+}
+
+# The phases: idle, then 20 MB each way with pauses, so that something is always under way and the
+# guest has time left.
+phase_options()
+{
+	case $1 in
+	idle) echo "--timeout 2 --idle-ms 2500 --send 100000" ;;
+	transfer) echo "--timeout 2 --send 20000000 --slow-us 20000" ;;
+	esac
+}
+
+# case_broken NAME HOST PHASE CAUSE CMD...: CMD, run on HOST, breaks its latch.
+case_broken()
+{
+	local name="$1 on $2, $3" host=$2 phase=$3 cause=$4
+	shift 4
+
+	begin "$name" "$phase" "$(phase_options "$phase")" "" ""
+	[ "$phase" = idle ] || sleep 0.3
+	upkeep_began=${EPOCHREALTIME/./}
+	"$@" "$host"
+	report "$name: broken within a second" broken_within_second "$host" "$cause"
+	report "$name: the log says the same" logged "$host" "$cause"
+	streams_wait client server
+	report "$name: neither program gets octets" both_stuck
+	finish "$name"
+}
+
+flush_state()
+{
+	hosts_on "$1" ip xfrm state flush
+}
+
+# The SA towards HOST's or the other's address, of which there is one.
+delete_sa()
+{
+	local line
+
+	line=$(hosts_on "$2" ip -o xfrm state list dst "$1" | head -n 1)
+	[[ $line =~ src\ ([0-9.]+)\ dst\ ([0-9.]+).*spi\ (0x[0-9a-f]+) ]] || return 1
+	hosts_on "$2" ip xfrm state delete src "${BASH_REMATCH[1]}" dst "${BASH_REMATCH[2]}" \
+		proto esp spi "${BASH_REMATCH[3]}"
+}
+
+case_moved()
+{
+	local host=$1 who=$2 name="socket reconnected on $1" options
+
+	options="--timeout 4 --idle-ms 1500 --send 1000"
+	if [ "$who" = client ]; then
+		begin "$name" idle "$options" --reconnect ""
+	else
+		begin "$name" idle "$options" "" --reconnect
+	fi
+	# Looked for more often than hosts_wait does: from here a second is counted.
+	until grep -q '^reconnecting' "$hosts_out/$who.log"; do sleep 0.02; done
+	upkeep_began=${EPOCHREALTIME/./}
+	report "$name: broken within a second" broken_within_second "$host" "$moved"
+	report "$name: the log says the same" logged "$host" "$moved"
+	streams_wait client server
+	report "$name: it did not connect" grep -q '^failed: reconnect' "$hosts_out/$who.log"
+	finish "$name"
+}
+
+covers_are_back()
+{
+	[ "$(hosts_on "$1" ip xfrm policy list nosock | grep -c '^src')" = 2 ]
+}
+
+# The latch is unharmed: a whole transfer and close.
+finish_whole()
+{
+	streams_wait client server
+	report "$1: both done" streams_done client server
+	finish "$1"
+}
+
+case_policy_flush()
+{
+	local name="SPD flushed on $1"
+
+	begin "$name" transfer "--timeout 5 --send 6000000 --slow-us 20000" "" ""
+	upkeep_began=${EPOCHREALTIME/./}
+	hosts_on "$1" ip xfrm policy flush
+	until covers_are_back "$1" || [ $((${EPOCHREALTIME/./} - upkeep_began)) -gt 2000000 ]; do :; done
+	echo "covers back after $(((${EPOCHREALTIME/./} - upkeep_began) / 1000)) ms" |
+		tee -a "$hosts_out/latency"
+	report "$name: the cover is back" covers_are_back "$1"
+	report "$name: still established" both_established
+	finish_whole "$name"
+}
+
+trap streams_end EXIT
+streams_up "$1" "$2" 1
+sockets_hurry
+streams_snapshot
+for host in A B; do
+	case_broken "SAs flushed" "$host" idle "$sa_gone" flush_state
+	case_broken "SAs flushed" "$host" transfer "$sa_gone" flush_state
+	for end in A B; do
+		case_broken "SA to $end deleted" "$host" transfer "$sa_gone" \
+			delete_sa "${hosts_address[$end]}"
+	done
+	case_policy_flush "$host"
+done
+case_moved A client
+case_moved B server
+cat "$hosts_out/latency"
+report_end
