@@ -44,7 +44,8 @@
 	X(ULP,               31, "ulp",             "the socket speaks a protocol of its own in the kernel (TCP_ULP, TLS for example), so what the program reads is not what arrives; authenticate before that is switched on") \
 	X(SA_GONE,           32, "sa-gone",         "its security associations were deleted: 'ip xfrm state flush', or another IPsec daemon; connect anew") \
 	X(SA_USED_UP,        33, "sa-used-up",      "its security associations carried as many packets as they may (2^40); connect anew") \
-	X(MOVED,             34, "moved",           "the program disconnected the latched socket and connected it anew; what it latched is gone")
+	X(MOVED,             34, "moved",           "the program disconnected the latched socket and connected it anew; what it latched is gone") \
+	X(ENDED,             35, "ended",           "the connection was reset, or the program disconnected it, and still holds the socket; nothing travels on it any more")
 /* clang-format on */
 
 enum ipsec_latch_reason {

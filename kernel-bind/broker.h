@@ -49,9 +49,12 @@ struct broker_round {
 	uint64_t after; /* id of the lease looked at last */
 };
 
+#define BROKER_DOUBTS 3 /* one to miss a socket, one to be sure, one that had begun before */
+
 /* The look at all sockets, once in a tick. */
 struct broker_sweep {
 	bool is_on;
+	uint8_t doubts; /* events of ended sockets were lost: so many sweeps yet */
 	uint64_t number, begun_ms;
 };
 

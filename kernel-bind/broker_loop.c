@@ -17,7 +17,7 @@
 #include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
 
-#define TICK_MS 800 /* what a tick finds is found within a second */
+#define TICK_MS 600 /* what a tick finds, at second sight at worst, is found within a second */
 #define WORKER_DEADLINE_MS 2000
 #define QUEUE_WAIT_MS 4000 /* below the client's own patience */
 #define ACCEPTS_PER_TURN 32

@@ -15,8 +15,10 @@
 #define ASK_EACH_MAX 32
 #define SWEEP_STUCK_MS 5000
 #define SWEEP_WAIT_MS 2000 /* at start, for one piece */
-/* A socket that is there can be missed when others come and go beside it, but hardly twice. */
+/* A socket that is there can be missed when others come and go beside it, but hardly twice; and the
+ * event of one that has just ended may be on its way. */
 #define MISSED_MAX 2
+#define SECOND_SIGHT_MS 200
 
 static bool lease_is_over(const struct broker_lease *lease)
 {
@@ -73,23 +75,35 @@ static void each_socket(void *context, uint64_t cookie, const struct kbind_tuple
 		return;
 	lease->seen_in = broker->sweep.number;
 	lease->missed = 0;
-	if (lease->is_busy || lease->state == IPSEC_LATCH_STATE_BROKEN)
+	if (lease->is_busy ||
+		(lease->state == IPSEC_LATCH_STATE_BROKEN && lease->reason != IPSEC_LATCH_ENDED))
 		return;
 	/* A connection that was over and is there again was made anew, even to the same address. */
-	if (!tuple_is_same(&lease->tuple, tuple) || lease->state == IPSEC_LATCH_STATE_CLOSING)
+	if (!tuple_is_same(&lease->tuple, tuple) || lease->state == IPSEC_LATCH_STATE_CLOSING ||
+		lease->state == IPSEC_LATCH_STATE_BROKEN)
 		broker_break_lease(broker, lease, IPSEC_LATCH_MOVED);
 }
 
+/*
+ * Not there, and no event told that it ended: a program holds a socket without connection.  TIME_WAIT
+ * shows that it was closed in good order; else it was reset, or disconnected and may be connected
+ * anew, so the lease stays until the socket ends.
+ */
 static void lease_miss(struct broker *broker, struct broker_lease *lease)
 {
 	enum watch_finding finding;
 
-	if (++lease->missed < MISSED_MAX)
+	if (++lease->missed < MISSED_MAX) {
+		broker->next_tick_ms = broker_now_ms() + SECOND_SIGHT_MS;
 		return;
+	}
 	lease->missed = MISSED_MAX;
 	finding = watch_look(broker->watch, &lease->tuple, lease->cookie);
-	if (finding == WATCH_NONE || finding == WATCH_REMNANT)
+	if (finding == WATCH_REMNANT ||
+		(finding == WATCH_NONE && (broker->sweep.doubts > 0 || !lease->has_in_policy)))
 		broker_close_lease(broker, lease);
+	else if (finding == WATCH_NONE && lease->state != IPSEC_LATCH_STATE_BROKEN)
+		broker_break_lease(broker, lease, IPSEC_LATCH_ENDED);
 }
 
 static void sweep_end(struct broker *broker)
@@ -103,6 +117,8 @@ static void sweep_end(struct broker *broker)
 			lease->made_ms < broker->sweep.begun_ms)
 			lease_miss(broker, lease);
 	}
+	if (broker->sweep.doubts > 0)
+		broker->sweep.doubts--;
 }
 
 void broker_sweep_read(struct broker *broker)

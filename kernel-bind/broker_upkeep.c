@@ -265,10 +265,10 @@ static void each_ended(void *context, uint64_t cookie)
 	broker_close_lease(broker, lease);
 }
 
-/* An event that is lost is made up for by the sweeps. */
 void broker_read_ended(struct broker *broker)
 {
-	(void)watch_read(broker->watch, each_ended, broker);
+	if (!watch_read(broker->watch, each_ended, broker))
+		broker->sweep.doubts = BROKER_DOUBTS;
 }
 
 /* --- time --- */

@@ -30,6 +30,7 @@ struct host probe_hosts[2] = {
 	{ "probe-b", "10.79.0.2", "/run/probe-b/broker.sock", "/run/probe-b/state", 0 },
 };
 const char *probe_daemon_path;
+const char *probe_daemon_options[PROBE_DAEMON_OPTIONS_MAX + 1];
 int probe_failures;
 
 bool probe_check(bool is_good, const char *format, ...)
@@ -137,12 +138,15 @@ enum ipsec_latch_reason probe_broker_ping(const struct host *host)
 
 void probe_broker_start(struct host *host)
 {
+	const char *arguments[9 + PROBE_DAEMON_OPTIONS_MAX] = { "gss-ipsecd", "--socket",
+		host->socket_path, "--state", host->state_path, "--linger-seconds", LINGER, "-v" };
+
+	memcpy(&arguments[8], probe_daemon_options, sizeof(probe_daemon_options));
 	host->broker = fork();
 	if (host->broker == 0) {
 		probe_namespace_enter(host);
-		(void)execl(probe_daemon_path, "gss-ipsecd", "--socket", host->socket_path,
-			"--state", host->state_path, "--linger-seconds", LINGER, "-v",
-			(char *)NULL);
+		/* execv() does not write through them */
+		(void)execv(probe_daemon_path, (char *const *)(uintptr_t)arguments);
 		_exit(127);
 	}
 	for (int i = 0; i < 50 && probe_broker_ping(host) == IPSEC_LATCH_NO_BROKER; i++)

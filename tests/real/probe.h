@@ -28,6 +28,8 @@ struct end {
 
 extern struct host probe_hosts[2];
 extern const char *probe_daemon_path;
+#define PROBE_DAEMON_OPTIONS_MAX 8
+extern const char *probe_daemon_options[PROBE_DAEMON_OPTIONS_MAX + 1]; /* up to NULL */
 extern int probe_failures;
 
 /* Prints and counts. Returns is_good. */

@@ -253,7 +253,7 @@ static bool connection_end(int fd, const struct stream_options *options)
 }
 
 /* connect(AF_UNSPEC), and the same socket once more to the same peer; how that went is printed. */
-static bool connection_reconnect(int fd)
+static bool connection_reconnect(int fd, const struct stream_options *options)
 {
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 	struct sockaddr_storage peer;
@@ -267,6 +267,7 @@ static bool connection_reconnect(int fd)
 	printf("reconnecting\n");
 	if (connect(fd, (struct sockaddr *)&peer, len) != 0) {
 		printf("failed: reconnect: %s\n", strerror(errno));
+		stream_sleep_ms(options->idle_after_ms);
 		return false;
 	}
 	printf("reconnected\n");
@@ -291,7 +292,7 @@ static bool connection_use(int fd, const struct stream_options *options, gss_ctx
 		_exit(EXIT_SUCCESS);
 	printf("idle\n");
 	stream_sleep_ms(options->idle_ms);
-	if (options->reconnects && !connection_reconnect(fd))
+	if (options->reconnects && !connection_reconnect(fd, options))
 		return false;
 	printf("transfer\n");
 	return stream_transfer(fd, options);

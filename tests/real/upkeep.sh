@@ -11,6 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/streams.sh"
 
 sa_gone='its security associations were deleted'
+ended='the connection was reset, or the program disconnected it'
 moved='disconnected the latched socket'
 
 # An orphaned socket shall not outlive the test.
@@ -139,24 +140,48 @@ delete_sa()
 		proto esp spi "${BASH_REMATCH[3]}"
 }
 
-case_moved()
+# Looked for more often than hosts_wait does: from here a second is counted.
+reconnecting()
+{
+	until grep -q '^reconnecting' "$hosts_out/$1.log" || hosts_has_ended "${hosts_pid[$1]}"; do
+		sleep 0.02
+	done
+	upkeep_began=${EPOCHREALTIME/./}
+}
+
+case_reconnected()
 {
 	local host=$1 who=$2 name="socket reconnected on $1" options
 
-	options="--timeout 4 --idle-ms 1500 --send 1000"
+	options="--timeout 4 --idle-ms 1500 --send 1000 --idle-after-ms 1500"
 	if [ "$who" = client ]; then
 		begin "$name" idle "$options" --reconnect ""
 	else
 		begin "$name" idle "$options" "" --reconnect
 	fi
-	# Looked for more often than hosts_wait does: from here a second is counted.
-	until grep -q '^reconnecting' "$hosts_out/$who.log"; do sleep 0.02; done
-	upkeep_began=${EPOCHREALTIME/./}
-	report "$name: broken within a second" broken_within_second "$host" "$moved"
-	report "$name: the log says the same" logged "$host" "$moved"
+	reconnecting "$who"
+	report "$name: broken within a second" broken_within_second "$host" "$ended"
+	report "$name: the log says the same" logged "$host" "$ended"
 	streams_wait client server
 	report "$name: it did not connect" grep -q '^failed: reconnect' "$hosts_out/$who.log"
 	finish "$name"
+}
+
+# Without its policy, which root took away, the socket can connect elsewhere: what leaves then is
+# root's doing, but what comes is not received, and the latch says what happened.
+case_moved()
+{
+	local name="policy cleared by root, then reconnected"
+
+	begin "$name" idle "--timeout 4 --idle-ms 3000 --send 1000" --reconnect ""
+	report "$name: cleared" hosts_on A "$here/clear_policy.py" "${hosts_pid[client]}"
+	reconnecting client
+	report "$name: broken within a second" broken_within_second A "$moved"
+	report "$name: the log says the same" logged A "$moved"
+	streams_wait client server
+	report "$name: it did not connect" grep -q '^failed: reconnect' "$hosts_out/client.log"
+	report "$name: nothing left in the end" streams_gone 12
+	streams_capture_end 0
 }
 
 covers_are_back()
@@ -188,6 +213,7 @@ case_policy_flush()
 }
 
 trap streams_end EXIT
+rm -f "$hosts_out/latency"
 streams_up "$1" "$2" 1
 sockets_hurry
 streams_snapshot
@@ -200,7 +226,8 @@ for host in A B; do
 	done
 	case_policy_flush "$host"
 done
-case_moved A client
-case_moved B server
+case_reconnected A client
+case_reconnected B server
+case_moved
 cat "$hosts_out/latency"
 report_end

@@ -52,6 +52,7 @@ START_TEST(test_record_round_trip)
 	uint8_t record[JOURNAL_RECORD_BYTES], again[JOURNAL_RECORD_BYTES];
 	bool is_gone = true;
 
+	lease.is_marked = true;
 	/* the longest names fit */
 	for (size_t i = 0; i < KBIND_NAME_BYTES_MAX; i++)
 		lease.local_name[i] = lease.peer_name[i] = 'n';
@@ -64,7 +65,7 @@ START_TEST(test_record_round_trip)
 	ck_assert(!is_gone);
 	ck_assert_uint_eq(back.cookie, 77);
 	ck_assert_str_eq(back.peer_name, lease.peer_name);
-	ck_assert(back.has_cover && back.has_in_policy && !back.is_initiator);
+	ck_assert(back.has_cover && back.has_in_policy && back.is_marked && !back.is_initiator);
 	record_make(&back, false, again);
 	ck_assert_mem_eq(record, again, sizeof(record));
 }

@@ -116,6 +116,30 @@ START_TEST(test_reqids)
 }
 END_TEST
 
+START_TEST(test_covers)
+{
+	struct kxfrm_policy policy = { .has_template = true, .reqid = 0x47000001 };
+
+	ck_assert(kxfrm_policy_is_cover(&policy));
+	policy.reqid = 0x48000000;
+	ck_assert(!kxfrm_policy_is_cover(&policy));
+	/* a block is told by its mark, and is no cover */
+	policy = (struct kxfrm_policy){
+		.is_block = true, .mark = KXFRM_COVER_MARK, .mark_mask = KXFRM_COVER_MARK_MASK
+	};
+	ck_assert(kxfrm_policy_is_block(&policy));
+	ck_assert(!kxfrm_policy_is_cover(&policy));
+	policy.mark_mask = UINT32_MAX;
+	ck_assert(!kxfrm_policy_is_block(&policy));
+	policy.mark_mask = KXFRM_COVER_MARK_MASK;
+	policy.is_block = false;
+	ck_assert(!kxfrm_policy_is_block(&policy));
+	/* reqids with the added bit are marks of the second form, and of nothing else */
+	ck_assert_uint_eq((0x47123456 | KXFRM_COVER_BIT) & KXFRM_COVER_MARK_MASK, KXFRM_COVER_MARK);
+	ck_assert_uint_ne(0x47123456 & KXFRM_COVER_MARK_MASK, KXFRM_COVER_MARK);
+}
+END_TEST
+
 Suite *suite_xfrm_policy(void)
 {
 	Suite *suite = suite_create("xfrm_policy");
@@ -126,6 +150,7 @@ Suite *suite_xfrm_policy(void)
 	tcase_add_test(tests, test_ports_and_protocol);
 	tcase_add_test(tests, test_marks);
 	tcase_add_test(tests, test_reqids);
+	tcase_add_test(tests, test_covers);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
