@@ -43,6 +43,7 @@ static const struct option_row option_rows[] = {
 	{ "--read-buffer",    OPTION_NUMBER, AT(read_buffer_bytes) }, /* SO_RCVBUF */
 	{ "--timeout",        OPTION_NUMBER, AT(timeout_s) },        /* of every send and receive */
 	{ "--idle-ms",        OPTION_NUMBER, AT(idle_ms) },
+	{ "--wait-file",      OPTION_TEXT,   AT(wait_file) },        /* idles until it is there */
 	{ "--idle-after-ms",  OPTION_NUMBER, AT(idle_after_ms) },
 	{ "--pause-before",   OPTION_STEP,   AT(pause_step) },       /* STEP:MILLISECONDS */
 	{ "--latch",          OPTION_TEXT,   AT(latch) },            /* yes, auto, require, no */
@@ -292,6 +293,8 @@ static bool connection_use(int fd, const struct stream_options *options, gss_ctx
 		_exit(EXIT_SUCCESS);
 	printf("idle\n");
 	stream_sleep_ms(options->idle_ms);
+	while (options->wait_file != NULL && access(options->wait_file, F_OK) != 0)
+		stream_sleep_ms(100);
 	if (options->reconnects && !connection_reconnect(fd, options))
 		return false;
 	printf("transfer\n");

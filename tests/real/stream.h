@@ -11,6 +11,7 @@
 struct stream_options {
 	bool is_server;
 	const char *host, *port, *service; /* host and service: client only */
+	const char *wait_file;		   /* idle until it is there */
 	const char *latch;		   /* policy for this side's credential, or NULL */
 	const char *to;			   /* client: this address in place of host's, or NULL */
 	uint64_t send_bytes, slow_us;	   /* slow_us: pause after each block of the bulk phase */

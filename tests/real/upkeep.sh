@@ -48,15 +48,16 @@ begin()
 	report "$1: established on both" both_established
 }
 
-# broken_within_second HOST CAUSE: by HOST's status, counted from upkeep_began (microseconds).
+# broken_within_second HOST CAUSE: who asks for HOST's status within a second of upkeep_began
+# (microseconds) is told.  When he asked counts: on a busy machine the answer's way takes its time.
 broken_within_second()
 {
 	local waited=0
 
-	while [ "$waited" -lt 1500000 ]; do
+	while [ "$waited" -lt 3000000 ]; do
 		waited=$((${EPOCHREALTIME/./} - upkeep_began))
 		if hosts_on "$1" gss-ipsec status 2>&1 | grep -q "broken: .*$2"; then
-			echo "seen after $((waited / 1000)) ms" | tee -a "$hosts_out/latency"
+			echo "asked after $((waited / 1000)) ms, seen" | tee -a "$hosts_out/latency"
 			[ "$waited" -le 1000000 ]
 			return
 		fi
@@ -201,7 +202,7 @@ case_policy_flush()
 {
 	local name="SPD flushed on $1"
 
-	begin "$name" transfer "--timeout 5 --send 6000000 --slow-us 20000" "" ""
+	begin "$name" transfer "--timeout 8 --send 12000000 --slow-us 20000" "" ""
 	upkeep_began=${EPOCHREALTIME/./}
 	hosts_on "$1" ip xfrm policy flush
 	until covers_are_back "$1" || [ $((${EPOCHREALTIME/./} - upkeep_began)) -gt 2000000 ]; do :; done
