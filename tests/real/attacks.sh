@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The attacker on the path between two hosts, against everything that attacks.table lists:
+#
+#   attacks.sh STAGED BUILD [--only PATTERN] [--defence NAME] [--expect-success] [--verbose]
+#
+# Plugin and broker come from STAGED.  With --expect-success it is a weakened installation, and each
+# row must succeed.  The cable between the hosts ends in this guest's own namespace, where
+# attacker.py passes each frame on, or does not.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/hosts.sh"
+. "$here/report.sh"
+
+attacks_port=4747
+attacks_services="yes auto require yes5 auto5 require5"
+
+# In place of the one of hosts.sh: two cables, whose other ends stay here.  Nobody answers ARP.
+hosts_join()
+{
+	local host peer
+
+	for host in A B; do
+		ip link add "middle$host" type veth peer name "wire$host" ||
+			hosts_die "no veth in this kernel"
+		ip link set "wire$host" netns "${hosts_pid[host$host]}" address "02:00:00:00:00:0$host" &&
+			hosts_on "$host" ip link set "wire$host" name wire &&
+			hosts_on "$host" ip address add "${hosts_address[$host]}/24" dev wire &&
+			hosts_on "$host" sysctl -qw net.ipv6.conf.wire.disable_ipv6=1 &&
+			hosts_on "$host" ip link set wire up || hosts_die "cannot join host $host"
+		hosts_on "$host" "$here/attacker.py" --offloads-off wire ||
+			hosts_die "cannot switch off offloads"
+		sysctl -qw "net.ipv6.conf.middle$host.disable_ipv6=1"
+		ip link set "middle$host" up promisc on
+		peer=$([ "$host" = A ] && echo B || echo A)
+		hosts_on "$host" ip neighbour add "${hosts_address[$peer]}" \
+			lladdr "02:00:00:00:00:0$peer" dev wire nud permanent
+	done
+}
+
+# A service for each policy, with and without T5: what the programs ask for decides.
+attacks_configure()
+{
+	local host service
+
+	sed -i "s/services = sample/services = $attacks_services/" "$hosts_dir/B/gss/ipsec.conf"
+	for host in A B; do
+		{
+			echo '[service]'
+			for service in $attacks_services; do
+				echo "$service = {"
+				echo "latch = ${service%5}"
+				[ "$service" = "${service%5}" ] || echo "t5 = yes"
+				echo '}'
+			done
+		} >>"$hosts_dir/$host/gss/ipsec.conf"
+	done
+}
+
+attacks_victim()
+{
+	hosts_enter as "$@"
+	printf '%q ' "${hosts_command[@]}"
+}
+
+staged=$1
+build=$2
+shift 2
+trap hosts_down EXIT
+hosts_install_programs "$build/tests/real/victim"
+hosts_install "$staged"
+hosts_up
+attacks_configure
+hosts_broker A --linger-seconds 2
+hosts_broker B --linger-seconds 2
+python3 "$here/attacks.py" "$here/attacks.table" --interfaces middleA,middleB --out "$hosts_out" \
+	--client "$(attacks_victim alice A victim client "${hosts_name[B]}" "$attacks_port")" \
+	--server "$(attacks_victim sample B victim server "$attacks_port")" "$@" || report_failed=1
+report_end
