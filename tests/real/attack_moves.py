@@ -4,11 +4,13 @@
 An attack is made new for each row with its options ("to=B at=T3 ..."), and asked of every frame
 (frame) and told what happened (before, event).
 """
-from attack_frames import ACK, FIN, FLAGS, RST, SYN, icmp_error, ip_packet, tcp_segment
+from attack_frames import (ACK, FIN, FLAGS, RST, SYN, address, icmp_error, ip_packet,
+                           tcp_segment)
 from attacker import other
 
 # The call of the reading program that works on a token: what "when=after" waits for.
 CALLS = {"T1": "B.call1", "T2": "A.call2", "T3": "B.call2", "T4": "A.call3", "T5": "B.call3"}
+SEGMENT_BYTES = 1400
 ATTACKS = {}
 
 
@@ -76,7 +78,8 @@ class Timed(Attack):
         try:
             self.strike()
         finally:
-            self.flow.go_on(self.to)
+            if self.is_before or self.to in self.halts:
+                self.flow.go_on(self.to)
 
     def strike(self):
         raise NotImplementedError
@@ -84,16 +87,18 @@ class Timed(Attack):
 
 @attack("inject")
 class Inject(Timed):
-    """One clear segment: bytes=, offset= from the next octet, ack= offset, flags=, urgent=."""
+    """A clear segment, or as many as it needs: bytes=, offset= from the next octet, ack= offset, flags=, urgent=."""
 
     def strike(self):
         flags = ACK
         for word in filter(None, self.options.get("flags", "").split("+")):
             flags |= FLAGS[word]
-        self.forge(self.flow.segment(
-            other(self.to), self.number("offset"), evil(self.number("bytes")), flags,
-            self.number("ack"), window=self.number("window", 501), urgent=self.number("urgent"),
-            is_bad=bool(self.number("bad"))))
+        octets = evil(self.number("bytes"))
+        for at in range(0, len(octets) or 1, SEGMENT_BYTES):
+            self.forge(self.flow.segment(
+                other(self.to), self.number("offset") + at, octets[at:at + SEGMENT_BYTES], flags,
+                self.number("ack"), window=self.number("window", 501),
+                urgent=self.number("urgent"), is_bad=bool(self.number("bad"))))
 
 
 @attack("walk")
@@ -164,7 +169,54 @@ class Translate(Attack):
             return [frame]
         client, server = self.flow.ports
         self.flow.alias = (client ^ 1, server)
-        return [frame.with_tcp(ports=self.flow.alias if side == "A" else (server, client))]
+        fields = {"ports": self.flow.alias if side == "A" else (server, client)}
+        # Another address too: B sees the connection come from the attacker.
+        if "address" in self.options:
+            mine, true = address(self.options["address"]), self.flow.template["A"].source
+            fields.update({"source": mine} if side == "A" else {"target": true})
+        return [frame.with_tcp(**fields)]
+
+
+@attack("insert")
+class Insert(Attack):
+    """Puts octets behind a clear token and takes none away: the numbers of all before are lowered
+    from the SYN on, so that those of ESP fit behind them."""
+
+    def __init__(self, flow, options):
+        super().__init__(flow, options)
+        self.count, self.is_done = self.number("bytes"), False
+
+    def frame(self, side, frame, name):
+        if not frame.is_tcp():
+            return [frame]
+        if side == self.to:
+            # What the reader acknowledges of octets that were renumbered.
+            end = self.flow.isn.get(other(side), 0) + 1 + self.flow.clear_end[other(side)]
+            is_before = (end - frame.ack - self.count) % (1 << 32) < 1 << 31
+            return [frame.with_tcp(ack=frame.ack + self.count)] if is_before and \
+                frame.flags & ACK else [frame]
+        if self.is_done:
+            return [frame]
+        self.is_done = name == self.options["at"]
+        passed = [frame.with_tcp(seq=frame.seq - self.count)]
+        if self.is_done:
+            passed.append(self.flow.segment(side, -self.count, self.octets()))
+        return passed
+
+    def octets(self):
+        text = Shift.PUT[self.to]
+        return evil(self.count) if self.count != len(text) else text
+
+
+@attack("syn-data")
+class SynData(Attack):
+    """Data in the SYN, with a Fast Open cookie: B's kernel takes it without one."""
+
+    def frame(self, side, frame, name):
+        if name != "SYN":
+            return [frame]
+        cookie = b"\x22\x0a" + b"cookie00" + b"\x01\x01"
+        return [frame.with_tcp(options=frame.options + cookie, payload=evil(20))]
 
 
 @attack("lead")

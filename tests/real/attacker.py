@@ -119,8 +119,9 @@ class Flow:
     one: he knows how much a program has written, which behind T2 he could only count in ESP.
     """
 
-    def __init__(self, wire, old_spis, keeps_timestamps=False):
-        self.wire, self.old_spis, self.keeps_timestamps = wire, old_spis, keeps_timestamps
+    def __init__(self, wire, past, keeps_timestamps=False):
+        """past: what is kept of earlier connections, their SPIs and their tokens."""
+        self.wire, self.past, self.keeps_timestamps = wire, past, keeps_timestamps
         self.attack = None
         self.ports = self.alias = None  # alias: the ports as B sees them, where rewritten
         self.isn, self.template, self.window = {}, {}, {}
@@ -138,19 +139,24 @@ class Flow:
 
     def stop(self, side):
         """The program reads nothing while its kernel receives."""
-        if side in self.pids:
+        try:
             os.kill(self.pids[side], signal.SIGSTOP)
+        except (KeyError, ProcessLookupError):
+            pass
 
     def go_on(self, side):
         """A program that is about to stop itself has said so: without waiting it would never go on."""
-        if side not in self.pids:
-            return
-        for _ in range(1000):
-            with open(f"/proc/{self.pids[side]}/stat", encoding="ascii") as file:
-                if file.read().rpartition(")")[2].split()[0] == "T":
-                    break
-            time.sleep(0.001)
-        os.kill(self.pids[side], signal.SIGCONT)
+        try:
+            # The kernel's own thread may still have to pass on what was sent.
+            time.sleep(0.003)
+            for _ in range(100):
+                with open(f"/proc/{self.pids[side]}/stat", encoding="ascii") as file:
+                    if file.read().rpartition(")")[2].split()[0] == "T":
+                        break
+                time.sleep(0.001)
+            os.kill(self.pids[side], signal.SIGCONT)
+        except (KeyError, FileNotFoundError, ProcessLookupError):
+            pass  # it has ended: nobody waits
 
     # --- what comes by ---
 
@@ -159,7 +165,8 @@ class Flow:
             if frame.flags & (SYN | ACK) == SYN and frame.ports[1] == PORT and self.ports is None:
                 self.ports = frame.ports
             return self.has_ports(frame)
-        return frame.protocol == ESP and self.ports is not None and frame.spi not in self.old_spis
+        return frame.protocol == ESP and self.ports is not None and \
+            frame.spi not in self.past["spis"]
 
     def has_ports(self, frame):
         return any(ports in (frame.ports, frame.ports[::-1])
@@ -174,6 +181,8 @@ class Flow:
         if frame.is_tcp(SYN) and not self.keeps_timestamps:
             frame = without_timestamps(frame)
         if name is not None:
+            if frame.is_tcp() and frame.payload:
+                self.past.setdefault(name, []).append(frame.payload)
             self.attack.before(name, side)
         for passed in self.attack.frame(side, frame, name):
             self.wire.send(other(side), passed, passed is not frame)

@@ -3,6 +3,7 @@
 """Runs the attack table: attacks.py TABLE [OPTION...], started by attacks.sh in the guest.
 
     --client COMMAND --server COMMAND   the victims, as one quoted line each
+    --host-a COMMAND --host-b COMMAND   what runs a command there as root
     --interfaces A,B                    the attacker's ends of the cable
     --only PATTERN                      rows whose name matches (fnmatch; * is any text)
     --defence NAME                      rows that name this defence
@@ -22,8 +23,10 @@ import subprocess
 import sys
 import time
 
-import attack_moves
-from attack_frames import TCP
+import attack_esp  # noqa: F401 (for what it enters into ATTACKS)
+import attack_tokens  # noqa: F401
+from attack_moves import ATTACKS
+from attack_frames import ESP, TCP
 from attacker import Flow, Wire, other
 
 COLUMNS = ("name", "attack", "policy", "victim", "client", "server", "client_reads",
@@ -32,6 +35,8 @@ PROTECTED = b"protectedline"
 LINE = "{} {:08d} protectedline..\n"
 LINE_BYTES = 32
 ROLES = {"A": "client", "B": "server"}
+# How long the programs wait: rows in which they wait in vain, and all others on a busy machine.
+WAITS_MS, NEVER_MS = 1500, 6000
 PATIENCE = 4  # seconds behind a row's own limit until its programs count as hung
 
 
@@ -43,10 +48,14 @@ class Row:
         self.__dict__.update(zip(COLUMNS, fields))
         self.attack_name, *words = self.attack.split()
         self.options = dict(word.split("=", 1) for word in words)
-        if self.attack_name not in attack_moves.ATTACKS:
+        if self.attack_name not in ATTACKS:
             raise SystemExit(f"attacks.table:{number}: no attack {self.attack_name}")
         self.defence, _, self.sign = self.without.partition(":")
         self.order = dict(word.split("=", 1) for word in self.victim.split())
+
+    def is_stall(self):
+        return any(word in text for word in ("timeout", "unconnected", "nothing") for text in
+                   (self.client, self.server, self.client_reads, self.server_reads))
 
 
 def expand(line):
@@ -79,7 +88,7 @@ class Victim:
         self.result = self.ended = None
         self.delivered, self.body, self.notice = None, None, b""
         self.sent, self.returned = 0, None
-        self.requests = []
+        self.requests, self.is_waiting = [], False
 
     def order(self, text):
         self.process.stdin.write(text.encode() + b"\n")
@@ -99,6 +108,9 @@ class Victim:
 
     def take_ready(self, _):
         self.is_ready = True
+
+    def take_waiting(self, _):
+        self.is_waiting = True
 
     def take_pid(self, text):
         self.flow.pids[self.side] = int(text)
@@ -160,28 +172,47 @@ def genuine(side, count):
 class Run:
     """One row, run."""
 
-    def __init__(self, row, wire, victims):
-        self.row, self.wire, self.victims = row, wire, victims
+    def __init__(self, row, wire, victims, hosts):
+        self.row, self.wire, self.victims, self.hosts = row, wire, victims, hosts
         self.send_bytes = int(row.order.get("send", 320))
 
-    def play(self, old_spis):
+    def play(self, past):
         row, wire = self.row, self.wire
         wire.log, wire.timers = [], []
-        flow = self.flow = Flow(wire, old_spis, bool(row.options.get("timestamps")))
-        flow.attack = attack_moves.ATTACKS[row.attack_name](flow, row.options)
+        flow = self.flow = Flow(wire, past, bool(row.options.get("timestamps")))
+        flow.attack = ATTACKS[row.attack_name](flow, row.options)
         wire.tap = flow.take
-        words = {"service": row.policy, "timeout": "2500", **row.order}
+        self.prepare("SETUP")
+        try:
+            self.exchange(flow)
+        finally:
+            self.prepare("CLEANUP")
+        past["spis"] |= set(flow.spis.values())
+        for side in "AB":
+            past[f"ESP.{side}"] = [frame for _, sender, frame in wire.log
+                                   if sender == side and frame.protocol == ESP]
+
+    def prepare(self, what):
+        """What an attack wants of a host first, and takes away again."""
+        for side, commands in getattr(self.flow.attack, what, {}).items():
+            subprocess.run([*shlex.split(self.hosts[side]), "sh", "-e", "-c", commands], check=True)
+
+    def exchange(self, flow):
+        row, wire = self.row, self.wire
+        patience = WAITS_MS if row.is_stall() or row.client == "x" else NEVER_MS
+        words = {"service": row.policy, "timeout": patience, **row.order}
         order = " ".join(f"{name}={value}" for name, value in words.items())
         for victim in self.victims.values():
             victim.begin(flow)
-        for side in "BA":
-            self.victims[side].order(f"{order} halt={flow.attack.halts.get(side, 0)}")
         limit = time.monotonic() + float(row.seconds) + PATIENCE
+        self.victims["B"].order(f"{order} halt={flow.attack.halts.get('B', 0)}")
+        while not self.victims["B"].is_waiting and time.monotonic() < limit:
+            wire.pump(1)
+        self.victims["A"].order(f"{order} halt={flow.attack.halts.get('A', 0)}")
         while not all(victim.is_ended for victim in self.victims.values()):
             wire.pump(max(0, limit - time.monotonic()))
             if time.monotonic() > limit:
                 self.end_hung()
-        old_spis.update(flow.spis.values())
 
     def end_hung(self):
         for pid in list(self.flow.pids.values()):
@@ -202,8 +233,8 @@ class Run:
             return "notice" if victim.delivered == sender.notice else (
                 "prefix" if sender.notice.startswith(victim.delivered) else "forged")
         whole = genuine(other(side), self.send_bytes)
-        if victim.delivered == whole[:sender.sent] and victim.ended == "eof" and sender.sent:
-            return "genuine"
+        if victim.delivered == whole[:sender.sent] and victim.ended == "eof":
+            return "genuine" if sender.sent else "closed"
         if not whole.startswith(victim.delivered):
             return "forged"
         if victim.ended == "eof":
@@ -270,11 +301,12 @@ class Run:
 
 
 def run_rows(rows, wire, victims, options):
-    old_spis, failed = set(), 0
+    past, failed = {"spis": set()}, 0
+    hosts = {"A": options.host_a, "B": options.host_b}
     for row in rows:
         begun = time.monotonic()
-        run = Run(row, wire, victims)
-        run.play(old_spis)
+        run = Run(row, wire, victims, hosts)
+        run.play(past)
         wrong = run.judge_success() if options.expect_success else run.judge()
         name = f"{row.defence}: {row.name}" if options.expect_success else row.name
         seconds = time.monotonic() - begun
@@ -290,7 +322,7 @@ def run_rows(rows, wire, victims, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table")
-    for name in ("client", "server", "interfaces", "out"):
+    for name in ("client", "server", "host-a", "host-b", "interfaces", "out"):
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--only", default="*")
     parser.add_argument("--defence")

@@ -57,6 +57,19 @@ attacks_configure()
 	done
 }
 
+# Data in a SYN is taken from anybody, as a host may be configured.
+attacks_open()
+{
+	hosts_on B sysctl -qw net.ipv4.tcp_fastopen=0x603
+	hosts_on B ip neighbour add 10.77.0.66 lladdr 02:00:00:00:00:0A dev wire nud permanent
+}
+
+attacks_enter()
+{
+	hosts_enter "$1"
+	printf '%q ' "${hosts_command[@]}"
+}
+
 attacks_victim()
 {
 	hosts_enter as "$@"
@@ -71,9 +84,11 @@ hosts_install_programs "$build/tests/real/victim"
 hosts_install "$staged"
 hosts_up
 attacks_configure
+attacks_open
 hosts_broker A --linger-seconds 2
 hosts_broker B --linger-seconds 2
 python3 "$here/attacks.py" "$here/attacks.table" --interfaces middleA,middleB --out "$hosts_out" \
+	--host-a "$(attacks_enter A)" --host-b "$(attacks_enter B)" \
 	--client "$(attacks_victim alice A victim client "${hosts_name[B]}" "$attacks_port")" \
 	--server "$(attacks_victim sample B victim server "$attacks_port")" "$@" || report_failed=1
 report_end

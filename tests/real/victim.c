@@ -11,6 +11,7 @@
  * by heart what the other sends, but do not compare: they print what they were given.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -245,11 +246,16 @@ static void stream_use(struct victim_stream *stream, bool is_server)
 		(void)stream_send_lines(stream, is_server);
 }
 
+static struct timeval limit_of(const struct victim_order *order)
+{
+	return (struct timeval){ .tv_sec = (time_t)(order->timeout_ms / 1000),
+		.tv_usec = (suseconds_t)(order->timeout_ms % 1000) * 1000 };
+}
+
 static void connection_run(
 	int fd, const struct victim_order *order, bool is_server, const char *host)
 {
-	const struct timeval limit = { .tv_sec = (time_t)(order->timeout_ms / 1000),
-		.tv_usec = (suseconds_t)(order->timeout_ms % 1000) * 1000 };
+	const struct timeval limit = limit_of(order);
 	struct victim_stream *stream = calloc(1, sizeof(*stream));
 
 	if (stream == NULL || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
@@ -269,8 +275,9 @@ static void connection_run(
 	free(stream);
 }
 
-static int client_connect(const char *host, const char *port)
+static int client_connect(const char *host, const char *port, const struct victim_order *order)
 {
+	const struct timeval limit = limit_of(order);
 	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found = NULL;
 	int fd;
@@ -278,7 +285,9 @@ static int client_connect(const char *host, const char *port)
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return -1;
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
+	/* The limit holds for connect too. */
+	if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
+			       connect(fd, found->ai_addr, found->ai_addrlen) != 0)) {
 		(void)close(fd);
 		fd = -1;
 	}
@@ -301,24 +310,39 @@ static int server_listen(const char *port)
 	return -1;
 }
 
-/* A connection that does not come shall not hold up the next order. */
+/* A connection that does not come shall not hold up the next order, nor one that came too late be
+ * taken for the next order's. */
 static int server_accept(int listener, const struct victim_order *order)
 {
-	const struct timeval limit = { .tv_sec = (time_t)(order->timeout_ms / 1000) + 1 };
+	const struct timeval limit = limit_of(order);
+	int late, fd;
 
+	if (fcntl(listener, F_SETFL, O_NONBLOCK) != 0)
+		return -1;
+	while ((late = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		(void)close(late);
+	if (fcntl(listener, F_SETFL, 0) != 0)
+		return -1;
+	printf("waiting\n");
 	if (setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0)
 		return -1;
-	return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	do {
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
 }
 
 static void order_run(char **argv, const struct victim_order *order, int listener)
 {
+	const uint64_t begun = victim_clock_ms();
 	int fd;
 
 	printf("pid %d\n", (int)getpid());
-	fd = listener >= 0 ? server_accept(listener, order) : client_connect(argv[2], argv[3]);
+	fd = listener >= 0 ? server_accept(listener, order)
+			   : client_connect(argv[2], argv[3], order);
 	if (fd < 0) {
-		printf("no connection: %s\n", strerror(errno));
+		printf("error %s\nended unconnected\nreturned %llu\n", strerror(errno),
+			(unsigned long long)(victim_clock_ms() - begun));
 		return;
 	}
 	if (listener >= 0)

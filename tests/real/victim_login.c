@@ -31,6 +31,7 @@ static const struct {
 } majors[] = {
 	{ GSS_S_COMPLETE, "COMPLETE" },
 	{ GSS_S_CONTINUE_NEEDED, "CONTINUE_NEEDED" },
+	{ GSS_S_BAD_MECH, "BAD_MECH" },
 #define X(name, number, major, tell, text) { GSS_S_##major, #major },
 	ERROR_TABLE(X)
 #undef X

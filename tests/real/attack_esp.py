@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the attacker does with ESP packets: the victims', or some under an association of his own.
+
+Words of attacks.table.  His own association has a NULL cipher and HMAC-SHA1: host B's administrator
+has given it to him for other traffic.
+"""
+import hashlib
+import hmac
+import struct
+
+from attack_frames import ESP, TCP, address, ip_packet
+from attack_moves import Attack, Timed, attack, evil
+from attacker import other
+
+OWN_ADDRESS, OWN_SPI, OWN_KEY = "10.77.0.66", 0x4242, bytes(range(20))
+INTERFACE_NUMBER = 42
+ICV_BYTES = 12
+NEXT_IPV4 = 4
+
+
+def own_esp(sequence, inner, next_header):
+    """The body of an ESP packet (RFC 4303) under the attacker's own association."""
+    padding = -(len(inner) + 2) % 4
+    body = struct.pack("!II", OWN_SPI, sequence) + inner + bytes(range(1, padding + 1)) + \
+        bytes([padding, next_header])
+    return body + hmac.new(OWN_KEY, body, hashlib.sha1).digest()[:ICV_BYTES]
+
+
+@attack("esp-flip")
+class EspFlip(Attack):
+    """One bit of a protected packet: byte= of the IP packet, negative from its end."""
+
+    def __init__(self, flow, options):
+        super().__init__(flow, options)
+        self.is_done = False
+
+    def frame(self, side, frame, name):
+        if self.is_done or name != self.options["at"] or frame.protocol != ESP:
+            return [frame]
+        self.is_done = True
+        return [frame.with_bit_flipped(self.number("byte"))]
+
+
+@attack("esp-replay")
+class EspReplay(Attack):
+    """Every protected packet twice, and all of them once more at the end of the stream."""
+
+    def __init__(self, flow, options):
+        super().__init__(flow, options)
+        self.kept = []
+
+    def frame(self, side, frame, name):
+        if frame.protocol != ESP:
+            return [frame]
+        self.kept.append((other(side), frame))
+        if len(self.kept) % 8 == 0:
+            for to, old in self.kept:
+                self.wire.send(to, old)
+        return [frame, frame]
+
+
+@attack("esp-hold")
+class EspHold(Attack):
+    """Holds one packet of A's data until count= others have passed: far outside the window."""
+
+    def __init__(self, flow, options):
+        super().__init__(flow, options)
+        self.held, self.passed = None, 0
+
+    def frame(self, side, frame, name):
+        if side != "A" or frame.protocol != ESP or "A.complete" not in self.flow.events:
+            return [frame]
+        if self.held is None:
+            if not frame.has_esp_payload:
+                return [frame]
+            self.held = frame
+            return []
+        self.passed += 1
+        return [frame, self.held] if self.passed == self.number("count") else [frame]
+
+
+@attack("esp-other")
+class EspOther(Timed):
+    """Protected packets of an earlier connection, as they were and under this one's SPI."""
+
+    def strike(self):
+        source = other(self.to)
+        for old in self.flow.past.get("ESP." + source, [])[-8:]:
+            self.forge(old)
+            if source in self.flow.spis:
+                packet = old.packet[:20] + struct.pack("!I", self.flow.spis[source]) + \
+                    old.packet[24:]
+                self.forge(old.with_packet(packet))
+
+
+@attack("tunnel")
+class Tunnel(Timed):
+    """Clear TCP out of the attacker's own tunnel, which ends in an xfrm interface of host B."""
+    SETUP = {"B": f"""
+        ip link add ipsec0 type xfrm dev wire if_id {INTERFACE_NUMBER}
+        ip link set ipsec0 up
+        sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.ipsec0.rp_filter=0
+        ip xfrm state add src {OWN_ADDRESS} dst 10.77.0.2 proto esp spi {OWN_SPI:#x} reqid 42 \
+            mode tunnel if_id {INTERFACE_NUMBER} auth-trunc 'hmac(sha1)' 0x{OWN_KEY.hex()} 96 \
+            enc cipher_null ''
+        ip xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir in if_id {INTERFACE_NUMBER} \
+            tmpl src {OWN_ADDRESS} dst 10.77.0.2 proto esp reqid 42 mode tunnel"""}
+    CLEANUP = {"B": f"""
+        ip xfrm policy delete src 0.0.0.0/0 dst 0.0.0.0/0 dir in if_id {INTERFACE_NUMBER}
+        ip xfrm state delete src {OWN_ADDRESS} dst 10.77.0.2 proto esp spi {OWN_SPI:#x}
+        ip link delete ipsec0"""}
+
+    def strike(self):
+        self.to = "B"
+        inner = self.flow.segment("A", self.number("offset"), evil(self.number("bytes")))
+        body = own_esp(self.number("sequence", 1), inner.packet, NEXT_IPV4)
+        self.forge(self.flow.raw("A", ip_packet(address(OWN_ADDRESS), inner.target, ESP, body)))
+
+
+@attack("own-esp")
+class OwnEsp(Timed):
+    """TCP of the victim's connection in transport mode under the attacker's own association."""
+    SETUP = {"B": f"""
+        ip xfrm state add src {OWN_ADDRESS} dst 10.77.0.2 proto esp spi {OWN_SPI:#x} reqid 42 \
+            mode transport auth-trunc 'hmac(sha1)' 0x{OWN_KEY.hex()} 96 enc cipher_null ''"""}
+    CLEANUP = {"B": f"""
+        ip xfrm state delete src {OWN_ADDRESS} dst 10.77.0.2 proto esp spi {OWN_SPI:#x}"""}
+
+    def strike(self):
+        inner = self.flow.segment("A", self.number("offset"), evil(self.number("bytes")))
+        body = own_esp(1, inner.packet[20:], TCP)
+        self.forge(self.flow.raw("A", ip_packet(inner.source, inner.target, ESP, body)))
