@@ -19,10 +19,14 @@
 
 static enum ipsec_latch_reason latch_judge(const struct broker_work *work)
 {
+	const uint32_t buffer_bytes = work->job->message.facts.buffer_bytes;
+	struct broker_lease *lease = work->job->lease;
 	struct recorder_record record;
 
-	recorder_read(work->job->lease->recorder, &record);
-	return recorder_judge(&record, work->job->message.request.token_bytes);
+	if (buffer_bytes > lease->buffer_bytes)
+		lease->buffer_bytes = buffer_bytes;
+	recorder_read(lease->recorder, &record);
+	return recorder_judge(&record, work->job->message.request.token_bytes, lease->buffer_bytes);
 }
 
 static enum ipsec_latch_reason latch_state_reason(const struct broker_lease *lease)

@@ -4,7 +4,8 @@
  *
  * The filter sees each segment after the policy check and before TCP's own checks, so also what TCP
  * will refuse: one running maximum of clear sequence numbers could be walked round by an attacker.
- * Hence one maximum for each sixteenth of the sequence space.
+ * Hence one maximum for each sixteenth of the sequence space; and one bit for each stretch of 2^20
+ * numbers, so that a stranger's segments far outside the window do not look like an attack.
  */
 #include <errno.h>
 #include <linux/bpf.h>
@@ -18,11 +19,10 @@
 
 #include "kernel-bind/broker_recorder.h"
 
-/*
- * As far ahead as a TCP window can reach (RFC 7323 2.3), and one sixteenth more: only the highest
- * end of a sixteenth is kept, so that one beyond the window can stand for one in it.
- */
-#define BEHIND_MAX ((1u << 30) + (1u << 28))
+#define BEHIND_MAX (1u << 30) /* as far ahead as a TCP window can reach, RFC 7323 2.3 */
+/* Beyond the buffer: rounding of the window, a segment that begins at its end, an urgent pointer,
+ * and a buffer that the program had made smaller before anybody looked. */
+#define REACH_SLACK (1u << 20)
 
 struct recorder {
 	int map, program;
@@ -63,6 +63,7 @@ enum { R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 };
 #define OR(d, s) OP(BPF_ALU64 | BPF_OR | BPF_X, d, s, 0, 0)
 #define RIGHT(d, i) OP(BPF_ALU64 | BPF_RSH | BPF_K, d, 0, 0, i)
 #define LEFT(d, i) OP(BPF_ALU64 | BPF_LSH | BPF_K, d, 0, 0, i)
+#define LEFT_REGISTER(d, s) OP(BPF_ALU64 | BPF_LSH | BPF_X, d, s, 0, 0)
 #define FROM_NETWORK(d, bits) OP(BPF_ALU | BPF_END | BPF_TO_BE, d, 0, 0, bits)
 #define LOAD(size, d, s, o) OP(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
 #define STORE(size, d, o, i) OP(BPF_ST | BPF_MEM | (size), d, 0, o, i)
@@ -155,9 +156,26 @@ static void put_before(struct assembly *a, enum label done)
 	put_jump(a, JUMP32_IF(BPF_JSGE, R1, 0, 0), done);
 }
 
-/* The clear end in R1 goes into its sixteenth; goes on at label. */
+/* The stretch of the clear end in R1 gets its bit. Uses R2, R3, R4. */
+static void put_stretch(struct assembly *a)
+{
+	put(a, MOVE32(R2, R1));
+	put(a, RIGHT(R2, RECORDER_STRETCH_BITS));
+	put(a, MOVE(R4, R2));
+	put(a, RIGHT(R4, 6));
+	put(a, LEFT(R4, 3));
+	put(a, ADD(R4, R7));
+	put(a, ADD_NUMBER(R4, FIELD(clear_stretches)));
+	put(a, AND_NUMBER(R2, 63));
+	put(a, SET(R3, 1));
+	put(a, LEFT_REGISTER(R3, R2));
+	put(a, ATOMIC(R4, 0, R3, BPF_OR));
+}
+
+/* The clear end in R1 goes into its stretch and its sixteenth; goes on at label. */
 static void put_clear_end(struct assembly *a, enum label label)
 {
+	put_stretch(a);
 	put_present(a);
 	put(a, MOVE32(R4, R2));
 	put(a, RIGHT(R4, 28));
@@ -359,6 +377,9 @@ void recorder_read(const struct recorder *recorder, struct recorder_record *ret_
 	ret_record->first_protected = __atomic_load_n(&record->first_protected, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < RECORDER_SIXTEENTHS; i++)
 		ret_record->clear_end[i] = __atomic_load_n(&record->clear_end[i], __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < RECORDER_STRETCHES / 64; i++)
+		ret_record->clear_stretches[i] =
+			__atomic_load_n(&record->clear_stretches[i], __ATOMIC_SEQ_CST);
 }
 
 void recorder_free(struct recorder **recorder)
@@ -374,21 +395,39 @@ void recorder_free(struct recorder **recorder)
 	*recorder = NULL;
 }
 
-enum ipsec_latch_reason recorder_judge(const struct recorder_record *record, uint64_t token_bytes)
+static bool stretch_has_clear(const struct recorder_record *record, uint32_t stretch)
 {
-	const uint32_t start = (uint32_t)record->first_protected;
+	return (record->clear_stretches[stretch / 64] >> (stretch % 64) & 1) != 0;
+}
+
+/* Within start's own stretch the highest end of the sixteenth decides: it is at least as high as
+ * any in the stretch. */
+static bool clear_is_behind(const struct recorder_record *record, uint32_t start, uint32_t reach)
+{
+	const uint32_t first = start >> RECORDER_STRETCH_BITS;
+	const uint32_t count =
+		((start & ((1u << RECORDER_STRETCH_BITS) - 1)) + reach) >> RECORDER_STRETCH_BITS;
+	const uint32_t distance = (uint32_t)record->clear_end[start >> 28] - start;
+
+	if (stretch_has_clear(record, first) && distance > 0 && distance <= BEHIND_MAX)
+		return true;
+	for (uint32_t i = 1; i <= count; i++)
+		if (stretch_has_clear(record, (first + i) % RECORDER_STRETCHES))
+			return true;
+	return false;
+}
+
+enum ipsec_latch_reason recorder_judge(
+	const struct recorder_record *record, uint64_t token_bytes, uint32_t buffer_bytes)
+{
+	const uint32_t reach =
+		buffer_bytes < BEHIND_MAX - REACH_SLACK ? buffer_bytes + REACH_SLACK : BEHIND_MAX;
 
 	if ((record->first_protected & RECORDER_PRESENT) == 0 ||
 		record->protected_bytes < token_bytes)
 		return IPSEC_LATCH_SHORT;
-	if (record->is_poisoned != 0)
+	if (record->is_poisoned != 0 ||
+		clear_is_behind(record, (uint32_t)record->first_protected, reach))
 		return IPSEC_LATCH_CLEAR_BEHIND;
-	for (size_t i = 0; i < RECORDER_SIXTEENTHS; i++) {
-		const uint32_t distance = (uint32_t)record->clear_end[i] - start;
-
-		if ((record->clear_end[i] & RECORDER_PRESENT) != 0 && distance > 0 &&
-			distance <= BEHIND_MAX)
-			return IPSEC_LATCH_CLEAR_BEHIND;
-	}
 	return IPSEC_LATCH_LATCHED;
 }

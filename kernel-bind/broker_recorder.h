@@ -16,6 +16,8 @@
 
 #define RECORDER_SIXTEENTHS 16
 #define RECORDER_MARK_MASK 0x7fffffff /* the close cover's second form changes the top bit */
+#define RECORDER_STRETCH_BITS 20 /* a stretch is 2^20 sequence numbers */
+#define RECORDER_STRETCHES (1u << (32 - RECORDER_STRETCH_BITS))
 #define RECORDER_PRESENT \
 	(1ull << 32) /* in first_protected and clear_end: a sequence number is there */
 
@@ -27,6 +29,7 @@ struct recorder_record {
 	uint64_t protected_packets; /* segments under the mark, empty ones too */
 	uint64_t first_protected;   /* PRESENT | lowest sequence number of payload under the mark */
 	uint64_t clear_end[RECORDER_SIXTEENTHS]; /* PRESENT | highest clear end in this sixteenth */
+	uint64_t clear_stretches[RECORDER_STRETCHES / 64]; /* a bit each: clear ends lie in it */
 };
 
 struct recorder;
@@ -42,8 +45,9 @@ void recorder_read(const struct recorder *recorder, struct recorder_record *ret_
 /* NULL is fine; nulls it. Whether attached or not, the program lives on with its socket. */
 void recorder_free(struct recorder **recorder);
 
-/* Verdict (c) and (d) on a record: LATCHED, SHORT or CLEAR_BEHIND. */
-enum ipsec_latch_reason recorder_judge(
-	const struct recorder_record *record, uint64_t token_bytes) ERR_MUST_CHECK;
+/* Verdict (c) and (d) on a record: LATCHED, SHORT or CLEAR_BEHIND.  buffer_bytes is the largest that
+ * the socket's receive buffer was seen to be: no segment further ahead was ever acceptable. */
+enum ipsec_latch_reason recorder_judge(const struct recorder_record *record, uint64_t token_bytes,
+	uint32_t buffer_bytes) ERR_MUST_CHECK;
 
 #endif

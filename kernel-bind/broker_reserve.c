@@ -105,6 +105,7 @@ static struct broker_lease *lease_make(struct broker_work *work)
 		.state = IPSEC_LATCH_STATE_LARVAL,
 		.suite = request->suite,
 		.is_initiator = request->is_initiator,
+		.buffer_bytes = facts->buffer_bytes,
 		.made_ms = broker_now_ms(),
 	};
 	struct broker_lease *made = NULL;

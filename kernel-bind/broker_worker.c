@@ -187,8 +187,9 @@ static void facts_read(const struct worker *worker, struct worker_facts *facts)
 {
 	const int fd = worker->descriptor;
 	struct tcp_info info = { 0 };
+	int buffer_bytes = 0;
 	socklen_t info_len = sizeof(info), cookie_len = sizeof(facts->cookie);
-	socklen_t mark_len = sizeof(facts->mark);
+	socklen_t mark_len = sizeof(facts->mark), buffer_len = sizeof(buffer_bytes);
 
 	*facts = (struct worker_facts){ .reason = IPSEC_LATCH_NOT_TCP };
 	if (fd < 0 || !socket_is_tcp(fd))
@@ -202,8 +203,10 @@ static void facts_read(const struct worker *worker, struct worker_facts *facts)
 	facts->reason = IPSEC_LATCH_SOCKET_GONE;
 	if (!tuple_read(fd, &facts->tuple) ||
 		getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) != 0 ||
-		getsockopt(fd, SOL_SOCKET, SO_MARK, &facts->mark, &mark_len) != 0)
+		getsockopt(fd, SOL_SOCKET, SO_MARK, &facts->mark, &mark_len) != 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, &buffer_len) != 0)
 		return;
+	facts->buffer_bytes = (uint32_t)buffer_bytes;
 	facts->is_established = info.tcpi_state == TCP_ESTABLISHED;
 	facts->has_filter = socket_has_filter(fd);
 	facts->has_ulp = socket_has_ulp(fd);

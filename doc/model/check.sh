@@ -102,7 +102,8 @@ breaks 'with the token in the clear, and without (c)' "$clear" receive.pml "${al
 	-DELSEWHERE=0 -DINJECTIONS=3 -DWITHOUT_OUT_POLICY -DWITHOUT_C
 breaks 'with one running maximum in place of sixteenths' 'the record passes' recorder.pml \
 	-DWITHOUT_SIXTEENTHS
-breaks 'with 2^30 as the bound of (d), not 2^30 + 2^28' 'the record passes' recorder.pml -DBEHIND=8
+breaks 'with sixteenths alone, and no stretches' 'the record passes' recorder.pml \
+	-DWITHOUT_STRETCHES
 breaks 'without the outbound policy from T2 on' 'nobody refused' pair.pml -DWITHOUT_OUT_POLICY
 breaks 'the same without (c): acknowledgements in the clear' 'nobody refused' pair.pml \
 	-DWITHOUT_OUT_POLICY -DWITHOUT_C

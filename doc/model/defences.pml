@@ -63,6 +63,11 @@
 #else
 #define HAS_SIXTEENTHS 1 /* a maximum for each sixteenth, not one running maximum */
 #endif
+#ifdef WITHOUT_STRETCHES
+#define HAS_STRETCHES 0
+#else
+#define HAS_STRETCHES 1 /* a bit for each stretch, which no other end can hide */
+#endif
 #ifdef WITHOUT_COVER
 #define HAS_COVER 0
 #else

@@ -4,32 +4,37 @@
  * segments, of which TCP queues those that lie in its window.  When the record passes, none that
  * was queued may end behind the start of ESP.
  *
- * Scaled down: 32 numbers for 2^32, 16 sectors of 2 for sixteenths of 2^28, a window of 8 for 2^30.
+ * Scaled down: 32 numbers for 2^32, 4 sectors of 8 for sixteenths of 2^28, 16 stretches of 2 for
+ * those of 2^20, a window of 5 for what the receive buffer allows.
  */
 #include "defences.pml"
 
 #define NUMBERS 32
-#define SECTORS 16
-#define WINDOW 8 /* the largest that TCP has: 2^30 */
-#ifndef BEHIND
-#define BEHIND 10 /* one sector more than the window: 2^30 + 2^28 */
-#endif
+#define SECTOR 8
+#define SECTORS 4
+#define STRETCH 2
+#define STRETCHES 16
+#define REACH 5 /* the largest window that the socket can have offered */
 #define DISTANCE(from, to) (((to) + NUMBERS - (from)) % NUMBERS)
+#define IS_BEHIND(end, far) (DISTANCE(start, end) > 0 && DISTANCE(start, end) <= (far))
 
 bool present[SECTORS];
 byte end_of[SECTORS]; /* the highest end in this sector */
-byte start;           /* of ESP; all the same where it lies, so tried everywhere */
+bool has_end[STRETCHES];
+byte start;	      /* of ESP; all the same where it lies, so tried everywhere */
 bool has_queued_behind;
 
 inline record(end)
 {
+	has_end[(end) / STRETCH] = true;
 	if
 	:: HAS_SIXTEENTHS ->
 		if
-		:: !present[(end) / 2] || end_of[(end) / 2] < (end) -> end_of[(end) / 2] = end
+		:: !present[(end) / SECTOR] || end_of[(end) / SECTOR] < (end) ->
+			end_of[(end) / SECTOR] = end
 		:: else
 		fi;
-		present[(end) / 2] = true
+		present[(end) / SECTOR] = true
 	:: else -> /* one maximum, in the place of sector 0, compared by signed difference */
 		if
 		:: !present[0] -> end_of[0] = end
@@ -41,9 +46,27 @@ inline record(end)
 	fi
 }
 
+/* The start's own stretch: the sector's highest end is at least as high as any in it.  All others up
+ * to the reach: any end. */
+inline judge_stretches()
+{
+	passes = !(has_end[start / STRETCH] && IS_BEHIND(end_of[start / SECTOR], SECTOR));
+	for (place : 1 .. (start % STRETCH + REACH) / STRETCH) {
+		passes = passes && !has_end[(start / STRETCH + place) % STRETCHES]
+	}
+}
+
+/* By the highest ends alone. */
+inline judge_sectors()
+{
+	for (place : 0 .. SECTORS - 1) {
+		passes = passes && !(present[place] && IS_BEHIND(end_of[place], REACH))
+	}
+}
+
 active proctype Attacker()
 {
-	byte i, end, sector;
+	byte i, end, place;
 	bool passes = true;
 
 	select(start : 0 .. NUMBERS - 1);
@@ -56,18 +79,15 @@ active proctype Attacker()
 			record(end);
 			/* TCP's window opens at the start of ESP, or before it. */
 			has_queued_behind = has_queued_behind ||
-				(DISTANCE(start, end) > 0 && DISTANCE(start, end) <= WINDOW)
+				(DISTANCE(start, end) > 0 && DISTANCE(start, end) <= REACH)
 		}
 	}
 	skip;
 	d_step {
-		for (sector : 0 .. SECTORS - 1) {
-			if
-			:: present[sector] && DISTANCE(start, end_of[sector]) > 0 &&
-				DISTANCE(start, end_of[sector]) <= BEHIND -> passes = false
-			:: else
-			fi
-		}
+		if
+		:: HAS_SIXTEENTHS && HAS_STRETCHES -> judge_stretches()
+		:: else -> judge_sectors()
+		fi
 	}
 	if
 	:: passes && has_queued_behind -> VIOLATION("violation: the record passes, and clear bytes wait behind the start of ESP\n")

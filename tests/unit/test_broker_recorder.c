@@ -3,6 +3,9 @@
 #include "kernel-bind/broker_recorder.h"
 #include "tests/unit/suites.h"
 
+#define BUFFER (6u << 20)
+#define REACH (BUFFER + (1u << 20)) /* and the rest of the stretch in which it ends */
+
 static struct recorder_record record_of(uint32_t first, uint64_t bytes)
 {
 	return (struct recorder_record){ .protected_bytes = bytes,
@@ -17,16 +20,18 @@ static void clear_end(struct recorder_record *record, uint32_t end)
 
 	if (*noted < (RECORDER_PRESENT | end))
 		*noted = RECORDER_PRESENT | end;
+	record->clear_stretches[(end >> RECORDER_STRETCH_BITS) / 64] |=
+		1ull << ((end >> RECORDER_STRETCH_BITS) % 64);
 }
 
 START_TEST(test_bytes)
 {
 	struct recorder_record record = record_of(5000, 700);
 
-	ck_assert_int_eq(recorder_judge(&record, 700), IPSEC_LATCH_LATCHED);
-	ck_assert_int_eq(recorder_judge(&record, 701), IPSEC_LATCH_SHORT);
+	ck_assert_int_eq(recorder_judge(&record, 700, BUFFER), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(recorder_judge(&record, 701, BUFFER), IPSEC_LATCH_SHORT);
 	record.first_protected = 0;
-	ck_assert_int_eq(recorder_judge(&record, 0), IPSEC_LATCH_SHORT);
+	ck_assert_int_eq(recorder_judge(&record, 0, BUFFER), IPSEC_LATCH_SHORT);
 }
 END_TEST
 
@@ -35,7 +40,7 @@ START_TEST(test_poison)
 	struct recorder_record record = record_of(5000, 700);
 
 	record.is_poisoned = 1;
-	ck_assert_int_eq(recorder_judge(&record, 700), IPSEC_LATCH_CLEAR_BEHIND);
+	ck_assert_int_eq(recorder_judge(&record, 700, BUFFER), IPSEC_LATCH_CLEAR_BEHIND);
 }
 END_TEST
 
@@ -48,10 +53,12 @@ START_TEST(test_clear_ends)
 	} rows[] = {
 		{ 0, IPSEC_LATCH_LATCHED },
 		{ 1, IPSEC_LATCH_CLEAR_BEHIND },
-		{ 1u << 28, IPSEC_LATCH_CLEAR_BEHIND },
-		{ 1u << 30, IPSEC_LATCH_CLEAR_BEHIND },
-		{ (1u << 30) + (1u << 28), IPSEC_LATCH_CLEAR_BEHIND },
-		{ (1u << 30) + (1u << 28) + 1, IPSEC_LATCH_LATCHED },
+		{ 1u << 20, IPSEC_LATCH_CLEAR_BEHIND },
+		{ BUFFER, IPSEC_LATCH_CLEAR_BEHIND },
+		{ REACH, IPSEC_LATCH_CLEAR_BEHIND },
+		{ REACH + (1u << 20), IPSEC_LATCH_LATCHED },
+		{ 1u << 28, IPSEC_LATCH_LATCHED },
+		{ 1u << 30, IPSEC_LATCH_LATCHED },
 		{ 1u << 31, IPSEC_LATCH_LATCHED },
 		{ UINT32_MAX, IPSEC_LATCH_LATCHED },
 	};
@@ -63,7 +70,7 @@ START_TEST(test_clear_ends)
 		for (size_t j = 0; j < sizeof(rows) / sizeof(rows[0]); j++) {
 			record = record_of(starts[i], 10);
 			clear_end(&record, starts[i] + rows[j].distance);
-			ck_assert_int_eq(recorder_judge(&record, 10), rows[j].reason);
+			ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), rows[j].reason);
 		}
 	}
 }
@@ -77,7 +84,47 @@ START_TEST(test_walk_round)
 	clear_end(&record, 5000 + 20);
 	clear_end(&record, 5000 + 0x7fffffffu);
 	clear_end(&record, 5000 - 500);
-	ck_assert_int_eq(recorder_judge(&record, 10), IPSEC_LATCH_CLEAR_BEHIND);
+	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_CLEAR_BEHIND);
+}
+END_TEST
+
+/* A high end elsewhere in the sixteenth does not hide the one that counts. */
+START_TEST(test_hidden_by_stranger)
+{
+	struct recorder_record record = record_of(5000, 10);
+
+	clear_end(&record, 5000 + 20);
+	clear_end(&record, 5000 + (1u << 27));
+	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_CLEAR_BEHIND);
+}
+END_TEST
+
+/* Who knows only the addresses and ports cannot break a latch, wherever he guesses but right there;
+ * the end of the message before is still there. */
+START_TEST(test_strangers)
+{
+	const uint32_t start = 0x12345678;
+	struct recorder_record record = record_of(start, 10);
+
+	clear_end(&record, start - 5);
+	for (uint32_t i = 1; i < 16; i++)
+		clear_end(&record, start + (i << 28));
+	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_LATCHED);
+	clear_end(&record, start + BUFFER);
+	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_CLEAR_BEHIND);
+}
+END_TEST
+
+/* No buffer makes the reach wrap round. */
+START_TEST(test_huge_buffer)
+{
+	struct recorder_record record = record_of(5000, 10);
+
+	clear_end(&record, 5000 - 1);
+	clear_end(&record, 5000 + (1u << 31));
+	ck_assert_int_eq(recorder_judge(&record, 10, UINT32_MAX), IPSEC_LATCH_LATCHED);
+	clear_end(&record, 5000 + (1u << 30));
+	ck_assert_int_eq(recorder_judge(&record, 10, UINT32_MAX), IPSEC_LATCH_CLEAR_BEHIND);
 }
 END_TEST
 
@@ -90,6 +137,9 @@ Suite *suite_broker_recorder(void)
 	tcase_add_test(tests, test_poison);
 	tcase_add_test(tests, test_clear_ends);
 	tcase_add_test(tests, test_walk_round);
+	tcase_add_test(tests, test_hidden_by_stranger);
+	tcase_add_test(tests, test_strangers);
+	tcase_add_test(tests, test_huge_buffer);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
