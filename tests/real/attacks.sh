@@ -3,6 +3,7 @@
 # The attacker on the path between two hosts, against everything that attacks.table lists:
 #
 #   attacks.sh STAGED BUILD [--only PATTERN] [--defence NAME] [--expect-success] [--verbose]
+#   attacks.sh STAGED BUILD qemu      the rows that want that guest's kernel (guest=qemu)
 #
 # Plugin and broker come from STAGED.  With --expect-success it is a weakened installation, and each
 # row must succeed.  The cable between the hosts ends in this guest's own namespace, where
@@ -79,6 +80,7 @@ attacks_victim()
 staged=$1
 build=$2
 shift 2
+[ "${1:-}" != qemu ] || set -- --guest qemu
 trap hosts_down EXIT
 hosts_install_programs "$build/tests/real/victim"
 hosts_install "$staged"

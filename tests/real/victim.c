@@ -275,6 +275,17 @@ static void connection_run(
 	free(stream);
 }
 
+/* A stop and SIGCONT interrupt it (signal(7)); called again, it waits on. */
+static int connect_wait(int fd, const struct addrinfo *to)
+{
+	int result;
+
+	do {
+		result = connect(fd, to->ai_addr, to->ai_addrlen);
+	} while (result != 0 && errno == EINTR);
+	return result;
+}
+
 static int client_connect(const char *host, const char *port, const struct victim_order *order)
 {
 	const struct timeval limit = limit_of(order);
@@ -287,7 +298,7 @@ static int client_connect(const char *host, const char *port, const struct victi
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* The limit holds for connect too. */
 	if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
-			       connect(fd, found->ai_addr, found->ai_addrlen) != 0)) {
+			       connect_wait(fd, found) != 0)) {
 		(void)close(fd);
 		fd = -1;
 	}
