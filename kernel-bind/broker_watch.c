@@ -41,6 +41,9 @@ int watch_open(struct watch **ret_watch)
 		result = kxfrm_netlink_open(NETLINK_SOCK_DIAG, &watch->events);
 	if (result == 0)
 		result = kxfrm_netlink_join(watch->events, SKNLGRP_INET_TCP_DESTROY);
+	/* Of IPv6 sockets, v4-mapped ones included. */
+	if (result == 0)
+		result = kxfrm_netlink_join(watch->events, SKNLGRP_INET6_TCP_DESTROY);
 	if (result != 0) {
 		watch_close(&watch);
 		return result;
