@@ -18,6 +18,7 @@
 #define CHECKSUM_BYTES 8
 #define FILE_BYTES_MAX (256u << 20)
 #define SLACK_RECORDS 256
+#define JOURNAL_OPEN (O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
 
 enum flag {
 	FLAG_INITIATOR = 1,
@@ -247,8 +248,9 @@ enum err journal_replay(struct bytes input, struct lease_table *table, size_t *r
 	return reader_status(&r);
 }
 
+/* Both files stay open: the daemon's sandbox opens none. */
 struct journal {
-	int file, lock;
+	int file, spare, lock;
 	size_t records;
 	char path[512], new_path[520];
 };
@@ -342,14 +344,18 @@ int journal_open(const char *path, struct lease_table *table, size_t *ret_spoilt
 	journal = calloc(1, sizeof(*journal));
 	if (journal == NULL)
 		return ENOMEM;
-	journal->file = journal->lock = -1;
+	journal->file = journal->spare = journal->lock = -1;
 	(void)snprintf(journal->path, sizeof(journal->path), "%s", path);
 	(void)snprintf(journal->new_path, sizeof(journal->new_path), "%s.new", path);
 	result = journal_lock(path, &journal->lock);
 	if (result != 0)
 		goto out;
-	journal->file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	journal->file = open(path, JOURNAL_OPEN, 0600);
 	result = journal->file < 0 ? errno : journal_load(journal->file, table, &spoilt);
+	if (result != 0)
+		goto out;
+	journal->spare = open(journal->new_path, JOURNAL_OPEN | O_TRUNC, 0600);
+	result = journal->spare < 0 ? errno : 0;
 	if (result != 0)
 		goto out;
 	*ret_spoilt = spoilt;
@@ -366,6 +372,8 @@ void journal_close(struct journal **journal)
 		return;
 	if ((*journal)->file >= 0)
 		(void)close((*journal)->file);
+	if ((*journal)->spare >= 0)
+		(void)close((*journal)->spare);
 	if ((*journal)->lock >= 0)
 		(void)close((*journal)->lock);
 	free(*journal);
@@ -375,23 +383,25 @@ void journal_close(struct journal **journal)
 int journal_compact(struct journal *journal, const struct lease_table *table)
 {
 	const struct broker_lease *lease;
-	int file, result = 0;
+	const int old = journal->file;
+	int result = 0;
 
-	file = open(journal->new_path,
-		O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (file < 0)
+	/* Also what a rewriting that failed has left. */
+	if (ftruncate(journal->spare, 0) != 0)
 		return errno;
 	for (lease = lease_table_after(table, 0); lease != NULL && result == 0;
 		lease = lease_table_next(lease))
-		result = record_append(file, lease, false);
-	if (result == 0 && rename(journal->new_path, journal->path) != 0)
+		result = record_append(journal->spare, lease, false);
+	if (result == 0 && renameat2(AT_FDCWD, journal->new_path, AT_FDCWD, journal->path,
+				   RENAME_EXCHANGE) != 0)
 		result = errno;
-	if (result != 0) {
-		(void)close(file);
+	if (result != 0)
 		return result;
-	}
-	(void)close(journal->file);
-	journal->file = file;
+	journal->file = journal->spare;
+	journal->spare = old;
+	/* It is emptied before it is used again, in any case. */
+	if (ftruncate(old, 0) != 0)
+		result = 0;
 	journal->records = lease_table_count(table);
 	return 0;
 }

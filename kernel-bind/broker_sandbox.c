@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel-bind/broker_calls.h"
 #include "kernel-bind/broker_sandbox.h"
 
 #ifndef CAP_BPF
@@ -47,8 +48,10 @@ int sandbox_enter_daemon(void)
 	const uint64_t keep = BIT(CAP_NET_ADMIN) | BIT(CAP_BPF);
 	const struct rlimit no_core = { 0, 0 };
 	struct rlimit files;
-	int result;
+	int result = calls_prepare();
 
+	if (result != 0)
+		return result;
 	/* A larval lease holds a map; RLIMIT_NOFILE's usual soft limit is for select(). */
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
 		return errno;
@@ -61,10 +64,10 @@ int sandbox_enter_daemon(void)
 	result = bounding_set_drop(keep);
 	if (result == 0)
 		result = capabilities_keep(keep);
-	/* Last: each change of credentials sets it anew. */
+	/* Behind them: each change of credentials sets it anew. */
 	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		result = errno;
-	return result;
+	return result == 0 ? calls_restrict_daemon() : result;
 }
 
 int sandbox_enter_worker(int keep)
@@ -81,5 +84,5 @@ int sandbox_enter_worker(int keep)
 	result = capabilities_keep(BIT(CAP_NET_ADMIN));
 	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		result = errno;
-	return result;
+	return result == 0 ? calls_restrict_worker() : result;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Gives up privilege: everything but the capabilities that latching needs, for good. */
+/* Gives up privilege: everything but the capabilities and system calls that latching needs, for
+ * good. */
 #ifndef KERNEL_BIND_BROKER_SANDBOX_H
 #define KERNEL_BIND_BROKER_SANDBOX_H
 
@@ -8,10 +9,11 @@
 /* Each: 0 or a positive errno, and then the process must not go on. */
 
 /* The daemon: CAP_NET_ADMIN (SAs, policies) and CAP_BPF (recorder); no core dump, no ptrace by its
- * like, no new privileges. */
+ * like, no new privileges, and the system calls of broker_calls.h only: no file is opened and no
+ * socket made from then on. */
 int sandbox_enter_daemon(void) ERR_MUST_CHECK;
-/* A worker: CAP_NET_ADMIN (socket policies, namespace of a descriptor) alone; ends with its parent;
- * keeps descriptor keep and standard error. */
+/* A worker: CAP_NET_ADMIN (socket policies, namespace of a descriptor) alone, and fewer system
+ * calls; ends with its parent; keeps descriptor keep and standard error. */
 int sandbox_enter_worker(int keep) ERR_MUST_CHECK;
 
 #endif

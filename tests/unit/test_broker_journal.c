@@ -151,7 +151,7 @@ END_TEST
 
 START_TEST(test_file)
 {
-	char folder[] = "/tmp/journal-XXXXXX", path[64], other[64];
+	char folder[] = "/tmp/journal-XXXXXX", path[64], other[64], spare[64];
 	struct lease_table *table = lease_table_new(), *reread = lease_table_new();
 	struct broker_lease lease = lease_of(0, 10), *held;
 	struct journal *journal = NULL, *second = NULL;
@@ -161,6 +161,7 @@ START_TEST(test_file)
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	(void)snprintf(path, sizeof(path), "%s/state", folder);
 	(void)snprintf(other, sizeof(other), "%s/state.lock", folder);
+	(void)snprintf(spare, sizeof(spare), "%s/state.new", folder);
 	ck_assert_int_eq(journal_open(path, table, &spoilt, &journal), 0);
 	ck_assert_int_eq(journal_open(path, reread, &spoilt, &second), EBUSY);
 	held = lease_table_insert(table, &lease);
@@ -178,6 +179,9 @@ START_TEST(test_file)
 	ck_assert_int_eq(journal_compact(journal, reread), 0);
 	ck_assert_int_eq(stat(path, &status), 0);
 	ck_assert_int_eq(status.st_size, JOURNAL_RECORD_BYTES);
+	/* no secret stays behind */
+	ck_assert_int_eq(stat(spare, &status), 0);
+	ck_assert_int_eq(status.st_size, 0);
 	ck_assert_int_eq(journal_append(journal, reread, lease_table_find(reread, 10), true), 0);
 	journal_close(&journal);
 	lease_table_free(&table);
@@ -187,7 +191,7 @@ START_TEST(test_file)
 	journal_close(&journal);
 	lease_table_free(&table);
 	lease_table_free(&reread);
-	ck_assert_int_eq(unlink(path) | unlink(other) | rmdir(folder), 0);
+	ck_assert_int_eq(unlink(path) | unlink(other) | unlink(spare) | rmdir(folder), 0);
 }
 END_TEST
 

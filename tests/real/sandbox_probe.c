@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Enters the broker's own sandbox and tries what must not work there any more; each try in a process
+ * of its own, as most end it.  Run as root.  Prints "ok - what" or "FAILED - what".
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kernel-bind/broker_calls.h"
+#include "kernel-bind/broker_sandbox.h"
+
+#define KEPT_BY_DAEMON ((1ull << CAP_NET_ADMIN) | (1ull << CAP_BPF))
+#define KEPT_BY_WORKER (1ull << CAP_NET_ADMIN)
+#define OTHER_ABI 0x40000000 /* x32 where there is one, else a call that does not exist */
+
+static int failures;
+static int tcp_socket; /* made before the sandbox */
+
+static void check(bool is_good, const char *where, const char *what)
+{
+	(void)printf("%s - sandbox, %s: %s\n", is_good ? "ok" : "FAILED", where, what);
+	(void)fflush(stdout);
+	failures += !is_good;
+}
+
+static long set_option(int level, int option)
+{
+	const int on = 1;
+
+	return setsockopt(tcp_socket, level, option, &on, sizeof(on));
+}
+
+static long try_open(void)
+{
+	return open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+}
+
+static long try_exec(void)
+{
+	char *const arguments[] = { (char[]){ "true" }, NULL };
+
+	return execv("/bin/true", arguments);
+}
+
+static long try_internet(void)
+{
+	return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static long try_netlink(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
+}
+
+static long try_connect(void)
+{
+	const struct sockaddr_in nowhere = { .sin_family = AF_INET };
+
+	return connect(tcp_socket, (const struct sockaddr *)&nowhere, sizeof(nowhere));
+}
+
+static long try_ptrace(void)
+{
+	return ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+}
+
+static long try_read_memory(void)
+{
+	return syscall(SYS_process_vm_readv, 1, NULL, 0, NULL, 0, 0);
+}
+
+static long try_mount(void)
+{
+	return mount("none", "/tmp", "tmpfs", 0, NULL);
+}
+
+static long try_setns(void)
+{
+	return setns(0, CLONE_NEWNET);
+}
+
+static long try_unshare(void)
+{
+	return unshare(CLONE_NEWUSER);
+}
+
+static long try_clone_namespace(void)
+{
+	return syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+static long try_map_by_id(void)
+{
+	union bpf_attr attributes = { .map_id = 1 };
+
+	return syscall(SYS_bpf, BPF_MAP_GET_FD_BY_ID, &attributes, sizeof(attributes));
+}
+
+static long try_kexec(void)
+{
+	return syscall(SYS_kexec_load, 0, 0, NULL, 0);
+}
+
+static long try_module(void)
+{
+	return syscall(SYS_finit_module, 0, "", 0);
+}
+
+static long try_keyctl(void)
+{
+	return syscall(SYS_keyctl, 0, 0, 0, 0, 0);
+}
+
+static long try_setuid(void)
+{
+	return setuid(0);
+}
+
+static long try_chmod(void)
+{
+	return chmod("/tmp", 0777);
+}
+
+static long try_unlink(void)
+{
+	return unlink("/tmp/no-such-file");
+}
+
+static long try_rename(void)
+{
+	return rename("/tmp/no-such-file", "/tmp/no-such-file-either");
+}
+
+static long try_dumpable(void)
+{
+	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+static long try_terminate(void)
+{
+	return kill(getpid(), SIGTERM);
+}
+
+static long try_executable(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+			       MAP_FAILED
+		       ? 0
+		       : -1;
+}
+
+static long try_protect(void)
+{
+	return mprotect(NULL, 4096, PROT_READ | PROT_EXEC);
+}
+
+static long try_mark(void)
+{
+	return set_option(SOL_SOCKET, SO_MARK);
+}
+
+static long try_repair(void)
+{
+	return set_option(IPPROTO_TCP, TCP_REPAIR);
+}
+
+static long try_ioctl(void)
+{
+	return ioctl(tcp_socket, SIOCGIFCONF, NULL);
+}
+
+static long try_other_abi(void)
+{
+	return syscall(OTHER_ABI | SYS_getpid);
+}
+
+static long try_io_uring(void)
+{
+	return syscall(SYS_io_uring_setup, 1, NULL);
+}
+
+static long try_capset(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { .effective = ~0u, .permitted = ~0u } };
+
+	return syscall(SYS_capset, &header, data);
+}
+
+static long try_map(void)
+{
+	union bpf_attr attributes = {
+		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1
+	};
+
+	return syscall(SYS_bpf, BPF_MAP_CREATE, &attributes, sizeof(attributes));
+}
+
+static long try_accept(void)
+{
+	return accept4(tcp_socket, NULL, NULL, SOCK_CLOEXEC);
+}
+
+static long try_fork(void)
+{
+	return syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+static long try_kill(void)
+{
+	return kill(getpid(), SIGKILL);
+}
+
+static long try_read(void)
+{
+	char octet;
+
+	return read(tcp_socket, &octet, 1);
+}
+
+struct attempt {
+	const char *what;
+	long (*run)(void);
+	int call;
+};
+
+/* clang-format off */
+
+/* End the daemon and its workers. */
+static const struct attempt deadly[] = {
+	{ "opening a file",                    try_open,            SCMP_SYS(openat) },
+	{ "running a program",                 try_exec,            SCMP_SYS(execve) },
+	{ "an internet socket",                try_internet,        SCMP_SYS(socket) },
+	{ "a netlink socket",                  try_netlink,         SCMP_SYS(socket) },
+	{ "connecting",                        try_connect,         SCMP_SYS(connect) },
+	{ "ptrace",                            try_ptrace,          SCMP_SYS(ptrace) },
+	{ "another process's memory",          try_read_memory,     SCMP_SYS(process_vm_readv) },
+	{ "mount",                             try_mount,           SCMP_SYS(mount) },
+	{ "entering a namespace",              try_setns,           SCMP_SYS(setns) },
+	{ "a new namespace",                   try_unshare,         SCMP_SYS(unshare) },
+	{ "a process in a new namespace",      try_clone_namespace, SCMP_SYS(clone) },
+	{ "BPF maps of others",                try_map_by_id,       SCMP_SYS(bpf) },
+	{ "kexec",                             try_kexec,           SCMP_SYS(kexec_load) },
+	{ "loading a module",                  try_module,          SCMP_SYS(finit_module) },
+	{ "keyrings",                          try_keyctl,          SCMP_SYS(keyctl) },
+	{ "setuid",                            try_setuid,          SCMP_SYS(setuid) },
+	{ "chmod",                             try_chmod,           SCMP_SYS(chmod) },
+	{ "unlink",                            try_unlink,          SCMP_SYS(unlink) },
+	{ "rename",                            try_rename,          SCMP_SYS(rename) },
+	{ "becoming dumpable",                 try_dumpable,        SCMP_SYS(prctl) },
+	{ "a signal other than SIGKILL",       try_terminate,       SCMP_SYS(kill) },
+	{ "executable memory",                 try_executable,      SCMP_SYS(mmap) },
+	{ "mprotect",                          try_protect,         SCMP_SYS(mprotect) },
+	{ "a socket's mark",                   try_mark,            SCMP_SYS(setsockopt) },
+	{ "TCP repair",                        try_repair,          SCMP_SYS(setsockopt) },
+	{ "other ioctls",                      try_ioctl,           SCMP_SYS(ioctl) },
+	{ "calls of another ABI",              try_other_abi,       -1 },
+	{ "io_uring",                          try_io_uring,        SCMP_SYS(io_uring_setup) },
+};
+
+/* Besides, in workers only: the daemon needs them. */
+static const struct attempt deadly_to_workers[] = {
+	{ "a BPF map",                         try_map,             SCMP_SYS(bpf) },
+	{ "accepting a connection",            try_accept,          SCMP_SYS(accept4) },
+	{ "fork",                              try_fork,            SCMP_SYS(clone) },
+	{ "kill",                              try_kill,            SCMP_SYS(kill) },
+	{ "reading a descriptor",              try_read,            SCMP_SYS(read) },
+	{ "capset",                            try_capset,          SCMP_SYS(capset) },
+};
+/* clang-format on */
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static int enter_daemon(void)
+{
+	return sandbox_enter_daemon();
+}
+
+static int enter_worker(void)
+{
+	int result = sandbox_enter_daemon();
+
+	return result != 0 ? result : sandbox_enter_worker(tcp_socket);
+}
+
+static bool call_is_left_to_sanitizers(int call)
+{
+	for (size_t i = 0; i < calls_of_sanitizers_count; i++) {
+		if (calls_of_sanitizers[i].call == call)
+			return true;
+	}
+	return false;
+}
+
+/* How a process ended that entered and then ran it; it exits with 0 where that succeeded. */
+static int attempt_status(int (*enter)(void), long (*run)(void))
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		if (enter() != 0)
+			_exit(99);
+		_exit(run() < 0 ? 1 + (errno == EPERM) : 0);
+	}
+	(void)waitpid(child, &status, 0);
+	return status;
+}
+
+static void test_deadly(
+	const char *where, int (*enter)(void), const struct attempt *attempts, size_t count)
+{
+	int status;
+
+	for (size_t i = 0; i < count; i++) {
+		if (call_is_left_to_sanitizers(attempts[i].call)) {
+			(void)printf("# the sanitizers need it: %s\n", attempts[i].what);
+			continue;
+		}
+		status = attempt_status(enter, attempts[i].run);
+		check(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS && !WCOREDUMP(status),
+			where, attempts[i].what);
+	}
+}
+
+static long crash(void)
+{
+	volatile int *nowhere = NULL;
+
+	return *nowhere;
+}
+
+static void test_no_core(const char *where, int (*enter)(void))
+{
+	int status = attempt_status(enter, crash);
+
+	/* A sanitizer makes a report of it, and an exit. */
+	check(!WCOREDUMP(status) && (WIFSIGNALED(status) || WEXITSTATUS(status) != 0), where,
+		"a crash leaves no core");
+}
+
+/* --- as others see it --- */
+
+static uint64_t status_number(pid_t pid, const char *field)
+{
+	char path[64], line[256];
+	unsigned long long number = ~0ull;
+	const size_t len = strlen(field);
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		if (strncmp(line, field, len) == 0 && line[len] == ':')
+			number = strtoull(line + len + 1, NULL, 16);
+	}
+	if (file != NULL)
+		(void)fclose(file);
+	return number;
+}
+
+static bool process_is_bare(pid_t pid, uint64_t kept)
+{
+	return status_number(pid, "CapInh") == 0 && status_number(pid, "CapAmb") == 0 &&
+	       status_number(pid, "CapPrm") == kept && status_number(pid, "CapEff") == kept &&
+	       status_number(pid, "CapBnd") == KEPT_BY_DAEMON &&
+	       status_number(pid, "NoNewPrivs") == 1 && status_number(pid, "Seccomp") == 2;
+}
+
+/* Root without a capability, as another daemon may be. */
+static long attach_refused(pid_t pid)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { 0 } };
+
+	if (syscall(SYS_capset, &header, data) != 0)
+		return false;
+	return ptrace(PTRACE_ATTACH, pid, NULL, NULL) != 0 && errno == EPERM;
+}
+
+static void test_seen(const char *where, int (*enter)(void), uint64_t kept)
+{
+	int pair[2], status = -1;
+	char octet = 0;
+	pid_t child, other;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return check(false, where, "socketpair");
+	child = fork();
+	if (child == 0) {
+		(void)close(pair[0]);
+		/* A worker keeps one descriptor. */
+		if (dup2(pair[1], tcp_socket) < 0 || enter() != 0)
+			_exit(99);
+		_exit(send(tcp_socket, "", 1, 0) == 1 && recv(tcp_socket, &octet, 1, 0) >= 0 ? 0
+											     : 1);
+	}
+	(void)close(pair[1]);
+	check(recv(pair[0], &octet, 1, 0) == 1, where, "may still talk");
+	check(process_is_bare(child, kept), where,
+		"its capabilities, no new privileges, system calls filtered");
+	other = fork();
+	if (other == 0)
+		_exit(attach_refused(child) ? 0 : 1);
+	(void)waitpid(other, &status, 0);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 0, where, "not to be traced by its like");
+	(void)close(pair[0]);
+	(void)waitpid(child, &status, 0);
+}
+
+int main(void)
+{
+	int status;
+
+	tcp_socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (tcp_socket < 0) {
+		perror("socket");
+		return 1;
+	}
+	test_seen("daemon", enter_daemon, KEPT_BY_DAEMON);
+	test_seen("worker", enter_worker, KEPT_BY_WORKER);
+	test_deadly("daemon", enter_daemon, deadly, COUNT(deadly));
+	test_deadly("worker", enter_worker, deadly, COUNT(deadly));
+	test_deadly("worker", enter_worker, deadly_to_workers, COUNT(deadly_to_workers));
+	test_no_core("daemon", enter_daemon);
+	test_no_core("worker", enter_worker);
+	status = attempt_status(enter_daemon, try_capset);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 2, "daemon",
+		"taking capabilities back is refused");
+	status = attempt_status(enter_daemon, try_map);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "daemon", "a BPF map can be made");
+	(void)close(tcp_socket);
+	return failures == 0 ? 0 : 1;
+}
