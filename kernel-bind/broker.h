@@ -11,6 +11,7 @@
 
 #include "kernel-bind/broker_journal.h"
 #include "kernel-bind/broker_lease.h"
+#include "kernel-bind/broker_users.h"
 #include "kernel-bind/broker_watch.h"
 #include "kernel-bind/broker_worker.h"
 #include "kernel-bind/xfrm.h"
@@ -23,8 +24,7 @@
 #define BROKER_LARVAL_MS 60000
 #define BROKER_LINGER_SEC 120 /* an orphan spends 60 s in FIN_WAIT2 and then 60 s in TIME_WAIT */
 #define BROKER_ALLOWED_USERS_MAX 64
-#define BROKER_WORKERS 8
-#define BROKER_KILLED_MAX 24
+#define BROKER_WORKERS_MAX 64 /* those that are killed and have not ended included */
 
 struct broker_options {
 	const char *socket_path, *state_path;
@@ -69,15 +69,18 @@ struct broker_job {
 struct broker_worker {
 	pid_t pid; /* 0: none */
 	int fd;
-	bool is_busy;
-	uint64_t deadline_ms; /* while busy */
+	bool is_busy;			  /* with a request of user */
+	bool is_ending;			  /* killed */
+	uint64_t started_ms, deadline_ms; /* while busy */
+	struct broker_user user;
 	struct broker_job job;
 };
 
 struct broker_connection {
 	int fd;
-	uint32_t uid;
+	struct broker_user user;
 	bool is_ready; /* its request is there: seen */
+	size_t rank;   /* so many of the user's group were waiting when it came */
 	uint64_t accepted_ms;
 };
 
@@ -93,13 +96,9 @@ struct broker {
 	struct journal *journal;
 	struct policy_cache policies;
 	int listener, signals;
-	struct broker_worker workers[BROKER_WORKERS];
+	struct broker_worker workers[BROKER_WORKERS_MAX];
 	struct broker_worker discarder; /* closes the connections that are not served */
 	size_t discards;		/* not yet answered */
-	struct {
-		pid_t pid;
-		uint32_t uid;
-	} killed[BROKER_KILLED_MAX]; /* workers that were killed and have not ended yet */
 	struct broker_connection queue[BROKER_QUEUE_MAX];
 	size_t queued;
 	uint64_t next_tick_ms;
@@ -112,6 +111,11 @@ struct broker {
 
 /* CLOCK_BOOTTIME: leases' times outlive the daemon. */
 uint64_t broker_now_ms(void);
+
+/* broker_queue.c: connections until a worker has them. */
+void broker_queue_accept(struct broker *broker);
+/* Gives those whose turn it is to workers; whether one has to wait for a slot. */
+bool broker_queue_dispatch(struct broker *broker);
 
 /* broker_loop.c: until SIGTERM or SIGINT; 0 or a positive errno. */
 int broker_run(struct broker *broker) ERR_MUST_CHECK;

@@ -170,16 +170,6 @@ size_t lease_table_count(const struct lease_table *table)
 	return table->count;
 }
 
-size_t lease_table_count_of(const struct lease_table *table, uint32_t uid)
-{
-	const struct broker_lease *lease;
-	size_t count = 0;
-
-	for (lease = table->first; lease != NULL; lease = lease->next)
-		count += lease->uid == uid;
-	return count;
-}
-
 bool lease_table_uses_reqid(const struct lease_table *table, uint32_t reqid)
 {
 	const struct broker_lease *lease;

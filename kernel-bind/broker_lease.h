@@ -60,7 +60,6 @@ struct broker_lease *lease_table_after(const struct lease_table *table, uint64_t
 /* The one made next; NULL: none. */
 struct broker_lease *lease_table_next(const struct broker_lease *lease);
 size_t lease_table_count(const struct lease_table *table);
-size_t lease_table_count_of(const struct lease_table *table, uint32_t uid);
 bool lease_table_uses_reqid(const struct lease_table *table, uint32_t reqid);
 
 /* Whether secret and uid are the lease's; constant-time in the secret. */

@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include "kernel-bind/broker_log.h"
+#include "kernel-bind/broker_users.h"
 #include "kernel-bind/kernel_bind.h"
 
-#define USERS 64 /* users share an allowance when their numbers fall together */
+#define USERS 512 /* accounts share an allowance when their numbers fall together */
 #define BURST_LINES 30
 #define LINES_PER_SEC 2
 #define LINE_BYTES 512
@@ -56,10 +57,13 @@ void broker_log(const char *format, ...)
 
 static bool user_may_log(uint32_t uid, unsigned int *ret_suppressed)
 {
-	const size_t slot = uid % USERS;
 	struct timespec now = { 0 };
+	struct broker_user user;
+	size_t slot;
 	unsigned long long earned;
 
+	users_find(uid, &user);
+	slot = user.account % USERS;
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	earned = (unsigned long long)(now.tv_sec - allowances[slot].seen_sec) * LINES_PER_SEC;
 	allowances[slot].seen_sec = now.tv_sec;

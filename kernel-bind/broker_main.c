@@ -291,6 +291,12 @@ static int kernel_open(struct broker *broker)
 	return result;
 }
 
+static int users_open(struct broker *broker)
+{
+	(void)broker;
+	return users_read(USERS_SUBUID_PATH);
+}
+
 static int sandbox_enter(struct broker *broker)
 {
 	(void)broker;
@@ -305,6 +311,7 @@ static const struct {
 	{ "signals", signals_open },
 	{ "the state file", state_open },
 	{ "the kernel's IPsec", kernel_open },
+	{ USERS_SUBUID_PATH, users_open },
 	{ "the socket", listener_open },
 	{ "the interfaces", broker_cover_check_interfaces },
 	{ "giving up privileges", sandbox_enter },
@@ -370,7 +377,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	broker_log_set_verbose(broker.options.is_verbose);
-	for (size_t i = 0; i < BROKER_WORKERS; i++)
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++)
 		broker.workers[i].fd = -1;
 	result = broker_start(&broker);
 	if (result == 0)

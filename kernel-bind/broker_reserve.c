@@ -40,6 +40,23 @@ static bool lease_is_replaceable(const struct broker_lease *lease, uint32_t uid)
 	       (lease->is_released || lease->state == IPSEC_LATCH_STATE_BROKEN);
 }
 
+static bool quota_is_used_up(const struct broker *broker, uint32_t uid)
+{
+	const struct broker_lease *lease = lease_table_after(broker->leases, 0);
+	size_t of_account = 0, of_group = 0;
+	struct broker_user user, other;
+
+	users_find(uid, &user);
+	for (; lease != NULL; lease = lease_table_next(lease)) {
+		users_find(lease->uid, &other);
+		of_account += other.account == user.account;
+		of_group += other.group == user.group;
+	}
+	return lease_table_count(broker->leases) >= broker->options.quota_total ||
+	       of_account >= broker->options.quota_user ||
+	       of_group >= USERS_GROUP_FACTOR * broker->options.quota_user;
+}
+
 static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 {
 	struct broker *broker = work->broker;
@@ -75,8 +92,7 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 			broker_job_add(work, WORKER_CLEAR);
 		broker_drop_lease(broker, old);
 	}
-	if (lease_table_count(broker->leases) >= broker->options.quota_total ||
-		lease_table_count_of(broker->leases, job->uid) >= broker->options.quota_user)
+	if (quota_is_used_up(broker, job->uid))
 		return IPSEC_LATCH_QUOTA;
 	return IPSEC_LATCH_LATCHED;
 }

@@ -32,6 +32,7 @@
 	X(broker_lease) \
 	X(broker_journal) \
 	X(broker_recorder) \
+	X(broker_users) \
 	X(xfrm_policy)
 /* clang-format on */
 

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Worker processes; see broker_pool.h. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kernel-bind/broker_log.h"
+#include "kernel-bind/broker_pool.h"
+
+#define WORKER_DEADLINE_MS 2000
+#define PRESSED_DEADLINE_MS 50
+#define IDLE_WANTED 8
+#define BUSY_PER_ACCOUNT 2
+#define BUSY_OF_ROOT 6
+#define SPARE_SLOTS 16 /* the last ones are for accounts that have none at work */
+#define DISCARDS_MAX 64
+
+static void worker_clear(struct broker_worker *worker)
+{
+	secret_wipe(&worker->job, sizeof(worker->job));
+	*worker = (struct broker_worker){ .fd = -1 };
+}
+
+static bool worker_is_idle(const struct broker_worker *worker)
+{
+	return worker->pid > 0 && !worker->is_busy && !worker->is_ending;
+}
+
+static struct broker_worker *worker_begin(struct broker *broker, struct broker_worker *worker)
+{
+	int result;
+
+	worker_clear(worker);
+	result = worker_start(&broker->network_namespace, &worker->pid, &worker->fd);
+	if (result == 0)
+		return worker;
+	worker_clear(worker);
+	broker_log("a worker cannot be started: %s", strerror(result));
+	return NULL;
+}
+
+/* The slot stays taken until the process has ended. */
+static void worker_end(struct broker_worker *worker)
+{
+	if (worker->pid > 0 && kill(worker->pid, SIGKILL) != 0 && errno != ESRCH)
+		broker_log("worker %d cannot be killed: %s", (int)worker->pid, strerror(errno));
+	if (worker->fd >= 0)
+		(void)close(worker->fd);
+	worker->fd = -1;
+	worker->is_ending = true;
+	secret_wipe(&worker->job, sizeof(worker->job));
+}
+
+static void worker_lose(struct broker *broker, struct broker_worker *worker, const char *why)
+{
+	broker_log_user(worker->user.uid, "worker %d of uid %u %s", (int)worker->pid,
+		worker->user.uid, why);
+	if (worker->is_busy)
+		broker_request_abandon(broker, &worker->job);
+}
+
+void pool_worker_give_up(struct broker *broker, struct broker_worker *worker, const char *why)
+{
+	worker_lose(broker, worker, why);
+	worker_end(worker);
+}
+
+static struct broker_worker *slot_find_empty(struct broker *broker)
+{
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+		if (broker->workers[i].pid == 0)
+			return &broker->workers[i];
+	}
+	return NULL;
+}
+
+struct broker_worker *pool_worker_take(struct broker *broker)
+{
+	struct broker_worker *slot;
+
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+		if (worker_is_idle(&broker->workers[i]))
+			return &broker->workers[i];
+	}
+	slot = slot_find_empty(broker);
+	return slot != NULL ? worker_begin(broker, slot) : NULL;
+}
+
+void pool_worker_start_job(struct broker_worker *worker, const struct broker_user *user)
+{
+	worker->user = *user;
+	worker->job = (struct broker_job){ .uid = user->uid };
+	worker->is_busy = true;
+	worker->started_ms = broker_now_ms();
+	pool_worker_extend(worker);
+}
+
+void pool_worker_extend(struct broker_worker *worker)
+{
+	worker->deadline_ms = broker_now_ms() + WORKER_DEADLINE_MS;
+}
+
+static size_t account_limit(const struct broker_user *user, size_t slots_left)
+{
+	if (user->uid == 0)
+		return BUSY_OF_ROOT;
+	return slots_left <= SPARE_SLOTS ? 1 : BUSY_PER_ACCOUNT;
+}
+
+bool pool_user_may_start(
+	const struct broker *broker, const struct broker_user *user, size_t *ret_busy)
+{
+	size_t of_account = 0, of_group = 0, left = 0;
+
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+		const struct broker_worker *worker = &broker->workers[i];
+
+		left += worker->pid == 0 || worker_is_idle(worker);
+		/* A killed one too, as long as something keeps it. */
+		if (!worker->is_busy)
+			continue;
+		of_account += worker->user.account == user->account;
+		of_group += worker->user.group == user->group;
+	}
+	*ret_busy = of_account;
+	return of_account < account_limit(user, left) &&
+	       (user->uid == 0 || of_group < USERS_GROUP_FACTOR * BUSY_PER_ACCOUNT);
+}
+
+void pool_balance(struct broker *broker)
+{
+	struct broker_worker *slot;
+	size_t idle = 0;
+
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+		if (worker_is_idle(&broker->workers[i]) && ++idle > IDLE_WANTED)
+			worker_end(&broker->workers[i]);
+	}
+	for (; idle < IDLE_WANTED && (slot = slot_find_empty(broker)) != NULL; idle++) {
+		if (worker_begin(broker, slot) == NULL)
+			break;
+	}
+	if (broker->discarder.pid == 0)
+		(void)worker_begin(broker, &broker->discarder);
+}
+
+/* --- connections that are not served --- */
+
+/* What is in the old one's pipe is closed at its end. */
+static void discarder_replace(struct broker *broker)
+{
+	struct broker_worker *slot = slot_find_empty(broker);
+
+	worker_end(&broker->discarder);
+	if (slot != NULL && broker->discarder.pid > 0) {
+		*slot = broker->discarder;
+		slot->is_busy = false; /* with nobody's request */
+	}
+	broker->discards = 0;
+	(void)worker_begin(broker, &broker->discarder);
+}
+
+void pool_discard(struct broker *broker, int *fd)
+{
+	const struct worker_message message = { .type = WORKER_DISCARD };
+	struct broker_worker *discarder = &broker->discarder;
+	int result = EAGAIN;
+
+	if (broker->discards < DISCARDS_MAX && discarder->fd >= 0)
+		result = worker_send(discarder->fd, &message, BYTES_NONE, *fd);
+	if (result != 0) {
+		discarder_replace(broker);
+		if (discarder->fd >= 0)
+			result = worker_send(discarder->fd, &message, BYTES_NONE, *fd);
+	}
+	if (result == 0) {
+		if (broker->discards++ == 0)
+			pool_worker_extend(discarder);
+		discarder->is_busy = true;
+	}
+	(void)close(*fd);
+	*fd = -1;
+}
+
+void pool_read_discarder(struct broker *broker)
+{
+	struct worker_message message;
+	int result;
+
+	do {
+		result = worker_receive(broker->discarder.fd, &message);
+		if (result == 0 && broker->discards > 0)
+			broker->discards--;
+	} while (result == 0);
+	if (result != EAGAIN) {
+		discarder_replace(broker);
+		return;
+	}
+	broker->discarder.is_busy = broker->discards > 0;
+	pool_worker_extend(&broker->discarder);
+}
+
+/* --- the end --- */
+
+static bool slots_are_all_taken(const struct broker *broker)
+{
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+		if (broker->workers[i].pid == 0 || worker_is_idle(&broker->workers[i]))
+			return false;
+	}
+	return true;
+}
+
+void pool_enforce_deadlines(struct broker *broker, bool is_pressed)
+{
+	const uint64_t now_ms = broker_now_ms();
+	const bool is_short = is_pressed && slots_are_all_taken(broker);
+
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+		struct broker_worker *worker = &broker->workers[i];
+
+		if (!worker->is_busy || worker->is_ending)
+			continue;
+		if (worker->deadline_ms <= now_ms)
+			pool_worker_give_up(broker, worker, "missed its deadline");
+		else if (is_short && worker->started_ms + PRESSED_DEADLINE_MS <= now_ms)
+			pool_worker_give_up(broker, worker, "had to make room for others");
+	}
+	if (broker->discarder.is_busy && broker->discarder.deadline_ms <= now_ms)
+		discarder_replace(broker);
+}
+
+/* The number may be another process's from now on. */
+static void child_forget(struct broker *broker, pid_t pid)
+{
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+		struct broker_worker *worker = &broker->workers[i];
+
+		if (worker->pid != pid)
+			continue;
+		if (!worker->is_ending)
+			worker_lose(broker, worker, "ended");
+		if (worker->fd >= 0)
+			(void)close(worker->fd);
+		worker_clear(worker);
+	}
+	if (broker->discarder.pid == pid) {
+		broker->discarder.pid = 0;
+		discarder_replace(broker);
+	}
+}
+
+void pool_reap(struct broker *broker)
+{
+	int status = 0;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+			broker_log(
+				"worker %d made a system call that is not on its list", (int)pid);
+		child_forget(broker, pid);
+	}
+}
+
+void pool_stop(struct broker *broker)
+{
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+		if (broker->workers[i].pid > 0)
+			worker_end(&broker->workers[i]);
+	}
+	worker_end(&broker->discarder);
+}

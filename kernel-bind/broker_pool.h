@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The broker's worker processes, from fork to end.  A few idle ones are kept; while users wait there
+ * may be more.  One that misses its deadline is killed, and its slot counts against its user until
+ * it has ended, which a descriptor can delay for as long as its owner likes.
+ */
+#ifndef KERNEL_BIND_BROKER_POOL_H
+#define KERNEL_BIND_BROKER_POOL_H
+
+#include "kernel-bind/broker.h"
+
+/* One without work, started if need be; NULL: there is no slot. */
+struct broker_worker *pool_worker_take(struct broker *broker);
+/* The worker has a request of this user from now on. */
+void pool_worker_start_job(struct broker_worker *worker, const struct broker_user *user);
+/* Each step of a request has its time. */
+void pool_worker_extend(struct broker_worker *worker);
+/* Kills it; the request at work is abandoned. */
+void pool_worker_give_up(struct broker *broker, struct broker_worker *worker, const char *why);
+/* Whether one more request of this user may be at work now, and how many of its account are. */
+bool pool_user_may_start(
+	const struct broker *broker, const struct broker_user *user, size_t *ret_busy);
+/* Kills those that are late. is_pressed: somebody waits for a slot, and patience is short. */
+void pool_enforce_deadlines(struct broker *broker, bool is_pressed);
+/* Children that have ended. */
+void pool_reap(struct broker *broker);
+/* Now and then: as many idle ones as there should be. */
+void pool_balance(struct broker *broker);
+void pool_stop(struct broker *broker);
+/* Has a connection closed that is not served. */
+void pool_discard(struct broker *broker, int *fd);
+void pool_read_discarder(struct broker *broker);
+
+#endif
