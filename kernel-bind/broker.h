@@ -102,6 +102,7 @@ struct broker {
 	struct broker_connection queue[BROKER_QUEUE_MAX];
 	size_t queued;
 	uint64_t next_tick_ms;
+	uint64_t next_end_ms; /* of workers that are late */
 	struct broker_sweep sweep;
 	struct broker_round associations; /* after a flush: are they still there? */
 	struct broker_round covers;	  /* after a flush: put back what is missing */

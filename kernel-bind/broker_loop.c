@@ -65,8 +65,7 @@ static void worker_handle(
 		job->message.result = message->result;
 		worker_advance(broker, worker);
 	} else if (message->type == WORKER_IDLE && job->lease == NULL) {
-		secret_wipe(job, sizeof(*job));
-		worker->is_busy = false;
+		pool_worker_end_job(worker);
 	} else {
 		pool_worker_give_up(broker, worker, "spoke out of turn");
 	}
@@ -102,7 +101,7 @@ enum poll_slot {
 
 static void poll_fill(const struct broker *broker, struct pollfd items[POLL_COUNT])
 {
-	items[POLL_LISTENER].fd = broker->listener;
+	items[POLL_LISTENER].fd = pool_may_discard(broker) ? broker->listener : -1;
 	items[POLL_SIGNALS].fd = broker->signals;
 	items[POLL_EVENTS].fd = kxfrm_events_descriptor(broker->events);
 	items[POLL_ENDED].fd = watch_descriptor(broker->watch);
@@ -127,11 +126,15 @@ static int poll_wait_ms(const struct broker *broker, bool is_pressed)
 		return 0;
 	if (is_pressed && now_ms + PRESSED_TICK_MS < next_ms)
 		next_ms = now_ms + PRESSED_TICK_MS;
+	if (broker->discarder.is_busy && broker->discarder.deadline_ms < next_ms)
+		next_ms = broker->discarder.deadline_ms;
 	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
 		if (broker->workers[i].is_busy && !broker->workers[i].is_ending &&
 			broker->workers[i].deadline_ms < next_ms)
 			next_ms = broker->workers[i].deadline_ms;
 	}
+	if (next_ms < broker->next_end_ms)
+		next_ms = broker->next_end_ms;
 	if (next_ms <= now_ms)
 		return 0;
 	return next_ms - now_ms < TICK_MS ? (int)(next_ms - now_ms) : TICK_MS;

@@ -21,7 +21,7 @@
 #include "kernel-bind/broker_sandbox.h"
 
 #define ACTIVATED_FD 3 /* sd_listen_fds(3): SD_LISTEN_FDS_START */
-#define BACKLOG 256
+#define BACKLOG 16     /* who connects waits, in turn with others, and not behind a flood */
 
 static const char usage[] =
 	"usage: gss-ipsecd [--socket PATH] [--state PATH] [--foreground] [--quota-user N]\n"

@@ -15,7 +15,10 @@
 #define BUSY_PER_ACCOUNT 2
 #define BUSY_OF_ROOT 6
 #define SPARE_SLOTS 16 /* the last ones are for accounts that have none at work */
+#define ENDED_AT_ONCE 2
+#define END_PAUSE_MS 10
 #define DISCARDS_MAX 64
+#define DISCARD_DEADLINE_MS 50 /* without a single one closed */
 
 static void worker_clear(struct broker_worker *worker)
 {
@@ -57,8 +60,10 @@ static void worker_lose(struct broker *broker, struct broker_worker *worker, con
 {
 	broker_log_user(worker->user.uid, "worker %d of uid %u %s", (int)worker->pid,
 		worker->user.uid, why);
-	if (worker->is_busy)
-		broker_request_abandon(broker, &worker->job);
+	if (!worker->is_busy)
+		return;
+	users_note(&worker->user, false, broker_now_ms());
+	broker_request_abandon(broker, &worker->job);
 }
 
 void pool_worker_give_up(struct broker *broker, struct broker_worker *worker, const char *why)
@@ -76,15 +81,19 @@ static struct broker_worker *slot_find_empty(struct broker *broker)
 	return NULL;
 }
 
-struct broker_worker *pool_worker_take(struct broker *broker)
+struct broker_worker *pool_worker_find_idle(struct broker *broker)
 {
-	struct broker_worker *slot;
-
 	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
 		if (worker_is_idle(&broker->workers[i]))
 			return &broker->workers[i];
 	}
-	slot = slot_find_empty(broker);
+	return NULL;
+}
+
+struct broker_worker *pool_worker_add(struct broker *broker)
+{
+	struct broker_worker *slot = slot_find_empty(broker);
+
 	return slot != NULL ? worker_begin(broker, slot) : NULL;
 }
 
@@ -95,6 +104,13 @@ void pool_worker_start_job(struct broker_worker *worker, const struct broker_use
 	worker->is_busy = true;
 	worker->started_ms = broker_now_ms();
 	pool_worker_extend(worker);
+}
+
+void pool_worker_end_job(struct broker_worker *worker)
+{
+	secret_wipe(&worker->job, sizeof(worker->job));
+	worker->is_busy = false;
+	users_note(&worker->user, true, broker_now_ms());
 }
 
 void pool_worker_extend(struct broker_worker *worker)
@@ -132,10 +148,11 @@ bool pool_user_may_start(
 void pool_balance(struct broker *broker)
 {
 	struct broker_worker *slot;
-	size_t idle = 0;
+	size_t idle = 0, ended = 0;
 
 	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
-		if (worker_is_idle(&broker->workers[i]) && ++idle > IDLE_WANTED)
+		if (worker_is_idle(&broker->workers[i]) && ++idle > IDLE_WANTED &&
+			ended++ < ENDED_AT_ONCE)
 			worker_end(&broker->workers[i]);
 	}
 	for (; idle < IDLE_WANTED && (slot = slot_find_empty(broker)) != NULL; idle++) {
@@ -162,13 +179,23 @@ static void discarder_replace(struct broker *broker)
 	(void)worker_begin(broker, &broker->discarder);
 }
 
+bool pool_may_discard(const struct broker *broker)
+{
+	return broker->discards < DISCARDS_MAX;
+}
+
+static void discarder_extend(struct broker_worker *discarder)
+{
+	discarder->deadline_ms = broker_now_ms() + DISCARD_DEADLINE_MS;
+}
+
 void pool_discard(struct broker *broker, int *fd)
 {
 	const struct worker_message message = { .type = WORKER_DISCARD };
 	struct broker_worker *discarder = &broker->discarder;
 	int result = EAGAIN;
 
-	if (broker->discards < DISCARDS_MAX && discarder->fd >= 0)
+	if (pool_may_discard(broker) && discarder->fd >= 0)
 		result = worker_send(discarder->fd, &message, BYTES_NONE, *fd);
 	if (result != 0) {
 		discarder_replace(broker);
@@ -177,7 +204,7 @@ void pool_discard(struct broker *broker, int *fd)
 	}
 	if (result == 0) {
 		if (broker->discards++ == 0)
-			pool_worker_extend(discarder);
+			discarder_extend(discarder);
 		discarder->is_busy = true;
 	}
 	(void)close(*fd);
@@ -199,7 +226,7 @@ void pool_read_discarder(struct broker *broker)
 		return;
 	}
 	broker->discarder.is_busy = broker->discards > 0;
-	pool_worker_extend(&broker->discarder);
+	discarder_extend(&broker->discarder);
 }
 
 /* --- the end --- */
@@ -213,23 +240,40 @@ static bool slots_are_all_taken(const struct broker *broker)
 	return true;
 }
 
+/* Why this worker has to end now; NULL: it has not. */
+static const char *worker_is_late(
+	const struct broker_worker *worker, bool is_short, uint64_t now_ms)
+{
+	if (!worker->is_busy || worker->is_ending)
+		return NULL;
+	if (worker->deadline_ms <= now_ms)
+		return "missed its deadline";
+	return is_short && worker->started_ms + PRESSED_DEADLINE_MS <= now_ms
+		       ? "had to make room for others"
+		       : NULL;
+}
+
 void pool_enforce_deadlines(struct broker *broker, bool is_pressed)
 {
 	const uint64_t now_ms = broker_now_ms();
 	const bool is_short = is_pressed && slots_are_all_taken(broker);
+	size_t ended = 0;
 
-	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
-		struct broker_worker *worker = &broker->workers[i];
-
-		if (!worker->is_busy || worker->is_ending)
-			continue;
-		if (worker->deadline_ms <= now_ms)
-			pool_worker_give_up(broker, worker, "missed its deadline");
-		else if (is_short && worker->started_ms + PRESSED_DEADLINE_MS <= now_ms)
-			pool_worker_give_up(broker, worker, "had to make room for others");
-	}
 	if (broker->discarder.is_busy && broker->discarder.deadline_ms <= now_ms)
 		discarder_replace(broker);
+	if (now_ms < broker->next_end_ms)
+		return;
+	for (size_t i = 0; i < BROKER_WORKERS_MAX && ended < ENDED_AT_ONCE; i++) {
+		const char *why = worker_is_late(&broker->workers[i], is_short, now_ms);
+
+		if (why == NULL)
+			continue;
+		pool_worker_give_up(broker, &broker->workers[i], why);
+		ended++;
+	}
+	/* Many that end together would take the processor from those who work. */
+	if (ended > 0)
+		broker->next_end_ms = now_ms + END_PAUSE_MS;
 }
 
 /* The number may be another process's from now on. */

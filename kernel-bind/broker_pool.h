@@ -9,10 +9,14 @@
 
 #include "kernel-bind/broker.h"
 
-/* One without work, started if need be; NULL: there is no slot. */
-struct broker_worker *pool_worker_take(struct broker *broker);
+/* One without work; NULL: there is none. */
+struct broker_worker *pool_worker_find_idle(struct broker *broker);
+/* One more, while users wait; NULL: there is no slot. */
+struct broker_worker *pool_worker_add(struct broker *broker);
 /* The worker has a request of this user from now on. */
 void pool_worker_start_job(struct broker_worker *worker, const struct broker_user *user);
+/* The request is done. */
+void pool_worker_end_job(struct broker_worker *worker);
 /* Each step of a request has its time. */
 void pool_worker_extend(struct broker_worker *worker);
 /* Kills it; the request at work is abandoned. */
@@ -27,6 +31,8 @@ void pool_reap(struct broker *broker);
 /* Now and then: as many idle ones as there should be. */
 void pool_balance(struct broker *broker);
 void pool_stop(struct broker *broker);
+/* Whether one more may be given to it; if not, the loop accepts none until some are closed. */
+bool pool_may_discard(const struct broker *broker);
 /* Has a connection closed that is not served. */
 void pool_discard(struct broker *broker, int *fd);
 void pool_read_discarder(struct broker *broker);

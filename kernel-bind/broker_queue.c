@@ -15,9 +15,21 @@
 #define QUEUE_WAIT_MS 4000 /* below the client's own patience */
 #define REQUEST_WAIT_MS 1000
 #define QUEUED_PER_ACCOUNT 256
+#define REFUSALS_MAX 32
 
 struct crowd {
 	size_t of_account, of_group;
+};
+
+struct turn {
+	enum users_standing standing;
+	size_t rank, busy;
+};
+
+/* Accounts of which no more may be at work now: asked once for each choice. */
+struct refusals {
+	uint32_t accounts[REFUSALS_MAX];
+	size_t count;
 };
 
 static struct crowd queue_count(const struct broker *broker, const struct broker_user *user)
@@ -38,35 +50,39 @@ static void queue_remove(struct broker *broker, size_t index)
 		(broker->queued - index) * sizeof(broker->queue[0]));
 }
 
-/* Who says nothing makes room for others, and then the last one of the greatest crowd; queued: none
- * is of a greater one than this. */
-static size_t queue_find_least(const struct broker *broker, size_t rank)
+/* The greater, the sooner it has to make room: the last one of the greatest crowd, and rather one
+ * that says nothing. */
+static size_t burden_of(const struct broker_connection *connection)
 {
-	size_t least = broker->queued;
+	return 2 * connection->rank + !connection->is_ready;
+}
+
+/* queued: none is a greater burden than one of this rank that has just come. */
+static size_t queue_find_burden(const struct broker *broker, size_t rank)
+{
+	size_t found = broker->queued, greatest = 2 * rank + 1;
 
 	for (size_t i = 0; i < broker->queued; i++) {
-		if (!broker->queue[i].is_ready)
-			return i;
-		if (broker->queue[i].rank > rank) {
-			rank = broker->queue[i].rank;
-			least = i;
-		}
+		if (burden_of(&broker->queue[i]) <= greatest)
+			continue;
+		greatest = burden_of(&broker->queue[i]);
+		found = i;
 	}
-	return least;
+	return found;
 }
 
 static bool queue_make_room(struct broker *broker, size_t rank)
 {
-	size_t least;
+	size_t burden;
 	int fd;
 
 	if (broker->queued < BROKER_QUEUE_MAX)
 		return true;
-	least = queue_find_least(broker, rank);
-	if (least == broker->queued)
+	burden = queue_find_burden(broker, rank);
+	if (burden == broker->queued)
 		return false;
-	fd = broker->queue[least].fd;
-	queue_remove(broker, least);
+	fd = broker->queue[burden].fd;
+	queue_remove(broker, burden);
 	pool_discard(broker, &fd);
 	return true;
 }
@@ -101,7 +117,7 @@ void broker_queue_accept(struct broker *broker)
 {
 	int fd;
 
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && pool_may_discard(broker); i++) {
 		fd = accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)
 			return;
@@ -131,23 +147,49 @@ static bool connection_is_over(const struct broker_connection *connection, uint6
 	return connection->accepted_ms + wait_ms < now_ms;
 }
 
+/* Whether a comes before b. */
+static bool turn_is_before(const struct turn *a, const struct turn *b)
+{
+	if (a->standing != b->standing)
+		return a->standing < b->standing;
+	if (a->rank != b->rank)
+		return a->rank < b->rank;
+	return a->busy < b->busy;
+}
+
+static bool user_may_start(const struct broker *broker, const struct broker_user *user,
+	struct refusals *refusals, size_t *ret_busy)
+{
+	for (size_t i = 0; i < refusals->count; i++) {
+		if (refusals->accounts[i] == user->account)
+			return false;
+	}
+	if (pool_user_may_start(broker, user, ret_busy))
+		return true;
+	if (refusals->count < REFUSALS_MAX)
+		refusals->accounts[refusals->count++] = user->account;
+	return false;
+}
+
 /* queued: none may be served now. */
 static size_t queue_pick(const struct broker *broker)
 {
-	size_t busy, fewest = SIZE_MAX, least_rank = SIZE_MAX, pick = broker->queued;
+	const uint64_t now_ms = broker_now_ms();
+	struct turn turn, first = { .standing = USERS_SLOW, .rank = SIZE_MAX };
+	struct refusals refusals = { .count = 0 };
+	size_t pick = broker->queued;
 
 	for (size_t i = 0; i < broker->queued; i++) {
 		const struct broker_connection *item = &broker->queue[i];
 
-		if (!item->is_ready || !pool_user_may_start(broker, &item->user, &busy))
+		turn = (struct turn){ users_standing(&item->user, now_ms), item->rank, 0 };
+		/* The cheap part first: there may be a thousand. */
+		if (!item->is_ready || !turn_is_before(&turn, &first) ||
+			!user_may_start(broker, &item->user, &refusals, &turn.busy) ||
+			!turn_is_before(&turn, &first))
 			continue;
-		if (busy > fewest || (busy == fewest && item->rank >= least_rank))
-			continue;
-		fewest = busy;
-		least_rank = item->rank;
+		first = turn;
 		pick = i;
-		if (busy == 0 && item->rank == 0)
-			break;
 	}
 	return pick;
 }
@@ -157,7 +199,7 @@ static void queue_expire(struct broker *broker)
 	const uint64_t now_ms = broker_now_ms();
 	int fd;
 
-	for (size_t i = 0; i < broker->queued;) {
+	for (size_t i = 0; i < broker->queued && pool_may_discard(broker);) {
 		if (!connection_is_over(&broker->queue[i], now_ms)) {
 			i++;
 			continue;
@@ -172,10 +214,16 @@ bool broker_queue_dispatch(struct broker *broker)
 {
 	struct broker_connection connection;
 	struct broker_worker *worker = NULL;
+	bool may_add = true;
 	size_t i;
 
 	while ((i = queue_pick(broker)) < broker->queued) {
-		worker = pool_worker_take(broker);
+		worker = pool_worker_find_idle(broker);
+		/* One in a turn: a crowd's fork()s shall not come before the next user. */
+		if (worker == NULL && may_add) {
+			worker = pool_worker_add(broker);
+			may_add = false;
+		}
 		if (worker == NULL)
 			break;
 		connection = broker->queue[i];

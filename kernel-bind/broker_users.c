@@ -18,6 +18,16 @@ struct range {
 	char owner[OWNER_BYTES];
 };
 
+/* Accounts whose numbers fall together push each other out. */
+#define STANDINGS 1024
+#define STANDING_MS 60000
+
+static struct {
+	uint32_t account;
+	bool is_slow;
+	uint64_t until_ms;
+} standings[STANDINGS];
+
 static struct range *ranges;
 static size_t range_count;
 
@@ -129,4 +139,25 @@ void users_find(uint32_t uid, struct broker_user *ret_user)
 	if (range == NULL && uid >> BLOCK_BITS != 0)
 		user.group = BLOCK_GROUP | uid >> BLOCK_BITS;
 	*ret_user = user;
+}
+
+enum users_standing users_standing(const struct broker_user *user, uint64_t now_ms)
+{
+	const size_t slot = user->account % STANDINGS;
+
+	if (standings[slot].account != user->account || standings[slot].until_ms <= now_ms)
+		return USERS_UNKNOWN;
+	return standings[slot].is_slow ? USERS_SLOW : USERS_KNOWN;
+}
+
+void users_note(const struct broker_user *user, bool is_served, uint64_t now_ms)
+{
+	const size_t slot = user->account % STANDINGS;
+
+	/* Slow ones do not mend their standing by a request that is quick. */
+	if (is_served && users_standing(user, now_ms) == USERS_SLOW)
+		return;
+	standings[slot].account = user->account;
+	standings[slot].is_slow = !is_served;
+	standings[slot].until_ms = now_ms + STANDING_MS;
 }

@@ -27,4 +27,14 @@ struct broker_user {
 int users_read(const char *path) ERR_MUST_CHECK;
 void users_find(uint32_t uid, struct broker_user *ret_user);
 
+/* Whose turn it is first. Kept for about a thousand accounts, and forgotten in time. */
+enum users_standing {
+	USERS_KNOWN,   /* the last request was served as it should */
+	USERS_UNKNOWN, /* nothing is known */
+	USERS_SLOW     /* one had to be given up in the last minute */
+};
+enum users_standing users_standing(const struct broker_user *user, uint64_t now_ms);
+/* A request was served, or given up. */
+void users_note(const struct broker_user *user, bool is_served, uint64_t now_ms);
+
 #endif
