@@ -24,12 +24,6 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define FILTER_MAX 4096 /* instructions: BPF_MAXINSNS */
 
-/* Arguments of type int: the upper half of the register is anything. */
-#define INT_MASK 0xffffffffu
-#define IS(number, value)                                                                          \
-	{                                                                                          \
-		.arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = INT_MASK, .datum_b = (value) \
-	}
 #define HAS_NONE_OF(number, bits)                                                          \
 	{                                                                                  \
 		.arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = 0 \
@@ -38,19 +32,19 @@
 /* What fork() of any libc asks for; nothing that is shared, no namespace. */
 #define FORK_FLAGS (CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | 0xffu)
 
-#define OPTION(call_name, level, name)            \
-	{                                         \
-		SCMP_SYS(call_name), 2,           \
-		{                                 \
-			IS(1, level), IS(2, name) \
-		}                                 \
+#define OPTION(call_name, level, name)                        \
+	{                                                     \
+		SCMP_SYS(call_name), 2,                       \
+		{                                             \
+			CALLS_IS(1, level), CALLS_IS(2, name) \
+		}                                             \
 	}
-#define OPTIONS_AT(call_name, level)    \
-	{                               \
-		SCMP_SYS(call_name), 1, \
-		{                       \
-			IS(1, level)    \
-		}                       \
+#define OPTIONS_AT(call_name, level)       \
+	{                                  \
+		SCMP_SYS(call_name), 1,    \
+		{                          \
+			CALLS_IS(1, level) \
+		}                          \
 	}
 
 /* clang-format off */
@@ -85,12 +79,13 @@ static const struct calls_rule calls_of_all[] = {
 	{ .call = SCMP_SYS(write) },
 	{ .call = SCMP_SYS(writev) },
 	{ SCMP_SYS(fstat), 0, { { 0 } } },
-	{ SCMP_SYS(ioctl), 1, { IS(1, SIOCGSKNS) } },
+	{ SCMP_SYS(ioctl), 1, { CALLS_IS(1, SIOCGSKNS) } },
 	{ SCMP_SYS(mmap), 1, { HAS_NONE_OF(2, PROT_EXEC) } },
-	{ SCMP_SYS(newfstatat), 1, { IS(3, AT_EMPTY_PATH) } },
+	{ SCMP_SYS(newfstatat), 1, { CALLS_IS(3, AT_EMPTY_PATH) } },
 	OPTION(setsockopt, SOL_SOCKET, SO_ATTACH_BPF),
 	OPTION(setsockopt, SOL_SOCKET, SO_DETACH_FILTER),
 	OPTION(setsockopt, SOL_SOCKET, SO_LOCK_FILTER),
+	OPTION(setsockopt, SOL_SOCKET, SO_MARK), /* for the cover's second form */
 	OPTION(setsockopt, SOL_SOCKET, SO_RCVTIMEO),
 	OPTION(setsockopt, IPPROTO_IP, IP_XFRM_POLICY),
 	OPTION(setsockopt, IPPROTO_IPV6, IPV6_XFRM_POLICY),
@@ -111,17 +106,17 @@ static const struct calls_rule calls_of_daemon[] = {
 	{ .call = SCMP_SYS(read) },
 	{ .call = SCMP_SYS(set_robust_list) },
 	{ .call = SCMP_SYS(wait4) },
-	{ SCMP_SYS(bpf), 1, { IS(0, BPF_MAP_CREATE) } },
-	{ SCMP_SYS(bpf), 1, { IS(0, BPF_PROG_LOAD) } },
+	{ SCMP_SYS(bpf), 1, { CALLS_IS(0, BPF_MAP_CREATE) } },
+	{ SCMP_SYS(bpf), 1, { CALLS_IS(0, BPF_PROG_LOAD) } },
 	{ SCMP_SYS(clone), 1, { HAS_NONE_OF(0, ~(scmp_datum_t)FORK_FLAGS) } },
-	{ SCMP_SYS(fcntl), 1, { IS(1, F_GETFL) } },
-	{ SCMP_SYS(fcntl), 1, { IS(1, F_SETFL) } },
-	{ SCMP_SYS(kill), 1, { IS(1, SIGKILL) } },
-	{ SCMP_SYS(prctl), 2, { IS(0, PR_SET_DUMPABLE), IS(1, 0) } },
-	{ SCMP_SYS(prctl), 1, { IS(0, PR_SET_PDEATHSIG) } },
-	{ SCMP_SYS(renameat2), 1, { IS(4, RENAME_EXCHANGE) } },
-	{ SCMP_SYS(seccomp), 1, { IS(0, SECCOMP_SET_MODE_FILTER) } },
-	{ SCMP_SYS(socketpair), 1, { IS(0, AF_UNIX) } },
+	{ SCMP_SYS(fcntl), 1, { CALLS_IS(1, F_GETFL) } },
+	{ SCMP_SYS(fcntl), 1, { CALLS_IS(1, F_SETFL) } },
+	{ SCMP_SYS(kill), 1, { CALLS_IS(1, SIGKILL) } },
+	{ SCMP_SYS(prctl), 2, { CALLS_IS(0, PR_SET_DUMPABLE), CALLS_IS(1, 0) } },
+	{ SCMP_SYS(prctl), 1, { CALLS_IS(0, PR_SET_PDEATHSIG) } },
+	{ SCMP_SYS(renameat2), 1, { CALLS_IS(4, RENAME_EXCHANGE) } },
+	{ SCMP_SYS(seccomp), 1, { CALLS_IS(0, SECCOMP_SET_MODE_FILTER) } },
+	{ SCMP_SYS(socketpair), 1, { CALLS_IS(0, AF_UNIX) } },
 };
 /* clang-format on */
 

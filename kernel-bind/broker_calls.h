@@ -21,6 +21,13 @@ struct calls_rule {
 	struct scmp_arg_cmp conditions[CALLS_CONDITIONS_MAX];
 };
 
+/* A condition on an argument of type int: the upper half of its register is anything. */
+#define CALLS_IS(number, value)                                                    \
+	{                                                                          \
+		.arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = 0xffffffffu, \
+		.datum_b = (value)                                                 \
+	}
+
 /* What the sanitizers' runtime needs besides: broker_calls_sanitized.c, or broker_calls_plain.c with
  * none. */
 extern const struct calls_rule calls_of_sanitizers[];

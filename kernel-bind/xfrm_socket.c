@@ -4,6 +4,7 @@
 #include <netlink/socket.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <linux/netlink.h>
@@ -152,14 +153,29 @@ static bool message_ends_answer(const struct nlmsghdr *header, int *result)
 	return true;
 }
 
+/* The kernel aligns messages to 4 octets, of which some structs need 8.  The octets in front of this
+ * one belong to one that has been read. */
+static struct nlmsghdr *message_align(struct nlmsghdr *header)
+{
+	uint8_t *octets = (uint8_t *)header;
+
+	if ((uintptr_t)octets % _Alignof(uint64_t) == 0)
+		return header;
+	memmove(octets - NLMSG_ALIGNTO, octets, header->nlmsg_len);
+	return (struct nlmsghdr *)(void *)(octets - NLMSG_ALIGNTO);
+}
+
 /* Goes through one datagram of the answer to sequence number seq. */
 static bool answer_is_complete(struct kxfrm_netlink *netlink, size_t len, uint32_t seq,
 	kxfrm_each_message *each, void *context, int *result)
 {
-	struct nlmsghdr *header = (struct nlmsghdr *)(void *)netlink->buffer;
+	struct nlmsghdr *header, *next = (struct nlmsghdr *)(void *)netlink->buffer;
 	int left = (int)len;
 
-	for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
+	while (nlmsg_ok(next, left)) {
+		header = next;
+		next = nlmsg_next(header, &left);
+		header = message_align(header);
 		if (header->nlmsg_seq != seq)
 			continue;
 		if (message_ends_answer(header, result))
@@ -217,7 +233,7 @@ int kxfrm_netlink_continue(struct kxfrm_netlink *netlink, kxfrm_each_message *ea
 int kxfrm_netlink_read_events(
 	struct kxfrm_netlink *netlink, kxfrm_each_message *each, void *context)
 {
-	struct nlmsghdr *header;
+	struct nlmsghdr *header, *next;
 	size_t len;
 	int result, left;
 
@@ -227,10 +243,13 @@ int kxfrm_netlink_read_events(
 			return 0;
 		if (result != 0)
 			return result;
-		header = (struct nlmsghdr *)(void *)netlink->buffer;
+		next = (struct nlmsghdr *)(void *)netlink->buffer;
 		left = (int)len;
-		for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left))
-			each(context, header);
+		while (nlmsg_ok(next, left)) {
+			header = next;
+			next = nlmsg_next(header, &left);
+			each(context, message_align(header));
+		}
 		secret_wipe(netlink->buffer, len);
 	}
 }

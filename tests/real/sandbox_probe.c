@@ -176,9 +176,9 @@ static long try_protect(void)
 	return mprotect(NULL, 4096, PROT_READ | PROT_EXEC);
 }
 
-static long try_mark(void)
+static long try_buffer(void)
 {
-	return set_option(SOL_SOCKET, SO_MARK);
+	return set_option(SOL_SOCKET, SO_RCVBUFFORCE);
 }
 
 static long try_repair(void)
@@ -273,7 +273,7 @@ static const struct attempt deadly[] = {
 	{ "a signal other than SIGKILL",       try_terminate,       SCMP_SYS(kill) },
 	{ "executable memory",                 try_executable,      SCMP_SYS(mmap) },
 	{ "mprotect",                          try_protect,         SCMP_SYS(mprotect) },
-	{ "a socket's mark",                   try_mark,            SCMP_SYS(setsockopt) },
+	{ "a socket's buffer by force",        try_buffer,          SCMP_SYS(setsockopt) },
 	{ "TCP repair",                        try_repair,          SCMP_SYS(setsockopt) },
 	{ "other ioctls",                      try_ioctl,           SCMP_SYS(ioctl) },
 	{ "calls of another ABI",              try_other_abi,       -1 },
