@@ -16,7 +16,7 @@
 
 #define RECORDER_SIXTEENTHS 16
 #define RECORDER_MARK_MASK 0x7fffffff /* the close cover's second form changes the top bit */
-#define RECORDER_STRETCH_BITS 20 /* a stretch is 2^20 sequence numbers */
+#define RECORDER_STRETCH_BITS 20      /* a stretch is 2^20 sequence numbers */
 #define RECORDER_STRETCHES (1u << (32 - RECORDER_STRETCH_BITS))
 #define RECORDER_PRESENT \
 	(1ull << 32) /* in first_protected and clear_end: a sequence number is there */
