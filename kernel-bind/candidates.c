@@ -9,11 +9,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -223,6 +225,8 @@ struct search {
 	bool freshest_first; /* else the newest */
 	kbind_wants wants;
 	const void *argument;
+	kbind_visit visit; /* in place of all others but descriptors */
+	void *visitor;
 };
 
 static bool search_wants(const struct search *search, const struct kbind_candidate *candidate)
@@ -230,12 +234,12 @@ static bool search_wants(const struct search *search, const struct kbind_candida
 	return search->wants == NULL || search->wants(candidate, search->argument);
 }
 
-/* A connection that cannot be latched though no context has latched it. */
+/* A connection that cannot be latched, or not by another context. */
 static bool sighting_is_unfit(const struct sighting *seen, enum ipsec_latch_reason reason)
 {
 	return sighting_is_connection(seen) &&
 	       (reason == IPSEC_LATCH_NOT_TCP || reason == IPSEC_LATCH_HAS_FILTER ||
-		       reason == IPSEC_LATCH_ULP);
+		       reason == IPSEC_LATCH_ULP || reason == IPSEC_LATCH_ALREADY_LATCHED);
 }
 
 static enum ipsec_latch_reason find_explicit(
@@ -246,16 +250,18 @@ static enum ipsec_latch_reason find_explicit(
 
 	ret_candidates->unfit_count = 0;
 	ret_candidates->is_cut = false;
+	ret_candidates->found_ms = search->found.found_ms;
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
-	reason = sighting_judge(&seen);
+	reason = seen.candidate.fitness = sighting_judge(&seen);
 	if (sighting_is_unfit(&seen, reason))
 		ret_candidates->unfit[ret_candidates->unfit_count++] = seen.candidate;
 	if (reason == IPSEC_LATCH_LATCHED && !search_wants(search, &seen.candidate))
 		reason = IPSEC_LATCH_NONE;
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
-	*ret_candidates = (struct kbind_candidates){ .count = 1 };
+	*ret_candidates =
+		(struct kbind_candidates){ .count = 1, .found_ms = search->found.found_ms };
 	ret_candidates->items[0] = seen.candidate;
 	return IPSEC_LATCH_LATCHED;
 }
@@ -314,7 +320,7 @@ static enum ipsec_latch_reason search_look(struct search *search, int fd)
 		return reason;
 	if (reason != IPSEC_LATCH_LATCHED || !sighting_is_connection(&seen))
 		return IPSEC_LATCH_LATCHED;
-	reason = sighting_judge(&seen);
+	reason = seen.candidate.fitness = sighting_judge(&seen);
 	if (sighting_is_unfit(&seen, reason) && search_wants(search, &seen.candidate))
 		search_add(search, &seen.candidate, found->unfit, &found->unfit_count);
 	if (reason == IPSEC_LATCH_LATCHED && search_wants(search, &seen.candidate))
@@ -322,6 +328,25 @@ static enum ipsec_latch_reason search_look(struct search *search, int fd)
 	else if (reason_rank(reason) > reason_rank(search->reason))
 		search->reason = reason;
 	return IPSEC_LATCH_LATCHED;
+}
+
+static void visit_sighting(const struct search *search, struct sighting *seen)
+{
+	if (seen->kind == KIND_OTHER || seen->state == STATE_LISTEN)
+		return;
+	seen->candidate.is_closing = seen->state != STATE_ESTABLISHED;
+	seen->candidate.fitness = sighting_judge(seen);
+	search->visit(&seen->candidate, search->visitor);
+}
+
+static enum ipsec_latch_reason visit_look(const struct search *search, int fd)
+{
+	struct sighting seen;
+	enum ipsec_latch_reason reason = descriptor_look(fd, &seen);
+
+	if (reason == IPSEC_LATCH_LATCHED)
+		visit_sighting(search, &seen);
+	return reason == IPSEC_LATCH_TOO_MANY ? reason : IPSEC_LATCH_LATCHED;
 }
 
 static bool name_is_descriptor(const char *name, int *ret_fd)
@@ -351,7 +376,7 @@ static enum ipsec_latch_reason search_directory(struct search *search, DIR *dire
 			continue;
 		if (++search->descriptors > DESCRIPTORS_MAX + 1) /* one is the directory's */
 			return IPSEC_LATCH_TOO_MANY;
-		reason = search_look(search, fd);
+		reason = search->visit != NULL ? visit_look(search, fd) : search_look(search, fd);
 	}
 	return reason;
 }
@@ -394,12 +419,14 @@ static enum ipsec_latch_reason search_run(
 	memcpy(ret_candidates->unfit, search->found.unfit, sizeof(search->found.unfit));
 	ret_candidates->unfit_count = search->found.unfit_count;
 	ret_candidates->is_cut = search->found.is_cut;
+	ret_candidates->found_ms = search->found.found_ms;
 	return reason == IPSEC_LATCH_LATCHED ? search->reason : reason;
 }
 
 enum ipsec_latch_reason kbind_find_candidates(int fd, struct kbind_candidates *ret_candidates)
 {
-	struct search search = { .reason = IPSEC_LATCH_NONE };
+	struct search search = { .reason = IPSEC_LATCH_NONE,
+		.found = { .found_ms = kbind_clock_ms() } };
 
 	return search_run(&search, fd, ret_candidates);
 }
@@ -408,6 +435,7 @@ enum ipsec_latch_reason kbind_find_wanted(
 	int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret_candidates)
 {
 	struct search search = { .reason = IPSEC_LATCH_NONE,
+		.found = { .found_ms = kbind_clock_ms() },
 		.freshest_first = true,
 		.wants = wants,
 		.argument = argument };
@@ -415,10 +443,34 @@ enum ipsec_latch_reason kbind_find_wanted(
 	return search_run(&search, fd, ret_candidates);
 }
 
-enum ipsec_latch_reason kbind_candidate_hold(
-	const struct kbind_candidate *candidate, int *ret_held, struct kbind_candidate *ret_now)
+enum ipsec_latch_reason kbind_visit_all(int fd, kbind_visit visit, void *argument)
 {
+	struct search search = { .visit = visit, .visitor = argument };
 	struct sighting seen;
+	enum ipsec_latch_reason reason;
+
+	if (fd < 0)
+		return search_process(&search);
+	reason = descriptor_look(fd, &seen);
+	if (reason == IPSEC_LATCH_LATCHED)
+		visit_sighting(&search, &seen);
+	return reason;
+}
+
+/* Whether the held socket is this connection still, without looking at all of it. */
+static bool candidate_is_held(const struct kbind_candidate *candidate, int held)
+{
+	struct sighting seen = { .candidate = { .fd = candidate->fd } };
+	socklen_t len = sizeof(seen.candidate.cookie);
+
+	return getsockopt(held, SOL_SOCKET, SO_COOKIE, &seen.candidate.cookie, &len) == 0 &&
+	       seen.candidate.cookie == candidate->cookie && traffic_read(held, &seen) &&
+	       seen.state == STATE_ESTABLISHED && tuple_read(held, &seen.candidate.tuple) &&
+	       tuple_is_same(&seen.candidate.tuple, &candidate->tuple);
+}
+
+enum ipsec_latch_reason kbind_candidate_hold(const struct kbind_candidate *candidate, int *ret_held)
+{
 	enum ipsec_latch_reason reason;
 	int held;
 
@@ -426,27 +478,39 @@ enum ipsec_latch_reason kbind_candidate_hold(
 	reason = kbind_socket_hold(candidate->fd, &held);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason == IPSEC_LATCH_TOO_MANY ? reason : IPSEC_LATCH_SOCKET_GONE;
-	if (!socket_look(held, candidate->fd, &seen) || seen.state != STATE_ESTABLISHED ||
-		seen.candidate.cookie != candidate->cookie ||
-		!tuple_is_same(&seen.candidate.tuple, &candidate->tuple)) {
+	if (!candidate_is_held(candidate, held)) {
 		(void)close(held);
 		return IPSEC_LATCH_SOCKET_GONE;
 	}
 	*ret_held = held;
-	if (ret_now != NULL)
-		*ret_now = seen.candidate;
 	return IPSEC_LATCH_LATCHED;
+}
+
+/* Zero where the kernel does not say: then nobody is told that the program has yet to read it. */
+static uint32_t unread_read(int held)
+{
+	int unread = 0;
+
+	return ioctl(held, SIOCINQ, &unread) == 0 && unread > 0 ? (uint32_t)unread : 0;
 }
 
 enum ipsec_latch_reason kbind_refresh(
 	const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)
 {
 	struct sighting seen;
-	enum ipsec_latch_reason reason = descriptor_look(candidate->fd, &seen);
+	enum ipsec_latch_reason reason;
+	bool is_there;
+	int held;
 
+	reason = kbind_socket_hold(candidate->fd, &held);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason == IPSEC_LATCH_TOO_MANY ? reason : IPSEC_LATCH_SOCKET_GONE;
-	if (seen.kind == KIND_OTHER || seen.candidate.cookie != candidate->cookie)
+	is_there = socket_look(held, candidate->fd, &seen) && seen.kind != KIND_OTHER &&
+		   seen.candidate.cookie == candidate->cookie;
+	if (is_there)
+		seen.candidate.unread_bytes = unread_read(held);
+	(void)close(held);
+	if (!is_there)
 		return IPSEC_LATCH_SOCKET_GONE;
 	seen.candidate.is_closing = seen.state != STATE_ESTABLISHED;
 	if (seen.candidate.is_closing)

@@ -14,7 +14,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define SETTLE_POLL_NS 10000000L
 
 /* One request on its way. */
 struct exchange {
@@ -208,7 +211,7 @@ static enum ipsec_latch_reason stream_check(
 	enum ipsec_latch_reason reason;
 	int held;
 
-	reason = kbind_candidate_hold(candidate, &held, NULL);
+	reason = kbind_candidate_hold(candidate, &held);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
 	reason = kbind_check_stream(held, &lease->out_of_order_packets);
@@ -226,7 +229,7 @@ enum ipsec_latch_reason kbind_reserve(const char *broker_path,
 	enum ipsec_latch_reason reason;
 	int held;
 
-	reason = kbind_candidate_hold(candidate, &held, NULL);
+	reason = kbind_candidate_hold(candidate, &held);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
 	reason = kbind_check_stream(held, &lease.out_of_order_packets);
@@ -268,7 +271,7 @@ enum ipsec_latch_reason kbind_latch(const char *broker_path,
 
 	if (!lease->is_held)
 		return IPSEC_LATCH_NOT_ALLOWED;
-	reason = kbind_candidate_hold(candidate, &held, NULL);
+	reason = kbind_candidate_hold(candidate, &held);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
 	request.cookie = lease->cookie;
@@ -295,7 +298,7 @@ void kbind_release(
 
 	memcpy(request.secret, lease->secret, KBIND_SECRET_BYTES);
 	/* Without an answer the broker's timer, or the socket's end, does what is left to do. */
-	if (lease->is_held && kbind_candidate_hold(candidate, &held, NULL) == IPSEC_LATCH_LATCHED)
+	if (lease->is_held && kbind_candidate_hold(candidate, &held) == IPSEC_LATCH_LATCHED)
 		(void)broker_tell(broker_path, &request, held);
 	broker_request_wipe(&request);
 	kbind_forget(lease);
@@ -322,6 +325,28 @@ enum ipsec_latch_reason kbind_query(
 		return reason;
 	*ret_status = exchange->decoded.items[0];
 	exchange_free(exchange);
+	return IPSEC_LATCH_LATCHED;
+}
+
+enum ipsec_latch_reason kbind_query_settled(const char *broker_path,
+	const struct kbind_candidate *candidate, int wait_ms, struct kbind_status *ret_status)
+{
+	const struct timespec pause = { .tv_nsec = SETTLE_POLL_NS };
+	int64_t deadline = kbind_clock_ms() + wait_ms;
+	struct kbind_status status;
+	enum ipsec_latch_reason reason;
+
+	for (;;) {
+		reason = kbind_query(broker_path, candidate->fd, &status);
+		if (reason != IPSEC_LATCH_LATCHED)
+			return reason;
+		if (status.cookie != candidate->cookie)
+			return IPSEC_LATCH_SOCKET_GONE;
+		if (status.state != IPSEC_LATCH_STATE_LARVAL || kbind_clock_ms() >= deadline)
+			break;
+		(void)nanosleep(&pause, NULL); /* a signal only makes it ask sooner */
+	}
+	*ret_status = status;
 	return IPSEC_LATCH_LATCHED;
 }
 
@@ -358,8 +383,10 @@ enum ipsec_latch_reason kbind_ping(const char *broker_path)
 const struct kbind_ops kbind_ops_broker = {
 	.find_candidates = kbind_find_candidates,
 	.find_wanted = kbind_find_wanted,
+	.visit_all = kbind_visit_all,
 	.refresh = kbind_refresh,
 	.reserve = kbind_reserve,
 	.latch = kbind_latch,
 	.release = kbind_release,
+	.query_settled = kbind_query_settled,
 };

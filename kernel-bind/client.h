@@ -16,18 +16,14 @@
  * Reasons: SOCKET_GONE (no such descriptor), NOT_TCP (no socket), TOO_MANY (no descriptor
  * free). */
 enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held) ERR_MUST_CHECK;
-/* The same, and it must still be this very connection: SOCKET_GONE otherwise, or TOO_MANY.
- * ret_now may be NULL. */
-enum ipsec_latch_reason kbind_candidate_hold(const struct kbind_candidate *candidate, int *ret_held,
-	struct kbind_candidate *ret_now) ERR_MUST_CHECK;
+/* The same, and it must still be this very connection: SOCKET_GONE otherwise, or TOO_MANY. */
+enum ipsec_latch_reason kbind_candidate_hold(
+	const struct kbind_candidate *candidate, int *ret_held) ERR_MUST_CHECK;
 
 /* Checks (e) and (f) of the verdict on a held socket: PENDING, URGENT, SOCKET_GONE, or 0.
  * *known_packets is a count of out-of-order segments (tcpi_rcv_ooopack, which only grows) at which
  * the out-of-order queue was seen empty, 0 for a new connection; success brings it up to date.
  * Waits KBIND_PENDING_WAIT_MS at most. */
 enum ipsec_latch_reason kbind_check_stream(int held, uint32_t *known_packets) ERR_MUST_CHECK;
-
-/* Milliseconds of CLOCK_MONOTONIC. */
-int64_t kbind_clock_ms(void);
 
 #endif

@@ -37,23 +37,28 @@ struct kbind_candidate {
 	struct kbind_tuple tuple;
 	uint64_t sent_bytes, received_bytes; /* since the connection began */
 	uint32_t last_received_ms;	     /* tcpi_last_data_recv: how long ago data came */
-	bool is_uncounted; /* no TCP: how much it carried is not known, so it may be anything */
-	bool is_closing;   /* kbind_refresh only: either end has closed, its counters still count */
+	uint32_t unread_bytes; /* kbind_refresh only: what the program has not read yet */
+	bool is_uncounted;     /* no TCP: how much it carried is not known, so it may be anything */
+	bool is_closing; /* kbind_refresh and _visit: either end has closed, its counters still count */
+	/* 0: it can be latched; else why not, ALREADY_LATCHED where some context latched it or is about to. */
+	enum ipsec_latch_reason fitness;
 };
 
 struct kbind_candidates {
 	struct kbind_candidate items[KBIND_CANDIDATES_MAX];
 	size_t count;
-	/* Connections that this version cannot latch (NOT_TCP, HAS_FILTER, ULP); tokens may travel on them. */
+	/* Connections that this version cannot latch (NOT_TCP, HAS_FILTER, ULP), and those that are latched or being
+	 * latched already; tokens may travel on them. */
 	struct kbind_candidate unfit[KBIND_CANDIDATES_MAX];
 	size_t unfit_count;
-	bool is_cut; /* there were more than fit into one of both lists */
+	bool is_cut;	  /* there were more than fit into one of both lists */
+	int64_t found_ms; /* CLOCK_MONOTONIC, just before they were looked at */
 };
 
 /* The ESTABLISHED TCP connections of this process, each socket once, newest first; latched ones (an IP_XFRM
  * policy cannot be asked for, so: a socket filter attached counts as ALREADY_LATCHED or HAS_FILTER) are left out
- * unless nothing else is found.  fd >= 0: only that descriptor is looked at (explicit).  The unfit ones and
- * is_cut are written for every reason, the others for LATCHED only.
+ * unless nothing else is found.  fd >= 0: only that descriptor is looked at (explicit).  The unfit ones, is_cut
+ * and found_ms are written for every reason, the others for LATCHED only.
  * Returns IPSEC_LATCH_LATCHED with count >= 1, else the reason: NONE, NOT_TCP, ULP, NO_PROC, TOO_MANY (more than
  * 4096 descriptors), ALREADY_LATCHED, SELF, SOCKET_GONE.  No DNS, no broker, nothing is changed. */
 enum ipsec_latch_reason kbind_find_candidates(
@@ -63,6 +68,11 @@ enum ipsec_latch_reason kbind_find_candidates(
 typedef bool (*kbind_wants)(const struct kbind_candidate *candidate, const void *argument);
 enum ipsec_latch_reason kbind_find_wanted(int fd, kbind_wants wants, const void *argument,
 	struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
+/* Shows all connections of this process to visit, in no order, once for each descriptor: closed ones whose
+ * descriptor is still open (also such as never were one, which have carried nothing), latched ones and those that cannot be latched too.  fd >= 0: only that one.
+ * LATCHED when none was overlooked; else NO_PROC, TOO_MANY, of one fd SOCKET_GONE or NOT_TCP. */
+typedef void (*kbind_visit)(const struct kbind_candidate *connection, void *argument);
+enum ipsec_latch_reason kbind_visit_all(int fd, kbind_visit visit, void *argument) ERR_MUST_CHECK;
 /* Looks at the same descriptor again, through a duplicate closed before it returns: SOCKET_GONE when cookie or
  * tuple are not the same any more.  Of a connection that was closed meanwhile, by either end or by anybody on
  * the path, what came before can still be read: is_closing is set then. */
@@ -130,6 +140,11 @@ struct kbind_status {
 /* The lease on one connection; anybody who holds the descriptor may ask. */
 enum ipsec_latch_reason kbind_query(
 	const char *broker_path, int fd, struct kbind_status *ret_status) ERR_MUST_CHECK;
+/* The same for a connection that was seen before: SOCKET_GONE when the descriptor is another one by now.  While
+ * the lease is larval, another context may be about to latch it: waits for that wait_ms at most. */
+enum ipsec_latch_reason kbind_query_settled(const char *broker_path,
+	const struct kbind_candidate *candidate, int wait_ms,
+	struct kbind_status *ret_status) ERR_MUST_CHECK;
 /* All leases, page after page from *cursor (0 first) until *ret_count is 0. Names only for own ones, or to root.
  * room: at least BROKER_LIST_MAX, else TOO_MANY. */
 enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
@@ -137,11 +152,15 @@ enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
 /* Whether the broker answers, and whether this kernel can latch: NO_BROKER, NO_ESP, NO_BPF, OFFLOAD, ... or 0. */
 enum ipsec_latch_reason kbind_ping(const char *broker_path) ERR_MUST_CHECK;
 
+/* Milliseconds of CLOCK_MONOTONIC. */
+int64_t kbind_clock_ms(void);
+
 /* The seam that unit tests of mech/ replace; production uses kbind_ops_broker. */
 struct kbind_ops {
 	enum ipsec_latch_reason (*find_candidates)(int fd, struct kbind_candidates *ret_candidates);
 	enum ipsec_latch_reason (*find_wanted)(int fd, kbind_wants wants, const void *argument,
 		struct kbind_candidates *ret_candidates);
+	enum ipsec_latch_reason (*visit_all)(int fd, kbind_visit visit, void *argument);
 	enum ipsec_latch_reason (*refresh)(
 		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now);
 	enum ipsec_latch_reason (*reserve)(const char *broker_path,
@@ -152,6 +171,9 @@ struct kbind_ops {
 		const struct kbind_latch *latch);
 	void (*release)(const char *broker_path, const struct kbind_candidate *candidate,
 		struct kbind_lease *lease);
+	enum ipsec_latch_reason (*query_settled)(const char *broker_path,
+		const struct kbind_candidate *candidate, int wait_ms,
+		struct kbind_status *ret_status);
 };
 extern const struct kbind_ops kbind_ops_broker;
 

@@ -233,9 +233,7 @@ static enum err acceptor_settle_latch(struct mech_context *context,
 		return mech_latching_close(context, t3_bytes);
 	if (context->lease.is_held) {
 		mech_latching_release(context);
-		context->reason = IPSEC_LATCH_PEER_WONT;
-		mech_set_detail(ERR_LATCH + IPSEC_LATCH_PEER_WONT, "the initiator says: %s",
-			latch_reason_text(asked->reason));
+		mech_latching_take_reason(context, asked->reason);
 	}
 	return mech_latching_judge_unlatched(context, exchange->t2.len, t3_bytes);
 }
@@ -312,7 +310,8 @@ static enum err acceptor_open_request(struct mech_context *context, struct bytes
 	err = mech_failure_take(ret_message, true);
 	context->is_told = err != ERR_OK;
 	/* Our own reason comes back from a peer that does not go on without a latch. */
-	if (err == (enum err)((unsigned int)ERR_LATCH + (unsigned int)context->reason))
+	if (err == (enum err)((unsigned int)ERR_LATCH + (unsigned int)context->reason) &&
+		!context->reason_is_peers)
 		mech_set_detail(
 			(unsigned int)err, "the peer was told, and does not go on without a latch");
 	return err;
@@ -366,6 +365,14 @@ enum err mech_acceptor_take_t3(struct mech_context *context, struct bytes input,
 	return err;
 }
 
+/* T5 repeats T4's flags, and both ends say that they latched, or neither does. */
+static bool acceptor_agrees(const struct mech_context *context, const struct ike_context *confirmed)
+{
+	return confirmed->flags == context->granted &&
+	       (confirmed->reason == IPSEC_LATCH_LATCHED) ==
+		       (context->reason == IPSEC_LATCH_LATCHED);
+}
+
 enum err mech_acceptor_take_t5(struct mech_context *context, struct bytes input,
 	const struct mech_bindings *bindings, struct writer *output,
 	enum mech_step_result *ret_result)
@@ -385,8 +392,7 @@ enum err mech_acceptor_take_t5(struct mech_context *context, struct bytes input,
 		err = ERR_IKE_PAYLOAD;
 	if (err == ERR_OK)
 		err = ike_context_parse(notify.data, &confirmed);
-	if (err == ERR_OK && confirmed.reason != (uint8_t)context->reason &&
-		(confirmed.reason == IPSEC_LATCH_LATCHED || context->reason == IPSEC_LATCH_LATCHED))
+	if (err == ERR_OK && !acceptor_agrees(context, &confirmed))
 		err = ERR_CONTEXT_MISMATCH;
 	if (err == ERR_OK) {
 		acceptor_open(context);

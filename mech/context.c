@@ -456,6 +456,11 @@ enum ipsec_latch_reason mech_context_latch_reason(const struct mech_context *con
 	return context->reason;
 }
 
+bool mech_context_reason_is_peers(const struct mech_context *context)
+{
+	return context->reason_is_peers;
+}
+
 bool mech_context_latch_tuple(const struct mech_context *context, struct kbind_tuple *ret_tuple)
 {
 	if (mech_context_latch_reason(context) != IPSEC_LATCH_LATCHED)

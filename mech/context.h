@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Inside of a context (pToken): private to mech/context.c, initiator.c, acceptor.c, latching.c,
- * authenticate.c, transcript.c and failure.c.  What is needed only until the exchange ends is kept
+ * carriers.c, authenticate.c, bindings.c and failure.c.  What is needed only until the exchange ends is kept
  * in struct mech_exchange, which goes away at completion, so that an idle context is small.
  */
 #ifndef MECH_CONTEXT_H
@@ -48,8 +48,10 @@ struct mech_exchange {
 
 	/* latching */
 	struct kbind_candidates candidates; /* as they were at T1 */
-	bool is_blind;			    /* they may not be all */
 	struct kbind_candidate chosen;	    /* fd -1: none yet; counters as they were at T1 */
+	uint64_t rivals[2 *
+			KBIND_CANDIDATES_MAX]; /* acceptor: cookies of the others that T1 names */
+	size_t rival_count;
 	const struct esp_suite *suite;
 	struct secret_key key_in, key_out;
 	uint32_t spi_in, spi_out;
@@ -57,6 +59,7 @@ struct mech_exchange {
 	/* T3's GSS_CONTEXT */
 	bool has_t5;
 	char service[IKE_SERVICE_BYTES_MAX + 1];
+	uint32_t t4_flags; /* initiator: what T4 grants, for T5 to repeat */
 };
 
 struct mech_context {
@@ -185,6 +188,22 @@ enum err mech_latching_judge_unlatched(
 void mech_latching_release(struct mech_context *context);
 /* The latch policy for the exchange's service (NULL while unknown). */
 enum config_latch mech_latching_policy(const struct mech_context *context, const char *service);
+
+/* --- carriers.c: which connections carried the tokens (doc/protocol.md 6); since: octets sent and received
+ * since T1 --- */
+/* Initiator, T2: the chosen connection carried both tokens, and no other that T1 did not name can have.  Follows
+ * the chosen one to another descriptor.  SOCKET_GONE, TRAFFIC, SEVERAL, NO_PROC, TOO_MANY. */
+enum ipsec_latch_reason mech_carriers_test_named(
+	struct mech_context *context, uint64_t sent_since, uint64_t received_since) ERR_MUST_CHECK;
+/* Acceptor, T3: of the others that T1 names none carried the tokens.  Before the latch a connection that others latch
+ * is left out; behind it (is_final) it has to be latched with the same peer, for which this waits a moment: before,
+ * two contexts would wait for each other.  Asks nothing where there are none.  SEVERAL, NO_PROC, TOO_MANY. */
+enum ipsec_latch_reason mech_carriers_test_rivals(struct mech_context *context, uint64_t sent_since,
+	uint64_t received_since, bool is_final) ERR_MUST_CHECK;
+/* Whether this process holds a connection that carried tokens, or may hold one; one that is latched with the same
+ * peer does not count, one that the program named counts in any case. */
+bool mech_carriers_exist(
+	struct mech_context *context, uint64_t sent_since, uint64_t received_since);
 
 /* --- failure.c: errors that travel (doc/protocol.md 9) --- */
 /* Appends an error notify message for the peer to output where there is one to send. Never fails. */

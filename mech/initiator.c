@@ -237,6 +237,7 @@ static enum err initiator_take_context(struct mech_context *context,
 	if ((context->requested & MECH_FLAG_MUTUAL) != 0 && !is_proven)
 		return ERR_NO_MUTUAL;
 	mech_context_grant(context, is_proven, is_bound);
+	context->exchange->t4_flags = granted.flags;
 	*ret_peer_reason = granted.reason;
 	return ERR_OK;
 }
@@ -287,7 +288,7 @@ static enum err initiator_read_t4(struct mech_context *context, const struct ike
 
 static enum err initiator_put_t5(struct mech_context *context, struct writer *output)
 {
-	struct ike_context notify = { .flags = context->granted,
+	struct ike_context notify = { .flags = context->exchange->t4_flags,
 		.reason = (uint8_t)context->reason };
 	struct ike_builder b = { 0 };
 	enum err err;

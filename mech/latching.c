@@ -57,37 +57,6 @@ static enum err latching_tag(const struct mech_context *context,
 	return ike_tuple_tag(&exchange->algorithms, &exchange->keys.sk_d, &tuple, ret_tag);
 }
 
-static bool latching_has_moved(const struct kbind_candidate *before,
-	const struct kbind_candidate *now, uint64_t sent_since, uint64_t received_since)
-{
-	return now->is_uncounted ||
-	       (now->sent_bytes - before->sent_bytes >= sent_since &&
-		       now->received_bytes - before->received_bytes >= received_since);
-}
-
-/* Whether the connection has moved that much since T1; also that it is still the same one. */
-static enum ipsec_latch_reason latching_test_traffic(const struct mech_context *context,
-	const struct kbind_candidate *before, uint64_t sent_since, uint64_t received_since)
-{
-	struct kbind_candidate now;
-	enum ipsec_latch_reason reason = context->ops->refresh(before, &now);
-
-	if (reason != IPSEC_LATCH_LATCHED)
-		return reason;
-	if (now.is_closing)
-		return IPSEC_LATCH_SOCKET_GONE;
-	return latching_has_moved(before, &now, sent_since, received_since) ? IPSEC_LATCH_LATCHED
-									    : IPSEC_LATCH_TRAFFIC;
-}
-
-/* Whether connections may be there that the search did not see, or that found no place. */
-static bool latching_is_blind(
-	enum ipsec_latch_reason reason, const struct kbind_candidates *candidates)
-{
-	return reason == IPSEC_LATCH_NO_PROC || reason == IPSEC_LATCH_TOO_MANY ||
-	       candidates->is_cut;
-}
-
 /* --- initiator, T1 --- */
 
 static enum err latching_list(struct mech_context *context, struct ike_latch_offer *offer)
@@ -118,7 +87,6 @@ enum err mech_latching_offer(struct mech_context *context, struct ike_latch_offe
 	if (policy != CONFIG_LATCH_NO)
 		context->reason =
 			context->ops->find_candidates(context->descriptor, &exchange->candidates);
-	exchange->is_blind = latching_is_blind(context->reason, &exchange->candidates);
 	offer.reason = (uint8_t)context->reason;
 	if (context->reason != IPSEC_LATCH_LATCHED) {
 		exchange->candidates.count = 0;
@@ -137,6 +105,7 @@ struct latching_wanted {
 	const struct mech_context *context;
 	const struct ike_latch_offer *offer;
 	size_t t1_bytes;
+	enum err *err; /* the first one */
 };
 
 /* T1 can have come on it. */
@@ -152,10 +121,15 @@ static bool latching_wants(const struct kbind_candidate *candidate, const void *
 {
 	const struct latching_wanted *wanted = argument;
 	uint16_t hash = 0;
+	enum err err;
 
-	if (!latching_may_carry(candidate, argument) ||
-		latching_hash(wanted->context, candidate, &hash) != ERR_OK)
+	if (!latching_may_carry(candidate, argument))
 		return false;
+	err = latching_hash(wanted->context, candidate, &hash);
+	if (err != ERR_OK) {
+		*wanted->err = err;
+		return false;
+	}
 	for (size_t i = 0; i < wanted->offer->candidate_count; i++)
 		if (wanted->offer->candidates[i] == hash)
 			return true;
@@ -171,23 +145,95 @@ static const struct esp_suite *latching_choose_suite(const struct ike_latch_offe
 	return NULL;
 }
 
-/* Of several matches the one on which data arrived last; a tie cannot be told apart. */
-static enum ipsec_latch_reason latching_match(
-	struct mech_context *context, const struct ike_latch_offer *offer, size_t t1_bytes)
+static void latching_keep_named(
+	const struct latching_wanted *wanted, struct kbind_candidate *candidates, size_t *count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *count; i++)
+		if (latching_wants(&candidates[i], wanted))
+			candidates[kept++] = candidates[i];
+	*count = kept;
+}
+
+/* Those that T1 names, among what was found; among all connections where not all found a place. */
+static enum ipsec_latch_reason latching_find_listed(
+	const struct latching_wanted *wanted, struct kbind_candidates *ret_listed)
+{
+	const struct mech_context *context = wanted->context;
+	const struct kbind_candidates *found = &context->exchange->candidates;
+
+	ret_listed->count = 0;
+	if (found->is_cut)
+		return context->ops->find_wanted(
+			context->descriptor, latching_wants, wanted, ret_listed);
+	*ret_listed = *found;
+	latching_keep_named(wanted, ret_listed->items, &ret_listed->count);
+	latching_keep_named(wanted, ret_listed->unfit, &ret_listed->unfit_count);
+	if (ret_listed->count > 0)
+		return IPSEC_LATCH_LATCHED;
+	return ret_listed->unfit_count > 0 ? ret_listed->unfit[0].fitness : IPSEC_LATCH_NONE;
+}
+
+/* Those of the freshest that nothing tells apart.  What the program has not read is no token that it has handed to
+ * us; but a program may peek, so without any other they stay. */
+static void latching_keep_likely(
+	const struct mech_context *context, struct kbind_candidates *candidates)
+{
+	struct kbind_candidate now, read[KBIND_CANDIDATES_MAX];
+	size_t count = 1, read_count = 0;
+
+	while (count < candidates->count &&
+		candidates->items[count].last_received_ms == candidates->items[0].last_received_ms)
+		count++;
+	candidates->count = count;
+	for (size_t i = 0; count > 1 && i < count; i++)
+		if (context->ops->refresh(&candidates->items[i], &now) == IPSEC_LATCH_LATCHED &&
+			now.unread_bytes == 0)
+			read[read_count++] = candidates->items[i];
+	if (read_count == 0)
+		return;
+	memcpy(candidates->items, read, read_count * sizeof(read[0]));
+	candidates->count = read_count;
+}
+
+static void latching_note_rivals(
+	struct mech_exchange *exchange, const struct kbind_candidate *candidates, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (candidates[i].cookie != exchange->chosen.cookie)
+			exchange->rivals[exchange->rival_count++] = candidates[i].cookie;
+}
+
+/* Of several the one on which data arrived last; a tie cannot be told apart. Whether it was the right one the
+ * others show behind T3. */
+static enum ipsec_latch_reason latching_choose(
+	struct mech_context *context, const struct kbind_candidates *listed)
 {
 	struct mech_exchange *exchange = context->exchange;
-	struct latching_wanted wanted = { context, offer, t1_bytes };
-	struct kbind_candidates matches = { .count = 0 };
-	enum ipsec_latch_reason reason =
-		context->ops->find_wanted(context->descriptor, latching_wants, &wanted, &matches);
+	struct kbind_candidates likely = *listed;
 
-	if (reason != IPSEC_LATCH_LATCHED)
-		return reason;
-	if (matches.count > 1 &&
-		matches.items[0].last_received_ms == matches.items[1].last_received_ms)
+	latching_keep_likely(context, &likely);
+	if (likely.count > 1 || listed->is_cut) /* cut: not all the others can be looked after */
 		return IPSEC_LATCH_SEVERAL;
-	exchange->chosen = matches.items[0];
+	exchange->chosen = likely.items[0];
+	latching_note_rivals(exchange, listed->items, listed->count);
+	latching_note_rivals(exchange, listed->unfit, listed->unfit_count);
 	return IPSEC_LATCH_LATCHED;
+}
+
+static enum err latching_match(struct mech_context *context, const struct ike_latch_offer *offer,
+	size_t t1_bytes, enum ipsec_latch_reason *ret_reason)
+{
+	struct kbind_candidates listed = { .count = 0 };
+	enum err err = ERR_OK;
+	struct latching_wanted wanted = { context, offer, t1_bytes, &err };
+	enum ipsec_latch_reason reason = latching_find_listed(&wanted, &listed);
+
+	if (reason == IPSEC_LATCH_LATCHED)
+		reason = latching_choose(context, &listed);
+	*ret_reason = reason;
+	return err;
 }
 
 /* T1 does not say which service it is for: that comes in T3, and the policy is judged then. */
@@ -200,28 +246,31 @@ static bool latching_is_off(const struct mech_context *context)
 	return config_latch_is_off(context->config);
 }
 
-static enum ipsec_latch_reason latching_find(
-	struct mech_context *context, const struct ike_latch_offer *offer, size_t t1_bytes)
+static enum err latching_find(struct mech_context *context, const struct ike_latch_offer *offer,
+	size_t t1_bytes, enum ipsec_latch_reason *ret_reason)
 {
 	struct mech_exchange *exchange = context->exchange;
-	struct latching_wanted wanted = { context, offer, t1_bytes };
-	enum ipsec_latch_reason reason;
+	struct latching_wanted wanted = { .context = context, .t1_bytes = t1_bytes };
 
 	exchange->chosen.fd = -1;
+	*ret_reason = IPSEC_LATCH_POLICY_NO;
 	if (latching_is_off(context))
-		return IPSEC_LATCH_POLICY_NO;
+		return ERR_OK;
 	/* What this process holds, for the policy's sake: the freshest, since T1 has just come. */
-	reason = context->ops->find_wanted(
+	*ret_reason = context->ops->find_wanted(
 		context->descriptor, latching_may_carry, &wanted, &exchange->candidates);
-	exchange->is_blind = latching_is_blind(reason, &exchange->candidates);
-	if (reason != IPSEC_LATCH_LATCHED)
-		return reason;
-	if (offer->reason != IPSEC_LATCH_LATCHED || offer->candidate_count == 0)
-		return IPSEC_LATCH_PEER_WONT;
+	if (*ret_reason != IPSEC_LATCH_LATCHED)
+		return ERR_OK;
+	if (offer->reason != IPSEC_LATCH_LATCHED || offer->candidate_count == 0) {
+		mech_latching_take_reason(context, offer->reason);
+		*ret_reason = context->reason;
+		return ERR_OK;
+	}
+	*ret_reason = IPSEC_LATCH_NO_SUITE;
 	exchange->suite = latching_choose_suite(offer);
 	if (exchange->suite == NULL)
-		return IPSEC_LATCH_NO_SUITE;
-	return latching_match(context, offer, t1_bytes);
+		return ERR_OK;
+	return latching_match(context, offer, t1_bytes, ret_reason);
 }
 
 /* Each direction's key, named from our side. */
@@ -265,10 +314,10 @@ enum err mech_latching_answer(struct mech_context *context, const struct ike_lat
 	struct mech_exchange *exchange = context->exchange;
 	struct ike_latch_answer answer = { 0 };
 	enum ipsec_latch_reason reason;
-	enum err err = ERR_OK;
+	enum err err;
 
-	reason = latching_find(context, offer, t1_bytes);
-	if (reason == IPSEC_LATCH_LATCHED)
+	err = latching_find(context, offer, t1_bytes, &reason);
+	if (err == ERR_OK && reason == IPSEC_LATCH_LATCHED)
 		err = latching_reserve(context, &reason);
 	if (err != ERR_OK)
 		return err;
@@ -322,8 +371,7 @@ static enum err latching_take_named(struct mech_context *context,
 
 	if (err != ERR_OK || *ret_reason != IPSEC_LATCH_LATCHED)
 		return err;
-	*ret_reason =
-		latching_test_traffic(context, &context->exchange->chosen, t1_bytes, t2_bytes);
+	*ret_reason = mech_carriers_test_named(context, t1_bytes, t2_bytes);
 	if (*ret_reason != IPSEC_LATCH_LATCHED)
 		return ERR_OK;
 	context->exchange->spi_out = answer->spi;
@@ -457,6 +505,24 @@ enum err mech_latching_take_child(
 
 /* --- acceptor at T3, initiator at T4 --- */
 
+/* Whether the reserved connection has moved that much since T1; also that it is still the same one. */
+static enum ipsec_latch_reason latching_test_traffic(
+	const struct mech_context *context, uint64_t sent_since, uint64_t received_since)
+{
+	const struct kbind_candidate *before = &context->exchange->chosen;
+	struct kbind_candidate now;
+	enum ipsec_latch_reason reason = context->ops->refresh(before, &now);
+
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	if (now.is_closing)
+		return IPSEC_LATCH_SOCKET_GONE;
+	return now.sent_bytes - before->sent_bytes >= sent_since &&
+			       now.received_bytes - before->received_bytes >= received_since
+		       ? IPSEC_LATCH_LATCHED
+		       : IPSEC_LATCH_TRAFFIC;
+}
+
 enum err mech_latching_close(struct mech_context *context, size_t token_bytes)
 {
 	struct mech_exchange *exchange = context->exchange;
@@ -472,47 +538,21 @@ enum err mech_latching_close(struct mech_context *context, size_t token_bytes)
 	if (!context->is_initiator) {
 		latch.key_out = &exchange->key_out;
 		latch.spi_out = exchange->spi_out;
-		reason = latching_test_traffic(
-			context, &exchange->chosen, exchange->t2.len, token_bytes);
+		reason = latching_test_traffic(context, exchange->t2.len, token_bytes);
+		if (reason == IPSEC_LATCH_LATCHED)
+			reason = mech_carriers_test_rivals(
+				context, exchange->t2.len, token_bytes, false);
 	}
 	if (reason == IPSEC_LATCH_LATCHED)
 		reason = context->ops->latch(config_broker_path(context->config), &context->latched,
 			&context->lease, &latch);
+	if (reason == IPSEC_LATCH_LATCHED && !context->is_initiator)
+		reason = mech_carriers_test_rivals(context, exchange->t2.len, token_bytes, true);
 	context->reason = reason;
 	return reason == IPSEC_LATCH_LATCHED ? ERR_OK : latching_failure(reason);
 }
 
 /* --- without a latch --- */
-
-/*
- * A connection that somebody closed behind the token counts too: what lies between the two is
- * still read by the program.  One that the program has closed itself does not; where looking fails
- * otherwise, the worst is assumed.
- */
-static bool latching_carried(const struct mech_context *context,
-	const struct kbind_candidate *before, uint64_t sent_since, uint64_t received_since)
-{
-	struct kbind_candidate now;
-	enum ipsec_latch_reason reason = context->ops->refresh(before, &now);
-
-	if (reason != IPSEC_LATCH_LATCHED)
-		return reason != IPSEC_LATCH_SOCKET_GONE;
-	return latching_has_moved(before, &now, sent_since, received_since);
-}
-
-static bool latching_holds_candidate(
-	const struct mech_context *context, uint64_t sent_since, uint64_t received_since)
-{
-	const struct kbind_candidates *held = &context->exchange->candidates;
-
-	for (size_t i = 0; i < held->count; i++)
-		if (latching_carried(context, &held->items[i], sent_since, received_since))
-			return true;
-	for (size_t i = 0; i < held->unfit_count; i++)
-		if (latching_carried(context, &held->unfit[i], sent_since, received_since))
-			return true;
-	return context->exchange->is_blind;
-}
 
 /* The error of a context that does not complete for want of a latch: whose side it is, and why it is one. */
 static enum err latching_refuse(const struct mech_context *context, const char *why)
@@ -532,7 +572,7 @@ enum err mech_latching_judge_unlatched(
 		return latching_refuse(context, "latch = require is configured");
 	case CONFIG_LATCH_YES:
 		/* An attacker can rewrite a port on the path but cannot take our own candidates away. */
-		if (latching_holds_candidate(context, sent_since, received_since))
+		if (mech_carriers_exist(context, sent_since, received_since))
 			return latching_refuse(context,
 				"this process holds a connection that carried the tokens, or may "
 				"hold one, and latch = auto is not configured");

@@ -204,6 +204,8 @@ struct mech_name *mech_context_acceptor_name(const struct mech_context *context)
 /* Flags granted so far; PROT_READY and the per-message ones at completion. */
 uint32_t mech_context_flags(const struct mech_context *context);
 enum ipsec_latch_reason mech_context_latch_reason(const struct mech_context *context);
+/* Whether the peer gave that reason, of its own side. */
+bool mech_context_reason_is_peers(const struct mech_context *context);
 /* The tuple and SPIs of the latch as the context knows them; false when there is none. */
 bool mech_context_latch_tuple(const struct mech_context *context, struct kbind_tuple *ret_tuple);
 /* Names the connection between T1 and T2 (initiator): must be one of those T1 listed; ERR_ARGUMENT otherwise. */

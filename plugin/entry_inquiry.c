@@ -7,6 +7,7 @@
 
 #define INQUIRY_BYTES_MAX 256
 #define INQUIRY_ANSWERS_MAX 3
+#define SAID_BY_PEER "said by the peer, of its own side; "
 
 /* Locks the context; on an error nothing is locked. */
 static enum err inquiry_begin(gss_ctx_id_t context)
@@ -102,6 +103,9 @@ static enum err inquiry_latch(const struct mech_context *mech, struct inquiry_an
 	answers->count = 3;
 	writer_put_u32(&answers->items[0], reason);
 	writer_put_bytes(&answers->items[1], BYTES((const uint8_t *)word, strlen(word)));
+	if (mech_context_reason_is_peers(mech))
+		writer_put_bytes(&answers->items[2],
+			BYTES((const uint8_t *)SAID_BY_PEER, sizeof(SAID_BY_PEER) - 1));
 	writer_put_bytes(&answers->items[2], BYTES((const uint8_t *)text, strlen(text)));
 	return ERR_OK;
 }

@@ -96,8 +96,34 @@ static enum ipsec_latch_reason peer_find_wanted(
 	return peer_find(fd, ret_candidates);
 }
 
-static const struct kbind_ops peer_ops = { peer_find, peer_find_wanted, peer_refresh, peer_reserve,
-	peer_latch, peer_release };
+static enum ipsec_latch_reason peer_visit_all(int fd, kbind_visit visit, void *argument)
+{
+	(void)fd;
+	(void)visit;
+	(void)argument;
+	return IPSEC_LATCH_LATCHED;
+}
+
+static enum ipsec_latch_reason peer_query_settled(const char *broker_path,
+	const struct kbind_candidate *candidate, int wait_ms, struct kbind_status *ret_status)
+{
+	(void)broker_path;
+	(void)candidate;
+	(void)wait_ms;
+	(void)ret_status;
+	return IPSEC_LATCH_NONE;
+}
+
+static const struct kbind_ops peer_ops = {
+	.find_candidates = peer_find,
+	.find_wanted = peer_find_wanted,
+	.visit_all = peer_visit_all,
+	.refresh = peer_refresh,
+	.reserve = peer_reserve,
+	.latch = peer_latch,
+	.release = peer_release,
+	.query_settled = peer_query_settled,
+};
 
 /* Makes T3 ask for a child SA between the two hosts, any protocol and port. */
 static void peer_ask_child(void)

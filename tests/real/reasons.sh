@@ -102,16 +102,16 @@ reasons_relay()
 reasons_sockets()
 {
 	client_options=(--descriptor --name-input)
-	reason "no socket, but named" not-tcp peer-wont not-tcp ""
+	reason "no socket, but named" not-tcp not-tcp not-tcp ""
 	client_options=(--ulp)
-	reason "kTLS at the client" ulp peer-wont ulp ""
+	reason "kTLS at the client" ulp ulp ulp ""
 	reset_options
 	server_options=(--ulp)
 	reason "kTLS at the server" ulp ulp ulp ulp
 	reset_options
 	streams_filters=1
 	client_options=(--own-filter)
-	reason "filter of the client" has-filter peer-wont has-filter ""
+	reason "filter of the client" has-filter has-filter has-filter ""
 	reset_options
 	server_options=(--own-filter)
 	reason "filter of the server" has-filter has-filter has-filter has-filter
@@ -122,6 +122,8 @@ reasons_again()
 {
 	client_options=(--login-twice)
 	server_options=(--login-twice)
+	attempt yes
+	report "second context: yes completes" completes_with already-latched already-latched
 	attempt auto
 	report "second context: auto completes" completes_with already-latched already-latched
 	report "second context: the first is latched" grep -q '^reason: 0 latched' \
@@ -140,7 +142,7 @@ reasons_policy()
 	streams_server --timeout 6 --latch auto --send 1000
 	streams_client --timeout 6 --latch no --send 1000
 	streams_wait client server
-	report "policy no at the client: told" completes_with policy-no peer-wont
+	report "policy no at the client: told" completes_with policy-no policy-no
 }
 
 # A policy of the host's own for these addresses; "use" lets packets pass without an SA.
@@ -150,7 +152,7 @@ reasons_prescribed()
 
 	hosts_on A ip xfrm policy add "${selector[@]}" tmpl proto esp reqid 77 mode transport \
 		level use
-	reason "prescribed at A" prescribed peer-wont prescribed prescribed A prescribed
+	reason "prescribed at A" prescribed prescribed prescribed prescribed A prescribed
 	hosts_on A ip xfrm policy delete "${selector[@]}"
 	selector=(src "${hosts_address[B]}/32" dst "${hosts_address[A]}/32" dir out)
 	hosts_on B ip xfrm policy add "${selector[@]}" tmpl proto esp reqid 77 mode transport \
@@ -167,7 +169,7 @@ reasons_quota()
 	hosts_start holder as alice A "$streams_program" client "${hosts_name[B]}" 4647 sample \
 		--idle-ms 60000
 	streams_said holder "login ok"
-	reason "quota of A" quota peer-wont quota quota A quota
+	reason "quota of A" quota quota quota quota A quota
 	hosts_stop holder
 	hosts_stop holder_server
 	broker A
@@ -176,7 +178,7 @@ reasons_quota()
 reasons_no_broker()
 {
 	hosts_stop gss-ipsecd.A
-	reason "no broker on A" no-broker peer-wont no-broker no-broker
+	reason "no broker on A" no-broker no-broker no-broker no-broker
 	attempt yes
 	report "no broker on A: yes fails" fails_with no-broker no-broker
 	hosts_broker A --linger-seconds "$streams_linger"

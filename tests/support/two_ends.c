@@ -32,6 +32,14 @@ static void fake_candidate(bool is_initiator, struct kbind_candidate *candidate)
 	candidate->received_bytes = is_initiator ? 0 : 60000; /* T1 has come to the acceptor */
 }
 
+struct kbind_candidate fake_connection(bool is_initiator)
+{
+	struct kbind_candidate candidate;
+
+	fake_candidate(is_initiator, &candidate);
+	return candidate;
+}
+
 static enum ipsec_latch_reason fake_find(bool is_initiator, struct kbind_candidates *ret)
 {
 	struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
@@ -41,9 +49,11 @@ static enum ipsec_latch_reason fake_find(bool is_initiator, struct kbind_candida
 		fake_candidate(is_initiator, &ret->items[0]);
 	}
 	ret->is_cut = k->is_cut;
+	ret->found_ms = kbind_clock_ms();
 	if (k->has_unfit) {
 		ret->unfit_count = 1;
 		fake_candidate(is_initiator, &ret->unfit[0]);
+		ret->unfit[0].fitness = k->find;
 	}
 	return k->find;
 }
@@ -51,18 +61,59 @@ static enum ipsec_latch_reason fake_find(bool is_initiator, struct kbind_candida
 static enum ipsec_latch_reason fake_find_wanted(
 	bool is_initiator, kbind_wants wants, const void *argument, struct kbind_candidates *ret)
 {
+	const struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
 	struct kbind_candidates all = { .count = 0 };
 	enum ipsec_latch_reason reason = fake_find(is_initiator, &all);
 
 	if (reason == IPSEC_LATCH_LATCHED && wants != NULL && !wants(&all.items[0], argument))
 		return IPSEC_LATCH_NONE;
-	if (reason == IPSEC_LATCH_LATCHED && fake_kernels[is_initiator ? 0 : 1].is_doubled) {
-		all.items[1] = all.items[0];
-		all.items[1].cookie = 99;
-		all.count = 2;
-	}
+	for (size_t i = 0; reason == IPSEC_LATCH_LATCHED && i < k->twin_count; i++)
+		if (wants == NULL || wants(&k->twins[i], argument))
+			all.items[all.count++] = k->twins[i];
 	*ret = all;
 	return reason;
+}
+
+static struct kbind_candidate fake_now(bool is_initiator)
+{
+	const struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
+	struct kbind_candidate now;
+
+	fake_candidate(is_initiator, &now);
+	now.is_closing = k->closes;
+	now.fitness = k->fitness;
+	if (!k->stalls) {
+		now.sent_bytes += 60000;
+		now.received_bytes += 60000;
+	}
+	return now;
+}
+
+static enum ipsec_latch_reason fake_visit_all(
+	bool is_initiator, int fd, kbind_visit visit, void *argument)
+{
+	const struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
+	struct kbind_candidate now = fake_now(is_initiator);
+
+	if (k->find == IPSEC_LATCH_NO_PROC || k->find == IPSEC_LATCH_TOO_MANY)
+		return k->find;
+	if (!k->is_away && k->find != IPSEC_LATCH_NONE && (fd < 0 || fd == now.fd))
+		visit(&now, argument);
+	for (size_t i = 0; i < k->other_count && fd < 0; i++)
+		visit(&k->others[i], argument);
+	return IPSEC_LATCH_LATCHED;
+}
+
+static enum ipsec_latch_reason fake_query(bool is_initiator,
+	const struct kbind_candidate *candidate, int wait_ms, struct kbind_status *ret_status)
+{
+	struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
+
+	k->queried++;
+	k->last_wait_ms = wait_ms;
+	*ret_status = k->status;
+	ret_status->cookie = candidate->cookie;
+	return k->query;
 }
 
 static enum ipsec_latch_reason fake_refresh(
@@ -70,12 +121,10 @@ static enum ipsec_latch_reason fake_refresh(
 {
 	struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
 
-	*ret_now = *candidate;
-	ret_now->is_closing = k->closes;
-	if (!k->stalls) {
-		ret_now->sent_bytes += 60000;
-		ret_now->received_bytes += 60000;
-	}
+	*ret_now = fake_now(is_initiator);
+	for (size_t i = 0; i < k->other_count; i++)
+		if (k->others[i].cookie == candidate->cookie)
+			*ret_now = k->others[i];
 	return k->refresh;
 }
 
@@ -113,49 +162,61 @@ static void fake_release(bool is_initiator, struct kbind_lease *lease)
 	lease->is_held = false;
 }
 
-#define FAKE_SIDE(side, is_initiator)                                                          \
-	static enum ipsec_latch_reason side##_find(int fd, struct kbind_candidates *ret)       \
-	{                                                                                      \
-		(void)fd;                                                                      \
-		return fake_find(is_initiator, ret);                                           \
-	}                                                                                      \
-	static enum ipsec_latch_reason side##_find_wanted(                                     \
-		int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret) \
-	{                                                                                      \
-		(void)fd;                                                                      \
-		return fake_find_wanted(is_initiator, wants, argument, ret);                   \
-	}                                                                                      \
-	static enum ipsec_latch_reason side##_refresh(                                         \
-		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)      \
-	{                                                                                      \
-		return fake_refresh(is_initiator, candidate, ret_now);                         \
-	}                                                                                      \
-	static enum ipsec_latch_reason side##_reserve(const char *broker_path,                 \
-		const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,  \
-		struct kbind_lease *ret_lease)                                                 \
-	{                                                                                      \
-		(void)broker_path;                                                             \
-		(void)candidate;                                                               \
-		return fake_reserve(is_initiator, reserve, ret_lease);                         \
-	}                                                                                      \
-	static enum ipsec_latch_reason side##_latch(const char *broker_path,                   \
-		const struct kbind_candidate *candidate, struct kbind_lease *lease,            \
-		const struct kbind_latch *latch)                                               \
-	{                                                                                      \
-		(void)broker_path;                                                             \
-		(void)candidate;                                                               \
-		(void)lease;                                                                   \
-		return fake_latch(is_initiator, latch);                                        \
-	}                                                                                      \
-	static void side##_release(const char *broker_path,                                    \
-		const struct kbind_candidate *candidate, struct kbind_lease *lease)            \
-	{                                                                                      \
-		(void)broker_path;                                                             \
-		(void)candidate;                                                               \
-		fake_release(is_initiator, lease);                                             \
-	}                                                                                      \
-	const struct kbind_ops fake_##side##_ops = { side##_find, side##_find_wanted,          \
-		side##_refresh, side##_reserve, side##_latch, side##_release };
+#define FAKE_SIDE(side, is_initiator)                                                              \
+	static enum ipsec_latch_reason side##_find(int fd, struct kbind_candidates *ret)           \
+	{                                                                                          \
+		(void)fd;                                                                          \
+		return fake_find(is_initiator, ret);                                               \
+	}                                                                                          \
+	static enum ipsec_latch_reason side##_find_wanted(                                         \
+		int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret)     \
+	{                                                                                          \
+		(void)fd;                                                                          \
+		return fake_find_wanted(is_initiator, wants, argument, ret);                       \
+	}                                                                                          \
+	static enum ipsec_latch_reason side##_visit_all(int fd, kbind_visit visit, void *argument) \
+	{                                                                                          \
+		return fake_visit_all(is_initiator, fd, visit, argument);                          \
+	}                                                                                          \
+	static enum ipsec_latch_reason side##_query(const char *broker_path,                       \
+		const struct kbind_candidate *candidate, int wait_ms,                              \
+		struct kbind_status *ret_status)                                                   \
+	{                                                                                          \
+		(void)broker_path;                                                                 \
+		return fake_query(is_initiator, candidate, wait_ms, ret_status);                   \
+	}                                                                                          \
+	static enum ipsec_latch_reason side##_refresh(                                             \
+		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)          \
+	{                                                                                          \
+		return fake_refresh(is_initiator, candidate, ret_now);                             \
+	}                                                                                          \
+	static enum ipsec_latch_reason side##_reserve(const char *broker_path,                     \
+		const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,      \
+		struct kbind_lease *ret_lease)                                                     \
+	{                                                                                          \
+		(void)broker_path;                                                                 \
+		(void)candidate;                                                                   \
+		return fake_reserve(is_initiator, reserve, ret_lease);                             \
+	}                                                                                          \
+	static enum ipsec_latch_reason side##_latch(const char *broker_path,                       \
+		const struct kbind_candidate *candidate, struct kbind_lease *lease,                \
+		const struct kbind_latch *latch)                                                   \
+	{                                                                                          \
+		(void)broker_path;                                                                 \
+		(void)candidate;                                                                   \
+		(void)lease;                                                                       \
+		return fake_latch(is_initiator, latch);                                            \
+	}                                                                                          \
+	static void side##_release(const char *broker_path,                                        \
+		const struct kbind_candidate *candidate, struct kbind_lease *lease)                \
+	{                                                                                          \
+		(void)broker_path;                                                                 \
+		(void)candidate;                                                                   \
+		fake_release(is_initiator, lease);                                                 \
+	}                                                                                          \
+	const struct kbind_ops fake_##side##_ops = { side##_find, side##_find_wanted,              \
+		side##_visit_all, side##_refresh, side##_reserve, side##_latch, side##_release,    \
+		side##_query };
 
 FAKE_SIDE(initiator, true)
 FAKE_SIDE(acceptor, false)

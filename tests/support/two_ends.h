@@ -10,19 +10,26 @@
 
 /* What the fake kernel answers; reset by two_ends_new. One for each side: [0] initiator, [1] acceptor. */
 struct fake_kernel {
-	enum ipsec_latch_reason find, refresh, reserve, latch;
-	bool is_doubled; /* two connections that nothing tells apart */
-	bool stalls;	 /* refresh shows no traffic since the candidate was found */
-	bool closes;	 /* refresh shows a connection that was closed */
-	bool is_cut;	 /* more connections than fit */
-	bool is_ipv6;	 /* its connection is one over IPv6 */
-	bool has_unfit;	 /* the candidate is one that cannot be latched */
-	size_t reserved, latched, released;
+	enum ipsec_latch_reason find, refresh, reserve, latch, query;
+	enum ipsec_latch_reason fitness;	    /* of the connection, when looked at later */
+	struct kbind_candidate twins[2], others[2]; /* more: at T1; when looked at later */
+	size_t twin_count, other_count;
+	struct kbind_status status; /* of all that is asked for */
+	bool is_away;		    /* the program has closed the connection */
+	bool stalls;		    /* refresh shows no traffic since the candidate was found */
+	bool closes;		    /* refresh shows a connection that was closed */
+	bool is_cut;		    /* more connections than fit */
+	bool is_ipv6;		    /* its connection is one over IPv6 */
+	bool has_unfit;		    /* the candidate is one that cannot be latched */
+	size_t reserved, latched, released, queried;
+	int last_wait_ms;
 	struct kbind_latch last_latch;
 	struct kbind_reserve last_reserve;
 	struct secret_key key_in, key_out;
 };
 extern struct fake_kernel fake_kernels[2];
+/* The one connection, as T1's search sees it. */
+struct kbind_candidate fake_connection(bool is_initiator);
 extern const struct kbind_ops fake_initiator_ops, fake_acceptor_ops;
 
 struct two_ends {

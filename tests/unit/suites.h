@@ -14,10 +14,12 @@
 	X(plugin_framing) \
 	X(broker_protocol) \
 	X(candidates) \
+	X(connections) \
 	X(verdict) \
 	X(client) \
 	X(exchange) \
 	X(families) \
+	X(rendezvous) \
 	X(ike_message) \
 	X(ike_sealed) \
 	X(ike_payload) \

@@ -382,6 +382,9 @@ START_TEST(test_recorder)
 	attach_classic(pair.server);
 	if (attach_extended(pair.client)) {
 		ck_assert_int_eq(kbind_find_candidates(-1, &found), IPSEC_LATCH_ALREADY_LATCHED);
+		ck_assert_uint_eq(found.unfit_count, 2);
+		ck_assert_int_eq(found.unfit[0].fitness + found.unfit[1].fitness,
+			IPSEC_LATCH_ALREADY_LATCHED + IPSEC_LATCH_HAS_FILTER);
 		ck_assert_int_eq(kbind_refresh(&found.items[0], &now), IPSEC_LATCH_LATCHED);
 	} else {
 		printf("SKIPPED: eBPF filters are not allowed here (%s)\n", strerror(errno));
@@ -476,8 +479,8 @@ START_TEST(test_refresh_closed_by_peer)
 		ck_assert(now.is_closing);
 		ck_assert_uint_ge(
 			now.received_bytes, found.items[0].received_bytes + 3); /* FIN is one */
-		ck_assert_int_eq(kbind_candidate_hold(&found.items[0], &held, NULL),
-			IPSEC_LATCH_SOCKET_GONE);
+		ck_assert_int_eq(
+			kbind_candidate_hold(&found.items[0], &held), IPSEC_LATCH_SOCKET_GONE);
 		close(pair.client);
 	}
 }

@@ -388,6 +388,31 @@ START_TEST(test_query)
 }
 END_TEST
 
+/* The lease of a connection that was seen before; one that is another by now is not asked for. */
+START_TEST(test_query_settled)
+{
+	struct kbind_status status = { .state = 77 };
+
+	answer.items[0].tuple.family = AF_INET;
+	answer.items[0].cookie = candidate.cookie;
+	answer.items[0].state = IPSEC_LATCH_STATE_ESTABLISHED;
+	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_query_settled(path, &candidate, 1000, &status), IPSEC_LATCH_LATCHED);
+	broker_finish(0);
+	ck_assert_uint_eq(status.state, IPSEC_LATCH_STATE_ESTABLISHED);
+	answer.items[0].state = IPSEC_LATCH_STATE_LARVAL;
+	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_query_settled(path, &candidate, 0, &status), IPSEC_LATCH_LATCHED);
+	broker_finish(0);
+	ck_assert_uint_eq(status.state, IPSEC_LATCH_STATE_LARVAL);
+	answer.items[0].cookie++;
+	broker_start(serve_answer);
+	ck_assert_int_eq(
+		kbind_query_settled(path, &candidate, 1000, &status), IPSEC_LATCH_SOCKET_GONE);
+	broker_finish(0);
+}
+END_TEST
+
 START_TEST(test_list)
 {
 	struct kbind_status items[BROKER_LIST_MAX];
@@ -548,6 +573,7 @@ Suite *suite_client(void)
 	tcase_add_test(requests, test_latch_refused);
 	tcase_add_test(requests, test_release);
 	tcase_add_test(requests, test_query);
+	tcase_add_test(requests, test_query_settled);
 	tcase_add_test(requests, test_list);
 	tcase_add_test(requests, test_ping);
 	suite_add_tcase(suite, requests);

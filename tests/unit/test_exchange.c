@@ -133,7 +133,7 @@ static const struct policy_row policy_rows[] = {
 	{ "latch = require", "", 0, L(NONE), 0, 0, 0, 0, false, false, E(NONE), 0 },
 	{ "", "latch = require", L(NONE), L(NONE), 0, 0, 0, 0, false, false, E(NONE), 0 },
 	{ "latch = no", "latch = no", 0, 0, 0, 0, 0, 0, false, false, ERR_OK, L(POLICY_NO) },
-	{ "latch = no", "", 0, 0, 0, 0, 0, 0, false, false, E(PEER_WONT), 0 },
+	{ "latch = no", "", 0, 0, 0, 0, 0, 0, false, false, E(POLICY_NO), 0 },
 	{ "", "latch = no", 0, 0, 0, 0, 0, 0, false, false, E(POLICY_NO), 0 },
 	/* The named connection did not carry the tokens: never latched; whether it may complete is the policy's. */
 	{ "", "", 0, 0, 0, 0, 0, 0, true, true, ERR_OK, L(TRAFFIC) },
@@ -313,10 +313,6 @@ START_TEST(unfit_connections_count)
 	fake_kernels[0].stalls = fake_kernels[1].stalls = true;
 	two_ends_contexts(&ends, TARGET, FLAGS);
 	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
-	/* Nor one that found no place among too many. */
-	fake_kernels[0].is_cut = true;
-	two_ends_contexts(&ends, TARGET, FLAGS);
-	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(NOT_TCP));
 	two_ends_free(&ends);
 }
 END_TEST
@@ -339,16 +335,21 @@ START_TEST(reason_says_whose)
 }
 END_TEST
 
-/* Two connections match T1 and data came on both at the same time: none is latched. */
-START_TEST(several_connections)
+/* T5 repeats what T4 granted. */
+START_TEST(flags_are_confirmed)
 {
 	struct two_ends ends;
+	enum mech_step_result result;
 
 	two_ends_new(&ends, "", "");
-	fake_kernels[1].is_doubled = true;
-	two_ends_contexts(&ends, TARGET, FLAGS);
-	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(SEVERAL));
-	ck_assert_uint_eq(fake_kernels[0].reserved + fake_kernels[1].reserved, 0);
+	two_ends_contexts(&ends, "HTTP@server.example.org", FLAGS);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(
+			two_ends_step(&ends, i % 2 ? ends.acceptor : ends.initiator, NULL, &result),
+			ERR_OK);
+	ends.acceptor->granted ^= MECH_FLAG_SEQUENCE;
+	ck_assert_int_eq(two_ends_step(&ends, ends.acceptor, NULL, &result), ERR_CONTEXT_MISMATCH);
+	ck_assert_int_eq(mech_context_latch_reason(ends.acceptor), IPSEC_LATCH_NONE);
 	two_ends_free(&ends);
 }
 END_TEST
@@ -577,7 +578,7 @@ Suite *suite_exchange(void)
 	tcase_add_test(tests, target_without_service);
 	tcase_add_test(tests, unfit_connections_count);
 	tcase_add_test(tests, reason_says_whose);
-	tcase_add_test(tests, several_connections);
+	tcase_add_test(tests, flags_are_confirmed);
 	tcase_add_test(tests, caller_bindings);
 	tcase_add_test(tests, wrong_targets);
 	tcase_add_test(tests, unknown_initiator);
