@@ -380,7 +380,9 @@ static enum err latching_take_named(struct mech_context *context,
 
 void mech_latching_take_reason(struct mech_context *context, uint8_t reason)
 {
-	bool is_known = reason != IPSEC_LATCH_LATCHED && error_is_known(ERR_LATCH + reason);
+	/* "The peer will not" is what we say of it where it says nothing. */
+	bool is_known = reason != IPSEC_LATCH_LATCHED && reason != IPSEC_LATCH_PEER_WONT &&
+			error_is_known(ERR_LATCH + reason);
 
 	context->reason = is_known ? (enum ipsec_latch_reason)reason : IPSEC_LATCH_PEER_WONT;
 	context->reason_is_peers = is_known;
