@@ -1,164 +1,128 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Sudden deaths: kills.sh STAGED BUILD.  Client, server and both brokers are killed (SIGKILL) at
-# seeded moments from the first token to TIME_WAIT, the brokers also between two of their own system
-# calls.  Whatever was reached: no clear byte after a side's first ESP packet, and nothing of ours
-# left once the broker runs again and the lingering time is over.  A broker's death does not disturb
-# latches that exist.
-#   SEED    reproduces a run (it is printed)
-#   KILLS   how often the table is gone through (default 1)
+# Sudden deaths: kills.sh STAGED BUILD.  Client, server, brokers and their workers are killed
+# (SIGKILL) in every step from the first token to TIME_WAIT, at each of their own system calls that
+# matter and between them.  What must hold at each: kill_lane.c.  Several pairs of hosts ("lanes")
+# do this side by side, since most of the time is waiting.
+#   SEED    reproduces the choice of moments and their order (it is printed)
+#   KILLS   how many; default: one of each victim in each step (kills_long.sh runs 1 000)
+#   FROM    go on behind so many of this seed
+#   LANES   default 4
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
 . "$here/report.sh"
 . "$here/streams.sh"
 
-seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
-build=$2
+# One identity more on A, which B does not know.
+stranger_make()
+{
+	local key=$hosts_dir/A/gss/stranger.pem
 
-# VICTIM STAGE: "N" just before token N is made, or a line that the client prints, or "calls": at
-# one of the broker's own system calls, from when T1 is on its way.
-moments=(
-	"client 3" "server 2" "A 3" "B 2" "client 5" "server 4" "A 5" "B 4"
-	"client idle" "A idle" "B idle" "client transfer" "server transfer" "A transfer" "B transfer"
-	"client close" "server close" "B close" "A timewait" "B timewait"
-	"A calls" "B calls"
-)
+	gss-ipsec keygen --out "$key" >/dev/null || hosts_die "gss-ipsec keygen failed"
+	chown "${hosts_uid[alice]}" "$key"
+	sed -e 's/alice\.pem/stranger.pem/' -e 's/user = .*/user = stranger@example.org/' \
+		"$hosts_dir/A.conf" >"$hosts_dir/A/gss/stranger.conf"
+}
 
 # An orphaned socket shall not outlive the test, and T5 is wanted.
-prepare()
+lane_prepare()
+{
+	local host
+
+	hosts_up
+	for host in A B; do
+		cp "$hosts_dir/$host/gss/ipsec.conf" "$hosts_dir/$host.conf"
+		streams_configure "$host" '[service]' 'sample = {' 't5 = yes' '}'
+		hosts_on "$host" sysctl -qw net.ipv4.tcp_orphan_retries=2 net.ipv4.tcp_fin_timeout=2
+	done
+	hosts_on A ip address add 10.77.0.3/24 dev wire || hosts_die "no second address"
+	hosts_on B ip address add 10.77.0.4/24 dev wire || hosts_die "no second address"
+	stranger_make
+}
+
+lane_capture()
 {
 	local host
 
 	for host in A B; do
-		hosts_on "$host" sysctl -qw net.ipv4.tcp_orphan_retries=2 net.ipv4.tcp_fin_timeout=3
-		streams_configure "$host" '[service]' 'sample = {' 't5 = yes' '}'
+		hosts_start "tcpdump.$host" "$host" tcpdump -i wire -Q out -n -s 600 -B 4096 \
+			--immediate-mode -Z root -w "$hosts_dir/$host.pcap" 'tcp or proto 50'
+	done
+	for host in A B; do
+		hosts_wait 10 grep -q 'listening on' "$hosts_out/tcpdump.$host.log" ||
+			hosts_die "tcpdump does not start on host $host"
 	done
 }
 
-# The victim's process.
-victim_pid()
+# In a namespace of its own: kills.sh lane count|run NUMBER.
+lane_run()
 {
-	case $1 in
-	A | B) echo "${hosts_pid[gss-ipsecd.$1]}" ;;
-	*) echo "${hosts_pid[$1]}" ;;
-	esac
+	local status=0 host
+
+	export GUEST_OUT=$GUEST_OUT/lane.$2
+	hosts_out=$GUEST_OUT
+	mkdir -p "$hosts_out"
+	trap streams_end EXIT
+	lane_prepare
+	lane_capture
+	kill_lane "$1" "${hosts_pid[hostA]}" "${hosts_pid[hostB]}" "$hosts_dir" "$hosts_out" \
+		3>"$hosts_out/windows" || status=1
+	streams_capture_end 0.2
+	for host in A B; do
+		grep -q '^0 packets dropped by kernel' "$hosts_out/tcpdump.$host.log" || {
+			echo "FAIL lane $2: the capture on $host is not whole"
+			status=1
+		}
+	done
+	"$here/kills.py" judge "$hosts_out/windows" "$hosts_dir/A.pcap" "$hosts_dir/B.pcap" \
+		>"$hosts_out/judged" || status=1
+	return "$status"
 }
 
-# Milliseconds at random, to sleep: within the step that was waited for, or soon behind it.
-sleep_at_random()
+# lane_start count|run NUMBER PLAN RESULT
+lane_start()
 {
-	local milliseconds=$((RANDOM % $1))
-	sleep "$((milliseconds / 1000)).$(printf %03d $((milliseconds % 1000)))"
+	(
+		trap - EXIT
+		exec unshare --net "$0" lane "$1" "$2" <"$3" >"$4" 2>&1
+	) &
+	lane_pid[$2]=$!
 }
 
-# Which program prints the line that begins a stage, and the line.
-stage_wait()
-{
-	case $1 in
-	[24]) streams_said server "step $1" 10 ;;
-	[35]) streams_said client "step $1" 10 ;;
-	timewait) streams_said client "done" 10 && sleep 0.2 ;;
-	*) streams_said client "$1" 10 ;;
-	esac
-}
+if [ "$1" = lane ]; then
+	lane_run "$2" "$3"
+	exit
+fi
 
-broker_restart()
-{
-	wait "${hosts_pid[gss-ipsecd.$1]}" 2>/dev/null
-	unset "hosts_pid[gss-ipsecd.$1]"
-	hosts_on "$1" rm -f /run/gss-ipsec/broker.sock
-	hosts_broker "$1" --linger-seconds "$streams_linger"
-}
-
-# Starts both programs so that they pause before the stage.
-programs_start()
-{
-	local stage=$1 server_options=() client_options=(--idle-ms 400)
-
-	case $stage in
-	[24]) server_options=(--pause-before "$stage:300") ;;
-	[35]) client_options+=(--pause-before "$stage:300") ;;
-	idle) client_options=(--idle-ms 4000) ;;
-	esac
-	streams_server --timeout 8 --send 4000000 --slow-us 4000 "${server_options[@]}"
-	streams_client --timeout 8 --send 4000000 --slow-us 4000 --idle-after-ms 200 \
-		"${client_options[@]}"
-}
-
-kill_at_stage()
-{
-	programs_start "$2"
-	report "$3: reached" stage_wait "$2"
-	sleep_at_random 500
-	kill -KILL "$(victim_pid "$1")" 2>/dev/null
-}
-
-# Follows the victim before the client starts; it dies at its COUNT-th call, if it makes so many.
-kill_at_call()
-{
-	local count=$((RANDOM % 160 + 1))
-
-	hosts_start killer "$1" "$build/tests/real/kill_at_call" "$(victim_pid "$1")" "$count"
-	hosts_wait 5 grep -q ready "$hosts_out/killer.log" || return 1
-	programs_start none
-	hosts_wait 4 grep -q killed "$hosts_out/killer.log"
-	hosts_stop killer
-	hosts_has_ended "$(victim_pid "$1")" && echo "killed at call $count" && return 0
-	echo "did not make $count calls"
-}
-
-broker_is_back()
-{
-	hosts_wait 3 streams_has_state "$1" established && return 0
-	hosts_on "$1" gss-ipsec status
-	return 1
-}
-
-# After a broker's death in a living latch it is as if nothing had happened.
-judge_survivor()
-{
-	local name=$1 victim=$2 stage=$3
-
-	[ "$stage" != idle ] || report "$name: established again" broker_is_back "$victim"
-	streams_wait client server
-	report "$name: the transfer goes on" streams_done client server
-}
-
-run_moment()
-{
-	local victim=$1 stage=$2 name=$3
-
-	streams_unbuffered=1
-	streams_capture
-	if [ "$stage" = calls ]; then
-		kill_at_call "$victim"
-	else
-		kill_at_stage "$victim" "$stage" "$name"
-	fi
-	case $victim-$stage in
-	[AB]-calls) hosts_has_ended "$(victim_pid "$victim")" && broker_restart "$victim" ;;
-	[AB]-*) broker_restart "$victim" ;;
-	esac
-	case $victim-$stage in
-	[AB]-idle | [AB]-transfer) judge_survivor "$name" "$victim" "$stage" ;;
-	*) streams_wait client server ;;
-	esac
-	report "$name: nothing left" streams_gone 12
-	streams_capture_end 0
-	report "$name: no clear byte after ESP" streams_judge --cut-short
-}
-
-trap 'hosts_stop killer; streams_end' EXIT
+declare -A lane_pid=()
+seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
+lanes=${LANES:-4}
+kills=${KILLS:-0}
+started=$SECONDS
 echo "SEED=$seed"
-RANDOM=$((seed % 32768))
-streams_up "$1" "$2" 1
-prepare
-streams_snapshot
-for round in $(seq "${KILLS:-1}"); do
-	for number in "${!moments[@]}"; do
-		read -r victim stage <<<"${moments[number]}"
-		run_moment "$victim" "$stage" "$round.$number $victim at $stage"
-	done
+hosts_install "$1"
+hosts_install_programs "$2/tests/real/kill_lane"
+
+lane_start count count /dev/null "$hosts_out/calls"
+wait "${lane_pid[count]}"
+status=$?
+report "every scenario without a death: $(wc -l <"$hosts_out/calls") lines" test "$status" = 0
+[ "$status" = 0 ] || grep -vE ' (before|after)$' "$hosts_out/calls"
+grep -E ' (before|after)$' "$hosts_out/calls" >"$hosts_out/moments"
+"$here/kills.py" plan --seed "$seed" --kills "$kills" --from "${FROM:-0}" --lanes "$lanes" --folder "$hosts_out" \
+	"$hosts_out/moments" || hosts_die "no plan"
+
+for lane in $(seq 0 $((lanes - 1))); do
+	lane_start run "$lane" "$hosts_out/plan.$lane" "$hosts_out/result.$lane"
 done
+for lane in $(seq 0 $((lanes - 1))); do
+	wait "${lane_pid[$lane]}" || report_failed=$((report_failed + 1))
+done
+cat "$hosts_out"/result.*
+cat "$hosts_out"/lane.*/judged
+"$here/kills.py" table --head "Seed $seed, $(uname -r) ($GUEST_KIND), $lanes lanes, \
+$((SECONDS - started)) s" "$hosts_out"/result.* "$hosts_out"/lane.*/judged \
+	>"$hosts_out/table.md"
+tail -n 12 "$hosts_out/table.md"
 report_end

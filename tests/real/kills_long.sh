@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The long form of kills.sh, several guests one after the other:
+#
+#   kills_long.sh STAGED BUILD OUT
+#
+# The table of results is OUT/kills.md in the end (doc/kills.md is such a one), each guest's logs are
+# beside it.  Exit status 0: every kill was made and nothing complained.
+#   KILLS   how many in all (default 1000)    PART   in each guest (default 250)
+#   SEED    printed                           LANES  pairs of hosts in a guest (default 6)
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+staged=$1
+build=$2
+out=$3
+total=${KILLS:-1000}
+part=${PART:-250}
+export SEED=${SEED:-$((RANDOM * 32768 + RANDOM))} LANES=${LANES:-6}
+export GUEST_ENV="SEED KILLS FROM LANES" GUEST_TIMEOUT=${GUEST_TIMEOUT:-3000}
+export GUEST_MEMORY=${GUEST_MEMORY:-1536M}
+status=0
+kernel=
+
+mkdir -p "$out" || exit 1
+echo "SEED=$SEED"
+for ((from = 0; from < total; from += part)); do
+	export FROM=$from KILLS=$((total - from < part ? total - from : part))
+	GUEST_OUT=$out/from-$from "$here/guest.sh" auto "$here/kills.sh" "$staged" "$build" \
+		>"$out/from-$from.log" 2>&1 || {
+		status=1
+		grep '^FAIL' "$out/from-$from.log" || tail -n 3 "$out/from-$from.log"
+	}
+	kernel=$(sed -n 's/^Seed [0-9]*, \(.*), [0-9]* lanes.*/\1/p' "$out/from-$from/table.md")
+	grep ' kills, ' "$out/from-$from.log" | tail -n 1
+done
+"$here/kills.py" table --head "# kill -9: the long form of tests/real/kills.sh
+
+$(date -u +%Y-%m-%d), kernel $kernel, seed $SEED, $total kills asked for, $((SECONDS / 60)) min.
+Rows: where in a connection's life; columns: who was killed. doc/testing.md says what must hold." \
+	"$out"/from-*/result.* "$out"/from-*/lane.*/judged >"$out/kills.md"
+cat "$out/kills.md"
+exit "$status"
