@@ -221,14 +221,28 @@ enum broker_step broker_latch_blocked(struct broker_work *work)
 
 /* --- RELEASE --- */
 
-static bool initiator_has_received(const struct broker_lease *lease)
+/* Without its record (the broker was restarted, the SAs are gone) nobody knows: then it may have. */
+static bool initiator_may_have_received(const struct broker_lease *lease)
 {
 	struct recorder_record record;
 
-	if (!lease->is_initiator || lease->recorder == NULL)
+	if (!lease->is_initiator || !lease->has_out_policy)
 		return false;
+	if (lease->recorder == NULL)
+		return true;
 	recorder_read(lease->recorder, &record);
 	return record.protected_packets > 0;
+}
+
+/* A broken one has no SAs any more: nothing must leave or come in. Recorded before it is done. */
+static enum broker_step release_block(struct broker_work *work)
+{
+	struct broker_lease *lease = work->job->lease;
+
+	lease->has_in_policy = lease->has_out_policy = true;
+	(void)broker_record(work->broker, lease);
+	broker_job_add(work, WORKER_BLOCK);
+	return BROKER_STEP_OPERATIONS;
 }
 
 /* The context is dead but its connection goes on: it speaks ESP or nothing. */
@@ -256,11 +270,10 @@ enum broker_step broker_release_begin(struct broker_work *work)
 		return BROKER_STEP_REPLY;
 	if (reason != IPSEC_LATCH_LATCHED)
 		return broker_refuse(work, reason);
-	if (lease->has_in_policy && lease->state == IPSEC_LATCH_STATE_BROKEN) {
-		broker_job_add(work, WORKER_BLOCK);
-		return BROKER_STEP_OPERATIONS;
-	}
-	if (lease->has_in_policy || initiator_has_received(lease) ||
+	if (lease->state == IPSEC_LATCH_STATE_BROKEN &&
+		(lease->has_in_policy || initiator_may_have_received(lease)))
+		return release_block(work);
+	if (lease->has_in_policy || initiator_may_have_received(lease) ||
 		lease->state == IPSEC_LATCH_STATE_FAILED ||
 		lease->state == IPSEC_LATCH_STATE_CLOSING)
 		return release_keep(work);
