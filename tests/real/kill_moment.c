@@ -19,7 +19,8 @@
 #define GONE_MS 15000	  /* lingering, and what an orphaned socket takes before */
 #define CALL_WAIT_MS 4000 /* for a call that comes once a second, or after lingering */
 
-#define PAUSE_MS 400 /* before a token is made */
+#define WORKERS_MS 3000 /* for workers to see that their daemon is gone */
+#define PAUSE_MS 400	/* before a token is made */
 
 #define ALICE KILL_ALICE
 #define SAMPLE KILL_SAMPLE
@@ -229,6 +230,13 @@ static bool brokers_are_settled(void)
 	       ((victim != KILL_B && victim != KILL_BOTH) || lane.hosts[1].broker == 0);
 }
 
+/* Those of a daemon that is dead. */
+static bool workers_are_gone(void)
+{
+	return (lane.hosts[0].broker != 0 || kill_workers_are_gone(&lane.hosts[0])) &&
+	       (lane.hosts[1].broker != 0 || kill_workers_are_gone(&lane.hosts[1]));
+}
+
 bool brokers_serve(void)
 {
 	return kill_broker_serves(&lane.hosts[0]) && kill_broker_serves(&lane.hosts[1]);
@@ -383,13 +391,11 @@ static void brokers_restore(void)
 {
 	if (!lane_wait(brokers_are_settled, KILL_END_MS))
 		lane_fail("a killed broker does not end");
+	if (!lane_wait(workers_are_gone, WORKERS_MS))
+		lane_fail("a worker outlives its daemon");
 	for (size_t i = 0; i < 2; i++) {
 		if (lane.hosts[i].broker != 0)
 			continue;
-		if (!kill_workers_are_gone(&lane.hosts[i]))
-			kill_sleep_ms(200);
-		if (!kill_workers_are_gone(&lane.hosts[i]))
-			lane_fail("%s: a worker outlives its daemon", lane.hosts[i].name);
 		if (moment_is_at("adoption"))
 			broker_start_twice(&lane.hosts[i]);
 	}
