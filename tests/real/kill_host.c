@@ -177,20 +177,21 @@ static uint64_t octets_hash(uint64_t sum, const void *data, size_t len)
 static uint64_t item_hash(const struct nlmsghdr *message)
 {
 	const uint64_t start = 0xcbf29ce484222325u + message->nlmsg_type;
+	const uint8_t *body = (const uint8_t *)message + NLMSG_HDRLEN;
 	struct xfrm_userpolicy_info policy;
 	struct xfrm_usersa_info association;
 	uint64_t sum;
 
 	if (message->nlmsg_type == XFRM_MSG_NEWSA &&
 		message->nlmsg_len >= NLMSG_LENGTH(sizeof(association))) {
-		memcpy(&association, NLMSG_DATA(message), sizeof(association));
+		memcpy(&association, body, sizeof(association));
 		sum = octets_hash(start, &association.id.daddr, sizeof(association.id.daddr));
 		sum = octets_hash(sum, &association.id.spi, sizeof(association.id.spi));
 		return octets_hash(sum, &association.reqid, sizeof(association.reqid));
 	}
 	if (message->nlmsg_type == XFRM_MSG_NEWPOLICY &&
 		message->nlmsg_len >= NLMSG_LENGTH(sizeof(policy))) {
-		memcpy(&policy, NLMSG_DATA(message), sizeof(policy));
+		memcpy(&policy, body, sizeof(policy));
 		sum = octets_hash(start, &policy.sel, sizeof(policy.sel));
 		sum = octets_hash(sum, &policy.dir, sizeof(policy.dir));
 		return octets_hash(sum, &policy.index, sizeof(policy.index));
@@ -203,10 +204,11 @@ static bool dump_ask(int fd, uint16_t type, size_t body_bytes)
 	union {
 		struct nlmsghdr header;
 		uint8_t octets[256];
-	} request = { .header = { .nlmsg_len = (uint32_t)NLMSG_LENGTH(body_bytes),
-			      .nlmsg_type = type,
-			      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
+	} request = { .octets = { 0 } };
 
+	request.header.nlmsg_len = (uint32_t)NLMSG_LENGTH(body_bytes);
+	request.header.nlmsg_type = type;
+	request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	return send(fd, &request, request.header.nlmsg_len, 0) == (ssize_t)request.header.nlmsg_len;
 }
 

@@ -199,7 +199,7 @@ static bool lane_begin(char **argv)
 	if (sigprocmask(SIG_BLOCK, &children, NULL) != 0)
 		return false;
 	lane.signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-	for (size_t i = 0; i < END_COUNT; i++)
+	for (enum lane_end i = 0; i < END_COUNT; i++)
 		lane.ends[i].control = lane.ends[i].output = -1;
 	if (!kill_host_open(&lane.hosts[0], "A", argv[2], argv[4], argv[5]) ||
 		!kill_host_open(&lane.hosts[1], "B", argv[3], argv[4], argv[5]) ||

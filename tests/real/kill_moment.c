@@ -86,7 +86,7 @@ void lane_fail(const char *format, ...)
 
 static void process_note(pid_t pid, int status)
 {
-	for (size_t i = 0; i < END_COUNT; i++) {
+	for (enum lane_end i = 0; i < END_COUNT; i++) {
 		if (lane.ends[i].is_running && lane.ends[i].pid == pid) {
 			lane.ends[i].is_running = false;
 			lane.ends[i].status = status;
@@ -146,11 +146,11 @@ static void lane_turn(int wait_ms)
 {
 	struct pollfd items[END_COUNT + 1] = { { .fd = lane.signals, .events = POLLIN } };
 
-	for (size_t i = 0; i < END_COUNT; i++)
+	for (enum lane_end i = 0; i < END_COUNT; i++)
 		items[i + 1] = (struct pollfd){ .fd = lane.ends[i].output, .events = POLLIN };
 	(void)poll(items, END_COUNT + 1, wait_ms);
 	processes_note();
-	for (size_t i = 0; i < END_COUNT; i++) {
+	for (enum lane_end i = 0; i < END_COUNT; i++) {
 		if (items[i + 1].revents != 0)
 			end_read(i);
 	}

@@ -78,7 +78,7 @@ void end_read(enum lane_end which)
 
 const char *step_of(enum kill_who who)
 {
-	for (size_t i = 0; i < END_COUNT; i++)
+	for (enum lane_end i = 0; i < END_COUNT; i++)
 		end_read(i);
 	return lane.step[who == KILL_SERVER || who == KILL_B || who == KILL_WORKER_B];
 }
