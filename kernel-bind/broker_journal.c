@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel-bind/broker_journal.h"
@@ -19,6 +20,8 @@
 #define FILE_BYTES_MAX (256u << 20)
 #define SLACK_RECORDS 256
 #define JOURNAL_OPEN (O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
+#define LOCK_TRIES 20
+#define LOCK_PAUSE_MS 100
 
 enum flag {
 	FLAG_INITIATOR = 1,
@@ -314,6 +317,23 @@ static int journal_load(int file, struct lease_table *table, size_t *ret_spoilt)
 	return result;
 }
 
+/* A killed daemon's youngest worker may not have closed its copy of the lock yet. */
+static int lock_take(int lock)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
+	int result = 0;
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		result = errno == EWOULDBLOCK ? EBUSY : errno;
+		if (result != EBUSY)
+			return result;
+		(void)nanosleep(&pause, NULL);
+	}
+	return result;
+}
+
 static int journal_lock(const char *path, int *ret_lock)
 {
 	char name[sizeof(((struct journal *)NULL)->new_path)];
@@ -323,8 +343,8 @@ static int journal_lock(const char *path, int *ret_lock)
 	lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (lock < 0)
 		return errno;
-	if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-		result = errno == EWOULDBLOCK ? EBUSY : errno;
+	result = lock_take(lock);
+	if (result != 0) {
 		(void)close(lock);
 		return result;
 	}

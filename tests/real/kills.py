@@ -66,7 +66,7 @@ def moments_of_stages(times, chance):
     """Each with its milliseconds after the stage's begin."""
     places = [(victim, "whole", stage) for victim in VICTIMS for stage in STAGES]
     places += [(victim, f"pause-{step}", step) for victim in VICTIMS for step in PAUSES]
-    places += [(victim, "whole", "adoption") for victim in BROKERS]
+    places += [(victim, "whole", "adoption") for victim in BROKERS] * times * times
     return [(victim, "nobody", scenario, step, "-", str(chance.randrange(200)), "-")
             for victim, scenario, step in places for _ in range(times)]
 
