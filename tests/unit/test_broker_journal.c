@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel-bind/broker_journal.h"
@@ -149,6 +151,36 @@ START_TEST(test_replay_last_wins)
 }
 END_TEST
 
+/* A killed daemon leaves its lock to a child that has not closed it yet. */
+START_TEST(test_lock_of_a_child)
+{
+	char folder[] = "/tmp/journal-XXXXXX", path[64], other[64];
+	struct lease_table *table = lease_table_new(), *reread = lease_table_new();
+	const struct timespec life = { .tv_nsec = 300000000 };
+	struct journal *journal = NULL;
+	size_t spoilt = 0;
+	pid_t child;
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/state", folder);
+	(void)snprintf(other, sizeof(other), "%s/state.lock", folder);
+	ck_assert_int_eq(journal_open(path, table, &spoilt, &journal), 0);
+	child = fork();
+	if (child == 0) {
+		(void)nanosleep(&life, NULL);
+		_exit(0);
+	}
+	ck_assert_int_gt(child, 0);
+	journal_close(&journal);
+	ck_assert_int_eq(journal_open(path, reread, &spoilt, &journal), 0);
+	journal_close(&journal);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	lease_table_free(&table);
+	lease_table_free(&reread);
+	ck_assert_int_eq(unlink(path) | unlink(other) | rmdir(folder), 0);
+}
+END_TEST
+
 START_TEST(test_file)
 {
 	char folder[] = "/tmp/journal-XXXXXX", path[64], other[64], spare[64];
@@ -206,6 +238,7 @@ Suite *suite_broker_journal(void)
 	tcase_add_test(tests, test_record_bad_values);
 	tcase_add_test(tests, test_replay_last_wins);
 	tcase_add_test(tests, test_file);
+	tcase_add_test(tests, test_lock_of_a_child);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
