@@ -154,7 +154,7 @@ END_TEST
 /* A killed daemon leaves its lock to a child that has not closed it yet. */
 START_TEST(test_lock_of_a_child)
 {
-	char folder[] = "/tmp/journal-XXXXXX", path[64], other[64];
+	char folder[] = "/tmp/journal-XXXXXX", path[64], other[64], spare[64];
 	struct lease_table *table = lease_table_new(), *reread = lease_table_new();
 	const struct timespec life = { .tv_nsec = 300000000 };
 	struct journal *journal = NULL;
@@ -164,6 +164,7 @@ START_TEST(test_lock_of_a_child)
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	(void)snprintf(path, sizeof(path), "%s/state", folder);
 	(void)snprintf(other, sizeof(other), "%s/state.lock", folder);
+	(void)snprintf(spare, sizeof(spare), "%s/state.new", folder);
 	ck_assert_int_eq(journal_open(path, table, &spoilt, &journal), 0);
 	child = fork();
 	if (child == 0) {
@@ -177,7 +178,7 @@ START_TEST(test_lock_of_a_child)
 	ck_assert_int_eq(waitpid(child, NULL, 0), child);
 	lease_table_free(&table);
 	lease_table_free(&reread);
-	ck_assert_int_eq(unlink(path) | unlink(other) | rmdir(folder), 0);
+	ck_assert_int_eq(unlink(path) | unlink(other) | unlink(spare) | rmdir(folder), 0);
 }
 END_TEST
 
