@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/fs.h>
+#include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -80,6 +81,7 @@ static const struct calls_rule calls_of_all[] = {
 	{ .call = SCMP_SYS(writev) },
 	{ SCMP_SYS(fstat), 0, { { 0 } } },
 	{ SCMP_SYS(ioctl), 1, { CALLS_IS(1, SIOCGSKNS) } },
+	{ SCMP_SYS(membarrier), 1, { CALLS_IS(0, MEMBARRIER_CMD_GLOBAL) } },
 	{ SCMP_SYS(mmap), 1, { HAS_NONE_OF(2, PROT_EXEC) } },
 	{ SCMP_SYS(newfstatat), 1, { CALLS_IS(3, AT_EMPTY_PATH) } },
 	OPTION(setsockopt, SOL_SOCKET, SO_ATTACH_BPF),

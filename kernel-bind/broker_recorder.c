@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/membarrier.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -357,6 +358,15 @@ void recorder_close_program(struct recorder *recorder)
 	if (recorder->program >= 0)
 		(void)close(recorder->program);
 	recorder->program = -1;
+}
+
+/*
+ * Such a segment may be on a processor that was stopped there, unseen by whoever looks and by the
+ * recorder.  Segments are received within a read-side section of RCU; this waits for all of those.
+ */
+int recorder_settle(void)
+{
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0 ? 0 : errno;
 }
 
 void recorder_drop(struct recorder *recorder)

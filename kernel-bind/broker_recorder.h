@@ -39,6 +39,10 @@ int recorder_new(uint32_t mark, struct recorder **ret_recorder) ERR_MUST_CHECK;
 /* The program, for SO_ATTACH_BPF; the recorder's, -1 after recorder_close_program. */
 int recorder_program(const struct recorder *recorder);
 void recorder_close_program(struct recorder *recorder);
+/* Waits until each segment that came to the filter's place before the recorder was attached is in
+ * one of the socket's queues, where it can be looked for: some milliseconds with several processors.
+ * 0 or a positive errno; EINVAL: a kernel with nohz_full cannot. */
+int recorder_settle(void);
 /* From now on only what bears the mark passes, for the socket's life. Full barrier. */
 void recorder_drop(struct recorder *recorder);
 void recorder_read(const struct recorder *recorder, struct recorder_record *ret_record);

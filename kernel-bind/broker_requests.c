@@ -308,6 +308,8 @@ enum ipsec_latch_reason broker_probe(struct broker *broker)
 		return reason;
 	result = recorder_new(KXFRM_REQID_BASE, &recorder);
 	recorder_free(&recorder);
+	if (result == 0)
+		result = recorder_settle();
 	if (result != 0) {
 		broker_log("this kernel refuses the recorder: %s", strerror(result));
 		return IPSEC_LATCH_NO_BPF;

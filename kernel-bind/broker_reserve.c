@@ -4,6 +4,8 @@
  *
  *	acceptor   recorder, SPI_r, inbound SA
  *	initiator  recorder, SPI_i, both SAs, outbound policy
+ *
+ * Then the worker waits for what came before the recorder; the client looks for that afterwards.
  */
 #include <errno.h>
 #include <string.h>
@@ -250,6 +252,7 @@ enum broker_step broker_reserve_begin(struct broker_work *work)
 	broker_job_add(work, WORKER_ATTACH);
 	if (lease->is_initiator)
 		broker_job_add(work, WORKER_REQUIRE_OUT);
+	broker_job_add(work, WORKER_SETTLE);
 	return BROKER_STEP_OPERATIONS;
 }
 
@@ -261,6 +264,11 @@ static enum ipsec_latch_reason reserve_result(struct broker_work *work)
 	if (result->error != 0 && result->failed == WORKER_ATTACH) {
 		broker_log_user(lease->uid, "recorder not attached: %s", strerror(result->error));
 		return result->error == EPERM ? IPSEC_LATCH_HAS_FILTER : IPSEC_LATCH_NO_BPF;
+	}
+	if (result->error != 0 && result->failed == WORKER_SETTLE) {
+		broker_log_user(lease->uid, "the kernel cannot wait for segments under way: %s",
+			strerror(result->error));
+		return IPSEC_LATCH_NO_BPF;
 	}
 	if (result->error != 0)
 		return broker_kernel_reason(lease->uid, result->error, "a socket policy");

@@ -14,6 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "kernel-bind/broker_recorder.h"
 #include "kernel-bind/broker_sandbox.h"
 #include "kernel-bind/broker_worker.h"
 #include "kernel-bind/tuple.h"
@@ -227,6 +228,12 @@ static int operation_attach(const struct operation_arguments *a)
 		       : errno;
 }
 
+static int operation_settle(const struct operation_arguments *a)
+{
+	(void)a;
+	return recorder_settle();
+}
+
 static int operation_detach(const struct operation_arguments *a)
 {
 	int nothing = 0;
@@ -278,6 +285,7 @@ static int operation_lock(const struct operation_arguments *a)
 
 static int (*const operations[WORKER_OPERATION_COUNT])(const struct operation_arguments *) = {
 	[WORKER_ATTACH] = operation_attach,
+	[WORKER_SETTLE] = operation_settle,
 	[WORKER_DETACH] = operation_detach,
 	[WORKER_REQUIRE_IN] = operation_require_in,
 	[WORKER_REQUIRE_OUT] = operation_require_out,

@@ -37,6 +37,7 @@ enum worker_message_type {
 
 enum worker_operation {
 	WORKER_ATTACH,	   /* the program that comes with the message becomes the socket's filter */
+	WORKER_SETTLE,	   /* waits until no segment is under way that came before the filter */
 	WORKER_DETACH,	   /* the socket's filter goes */
 	WORKER_REQUIRE_IN, /* socket policies */
 	WORKER_REQUIRE_OUT,

@@ -93,6 +93,8 @@ breaks 'without (e), what is out of order' "$clear" receive.pml "${alone[@]}" -D
 breaks 'without (f), the urgent mark' "$missing" receive.pml "${alone[@]}" -DWITHOUT_F
 breaks 'without the second look, behind the recorder' "$clear" receive.pml "${alone[@]}" \
 	-DWITHOUT_SECOND_LOOK
+breaks 'without the grace period behind the recorder' "$clear" receive.pml "${alone[@]}" \
+	-DWITHOUT_GRACE
 breaks 'without the recorder' "$clear" receive.pml "${alone[@]}" -DELSEWHERE=0 -DWITHOUT_RECORDER
 breaks 'with a filter that reads its mode before it records' "$clear" receive.pml "${alone[@]}" \
 	-DWITHOUT_RECORD_FIRST
@@ -114,8 +116,6 @@ breaks 'with the state file written afterwards' 'a latched socket goes back' lif
 	-DWITHOUT_JOURNAL_FIRST
 
 # The assumptions that README.md lists are ones: without them the same order can be attacked.
-breaks 'unless no segment stops between filter and queue while the recorder starts' "$clear" \
-	receive.pml "${alone[@]}" -DLINGERS=1
 breaks 'unless the peer is silent where the tokens go another way' "$clear" receive.pml \
 	"${alone[@]}" -DELSEWHERE_TALKS=1
 breaks 'unless TIME_WAIT ends before the broker stops lingering' 'TIME_WAIT answers' life.pml \

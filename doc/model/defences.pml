@@ -43,6 +43,11 @@
 #else
 #define HAS_SECOND_LOOK 1 /* (e) and (f) again behind the recorder's start */
 #endif
+#ifdef WITHOUT_GRACE
+#define HAS_GRACE 0
+#else
+#define HAS_GRACE 1 /* RESERVE waits until no segment is under way that came before the recorder */
+#endif
 #ifdef WITHOUT_RECORD_FIRST
 #define RECORDS_FIRST 0
 #else

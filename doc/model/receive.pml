@@ -20,7 +20,8 @@
 #define READS_AHEAD 1 /* the application has a buffer of its own */
 #endif
 /* How long a segment that passed the filter's place when there was no filter can be on its way to
- * the queue: 0 until the second look, 1 until the peer's answer to what is sent then, 2 for ever. */
+ * the queue, unless somebody waits for it: until the peer's answer to what is sent then (false), or
+ * for ever. */
 #ifndef LINGERS
 #define LINGERS 0
 #endif
@@ -102,7 +103,7 @@ proctype Peer()
 
 	do
 	:: atomic {
-		is_sent && (LINGERS > 1 || unfiltered == 0) &&
+		is_sent && (LINGERS || unfiltered == 0) &&
 			(!is_elsewhere || is_complete || ELSEWHERE_TALKS) ->
 		is_token_seen = !HAS_OUT_POLICY;
 		select(place : PEER_FIRST .. LAST);
@@ -320,9 +321,11 @@ active proctype End()
 	look(); DIES_IF_DEAD;
 	atomic { has_filter = HAS_RECORDER; printf("recorder on\n") };
 	if
-	:: HAS_SECOND_LOOK ->
-		LINGERS > 0 || unfiltered == 0;
-		look()
+	:: HAS_GRACE -> unfiltered == 0
+	:: else
+	fi;
+	if
+	:: HAS_SECOND_LOOK -> look()
 	:: else
 	fi;
 	DIES_IF_DEAD;
