@@ -222,14 +222,16 @@ enum broker_step broker_latch_blocked(struct broker_work *work)
 /* --- RELEASE --- */
 
 /* Without its record (the broker was restarted, the SAs are gone) nobody knows: then it may have. */
-static bool initiator_may_have_received(const struct broker_lease *lease)
+static bool initiator_may_have_received(const struct broker_work *work)
 {
+	const struct broker_lease *lease = work->job->lease;
 	struct recorder_record record;
 
 	if (!lease->is_initiator || !lease->has_out_policy)
 		return false;
+	/* What an earlier connection of this socket sent is gone with it. */
 	if (lease->recorder == NULL)
-		return true;
+		return broker_job_has_stayed(work);
 	recorder_read(lease->recorder, &record);
 	return record.protected_packets > 0;
 }
@@ -265,16 +267,16 @@ enum broker_step broker_release_begin(struct broker_work *work)
 {
 	enum ipsec_latch_reason reason = lease_claim(work);
 	struct broker_lease *lease = work->job->lease;
+	bool may_repeat;
 
 	if (reason == IPSEC_LATCH_BROKER_LOST) /* nothing to undo */
 		return BROKER_STEP_REPLY;
 	if (reason != IPSEC_LATCH_LATCHED)
 		return broker_refuse(work, reason);
-	if (lease->state == IPSEC_LATCH_STATE_BROKEN &&
-		(lease->has_in_policy || initiator_may_have_received(lease)))
+	may_repeat = initiator_may_have_received(work);
+	if (lease->state == IPSEC_LATCH_STATE_BROKEN && (lease->has_in_policy || may_repeat))
 		return release_block(work);
-	if (lease->has_in_policy || initiator_may_have_received(lease) ||
-		lease->state == IPSEC_LATCH_STATE_FAILED ||
+	if (lease->has_in_policy || may_repeat || lease->state == IPSEC_LATCH_STATE_FAILED ||
 		lease->state == IPSEC_LATCH_STATE_CLOSING)
 		return release_keep(work);
 	if (lease->has_out_policy)

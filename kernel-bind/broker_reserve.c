@@ -35,12 +35,14 @@ static bool lease_has_cover(const struct broker_lease *lease)
 	return lease->has_cover || lease->is_marked;
 }
 
-/* A lease whose context is gone makes room for the next try, unless its connection demands ESP: what
+/* A lease whose context is gone makes room for the next try, unless this connection demands ESP: what
  * was sent in ESP and not acknowledged would be repeated in the clear. */
-static bool lease_is_replaceable(const struct broker_lease *lease, uint32_t uid)
+static bool lease_is_replaceable(
+	const struct broker_lease *lease, uint32_t uid, const struct kbind_tuple *tuple)
 {
-	return lease->uid == uid && !lease->is_busy && !lease->has_in_policy &&
-	       !lease->has_out_policy &&
+	if (lease->has_in_policy || (lease->has_out_policy && tuple_is_same(&lease->tuple, tuple)))
+		return false;
+	return lease->uid == uid && !lease->is_busy &&
 	       (lease->is_released || lease->state == IPSEC_LATCH_STATE_BROKEN);
 }
 
@@ -70,7 +72,7 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 	struct broker_lease *old = lease_table_find(broker->leases, facts->cookie);
 	size_t key_bytes;
 
-	if (old != NULL && !lease_is_replaceable(old, job->uid))
+	if (old != NULL && !lease_is_replaceable(old, job->uid, &facts->tuple))
 		return IPSEC_LATCH_ALREADY_LATCHED;
 	if (!facts->is_established)
 		return IPSEC_LATCH_SOCKET_GONE;
@@ -91,8 +93,11 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 		return IPSEC_LATCH_PRESCRIBED;
 	if (lease_table_find_tuple(broker->leases, &facts->tuple, old, lease_has_cover) != NULL)
 		return IPSEC_LATCH_COVERED;
-	if (old != NULL)
+	if (old != NULL) {
+		if (old->has_out_policy)
+			broker_job_add(work, WORKER_CLEAR);
 		broker_drop_lease(broker, old);
+	}
 	if (quota_is_used_up(broker, job->uid))
 		return IPSEC_LATCH_QUOTA;
 	return IPSEC_LATCH_LATCHED;
@@ -244,6 +249,11 @@ enum broker_step broker_reserve_begin(struct broker_work *work)
 		return broker_refuse(work, IPSEC_LATCH_QUOTA);
 	broker_job_take(work, lease);
 	reason = reserve_install(work);
+	if (reason != IPSEC_LATCH_LATCHED && work->job->message.operations.count > 0) {
+		/* The policy of the try before must go in any case; see reserve_result(). */
+		lease->reason = (uint8_t)reason;
+		return BROKER_STEP_OPERATIONS;
+	}
 	if (reason != IPSEC_LATCH_LATCHED) {
 		broker_job_drop(work);
 		return broker_refuse(work, reason);
@@ -261,6 +271,8 @@ static enum ipsec_latch_reason reserve_result(struct broker_work *work)
 	const struct worker_result *result = &work->job->message.result;
 	const struct broker_lease *lease = work->job->lease;
 
+	if (lease->reason != IPSEC_LATCH_LATCHED)
+		return lease->reason;
 	if (result->error != 0 && result->failed == WORKER_ATTACH) {
 		broker_log_user(lease->uid, "recorder not attached: %s", strerror(result->error));
 		return result->error == EPERM ? IPSEC_LATCH_HAS_FILTER : IPSEC_LATCH_NO_BPF;
