@@ -154,15 +154,16 @@ static void framing_put(struct writer *w, struct bytes t1)
 	writer_put_bytes(w, t1);
 }
 
-/* What follows the framing; all of it where there is none. */
+/* What follows the framing; all of it where there is none (an SPI may begin with its first octet too). */
 static struct bytes framing_skip(struct bytes token)
 {
-	size_t head =
-		token.len > 2 && token.data[0] == 0x60
-			? 2 + (token.data[1] & 0x7fu) * (token.data[1] >> 7) + sizeof(mech_der)
-			: 0;
+	size_t head = token.len > 2 ? 2 + (token.data[1] & 0x7fu) * (token.data[1] >> 7) : 0;
 
-	return head <= token.len ? BYTES(token.data + head, token.len - head) : token;
+	if (token.len < head + sizeof(mech_der) || token.data[0] != 0x60 ||
+		!bytes_equal(BYTES(token.data + head, sizeof(mech_der)), BYTES_OF(mech_der)))
+		return token;
+	head += sizeof(mech_der);
+	return BYTES(token.data + head, token.len - head);
 }
 
 static bool liar_send(int fd, struct bytes token, bool is_t1)
