@@ -293,6 +293,7 @@ def time_wait_long(c, side, times):
     peer = other(side)
     c.close(side)
     yield from c.hears_end(peer)
+    yield from c.reaches(side, "FIN_WAIT2")
     c.flow.holding, c.flow.lost = {peer}, {side}
     c.shut(peer)  # a socket that somebody holds repeats its FIN for minutes
     yield from until(lambda: len(c.flow.held[peer]) > len(times), "FINs to be held", 60)
@@ -317,13 +318,14 @@ def time_wait_over(c, side):
     peer = other(side)
     c.close(side)
     yield from c.hears_end(peer)
+    yield from c.reaches(side, "FIN_WAIT2")
     c.flow.holding, c.flow.lost = {peer}, {side}
     c.shut(peer)
     yield from until(lambda: len(c.flow.held[peer]) > 1, "FINs to be held")
     c.wire.release(c.flow, peer, 1)
     yield from c.reaches(side, "TIME_WAIT")
-    yield 61
-    demand(c.state(side) == "none", "TIME_WAIT has ended")
+    yield 60
+    yield from c.reaches(side, "none", 10)
     c.flow.lost = set()
     before = c.flow.esp[side]
     c.wire.release(c.flow, peer, 1)
