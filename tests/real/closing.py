@@ -61,6 +61,7 @@ QUICK = (
     ("a router with a small MTU behind B", rows.small_router, ("B",), False),
     ("the port again, reset before", rows.used_again, (True,), False),
     ("the port again, TIME_WAIT before", rows.used_again, (False,), False),
+    ("the port again, B holds a reset socket", rows.held_after_reset, (), False),
 )
 
 LONG = (

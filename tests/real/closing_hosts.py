@@ -23,6 +23,7 @@ KEY_BYTES = 36
 SO_COOKIE = 57
 CLONE_NEWNET = 0x40000000
 COVERED = 14
+LEASE_BROKEN = 2
 STATES = ("none", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT",
           "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING")
 RECORD_BYTES, RECORD_GONE = 1024, 2
@@ -131,8 +132,8 @@ class Host:
         demand(len(reply) >= 2, "the broker gives no answer")
         return reply[1], reply[2:]
 
-    def has_lease(self, local, remote):
-        """Of a tuple; local and remote are (address, port)."""
+    def lease_state(self, local, remote):
+        """Of a tuple, as a number of ipsec_latch.h; None: no lease.  Both are (address, port)."""
         wanted = bytes([len(local[0])]) + b"".join(
             address + struct.pack("!H", port) for address, port in (local, remote))
         cursor = bytes(8)
@@ -140,9 +141,9 @@ class Host:
             reason, rest = self.ask(b"\1\5" + cursor)
             demand(reason == 0, f"LIST: reason {reason}")
             if rest[8] == 0:
-                return False
+                return None
             if wanted in rest:
-                return True
+                return rest[rest.index(wanted) + len(wanted)]
             cursor = rest[:8]
 
     def journal_leases(self):
@@ -182,7 +183,8 @@ class Connection:
 
     # --- opening ---
 
-    def open(self, seconds=5.0):
+    def connect(self):
+        """Begins it."""
         world = self.world
         with world.hosts["A"]:
             client = socket.socket(self.family, socket.SOCK_STREAM)
@@ -192,6 +194,10 @@ class Connection:
         self.fd["A"] = client
         client.bind((world.texts[self.family]["A"], self.flow.ports["A"]))
         client.connect_ex((world.texts[self.family]["B"], PORT))
+
+    def open(self, seconds=5.0):
+        world = self.world
+        self.connect()
         yield from until(lambda: world.accepted(self.family, self.flow.ports["A"]),
                          "the connection is accepted", seconds)
         self.fd["B"] = world.take(self.family, self.flow.ports["A"])
@@ -340,10 +346,13 @@ class Connection:
 
     # --- afterwards ---
 
+    def lease_state(self, side):
+        return self.world.hosts[side].lease_state(
+            *[(self.flow.addresses[which], self.flow.ports[which])
+              for which in (side, other(side))])
+
     def has_lease(self, side):
-        ends = [(self.flow.addresses[which], self.flow.ports[which])
-                for which in (side, other(side))]
-        return self.world.hosts[side].has_lease(*ends)
+        return self.lease_state(side) is not None
 
     def leases_go(self, seconds):
         yield from until(lambda: not self.has_lease("A") and not self.has_lease("B"),

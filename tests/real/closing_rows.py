@@ -7,7 +7,7 @@ what TCP promises.  That nothing leaves in the clear is judged by the wire, in e
 import socket
 import subprocess
 
-from closing_hosts import COVERED, Connection, demand, never, until
+from closing_hosts import COVERED, LEASE_BROKEN, Connection, demand, never, until
 from closing_wire import other
 
 RESET = ("ECONNRESET",)
@@ -194,6 +194,7 @@ def late_data(c, side, seconds=0.2):
     yield from until(lambda: c.flow.held[other(side)], "data on its way")
     c.abort(side)
     yield from c.reaches(other(side), "none")
+    c.fd[other(side)].close()
     yield seconds
     c.flow.holding = set()
     c.wire.release(c.flow, other(side), 1)
@@ -255,6 +256,7 @@ def used_again(c, aborts):
     if aborts:
         c.abort("A")
         yield from c.hears_error("B", RESET)
+        c.fd["B"].close()
     else:
         yield from close_in_turn(c, "B")
     yield from refused_again(c)
@@ -284,6 +286,30 @@ def refused_again(c):
     demand(reason == COVERED, f"RESERVE at A: reason {reason}")
     again.abort("A")
     yield from again.hears_error("B", RESET)
+    again.fd["B"].close()
+
+
+def held_after_reset(c):
+    """B's program keeps a socket that was reset: its SAs are gone, its cover is not."""
+    c.flow.holding = {"B"}
+    c.send("B", 500)
+    yield from until(lambda: c.flow.held["B"], "data on its way")
+    c.abort("A")
+    yield from c.hears_error("B", RESET)
+    yield from until(lambda: c.lease_state("B") == LEASE_BROKEN, "B's lease is broken")
+    c.flow.holding = set()
+    c.wire.release(c.flow, "B")
+    yield from c.forge_both()
+    again = Connection(c.world, c.family, c.flow.ports["A"], c.flow)
+    again.connect()
+    yield from never(lambda: c.world.accepted(c.family, c.flow.ports["A"]), "connected", 1.5)
+    again.end()
+    fresh = Connection(c.world, c.family)
+    yield from fresh.latch()
+    yield from close_in_turn(fresh, "A")
+    demand(c.has_lease("B"), "B's lease for as long as the socket")
+    c.fd["B"].close()
+    yield from c.leases_go(15)
 
 
 # --- the real times, with a broker's real 120 seconds ---
