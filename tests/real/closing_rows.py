@@ -300,7 +300,20 @@ def held_after_reset(c):
     c.flow.holding = set()
     c.wire.release(c.flow, "B")
     yield from c.forge_both()
-    again = Connection(c.world, c.family, c.flow.ports["A"], c.flow)
+    for flow in (c.flow, None):
+        yield from meets_silence(c, flow)
+        yield from until(lambda: not c.has_lease("A"), "A's lease is gone")
+    c.fd["B"].close()
+    yield from c.leases_go(15)
+    third = Connection(c.world, c.family, c.flow.ports["A"])
+    yield from third.latch()
+    yield from close_in_turn(third, "A")
+
+
+def meets_silence(c, flow):
+    """A uses the port again (without flow: A has no cover any more, B has); another one works."""
+    again = Connection(c.world, c.family, c.flow.ports["A"], flow)
+    again.flow.esp["B"] += 1  # B sends nothing in the clear in either case
     again.connect()
     yield from never(lambda: c.world.accepted(c.family, c.flow.ports["A"]), "connected", 1.5)
     again.end()
@@ -308,8 +321,6 @@ def held_after_reset(c):
     yield from fresh.latch()
     yield from close_in_turn(fresh, "A")
     demand(c.has_lease("B"), "B's lease for as long as the socket")
-    c.fd["B"].close()
-    yield from c.leases_go(15)
 
 
 # --- the real times, with a broker's real 120 seconds ---
