@@ -77,7 +77,8 @@ def route_through_nothing(world):
 def route_through_another(world):
     """Frames leave by another interface of A; the wire listens there too."""
     there = world.hosts["B"].output("ip", "-o", "link", "show", "wire").split("link/ether ")[1]
-    neighbours = [f"ip neighbour replace {address} lladdr {there.split()[0]} dev wire2 nud permanent"
+    there = there.split()[0]
+    neighbours = [f"ip neighbour replace {address} lladdr {there} dev wire2 nud permanent"
                   for address in ("10.77.0.2", "fd77::2")]
     pair = yield from pair_latch(world)
     host = world.hosts["A"]
