@@ -296,11 +296,11 @@ static const struct {
 	{ "own filter",             make_filtered,       IPSEC_LATCH_HAS_FILTER,      IPSEC_LATCH_HAS_FILTER,  NULL, true },
 	{ "own filter, locked",     make_filter_locked,  IPSEC_LATCH_HAS_FILTER,      IPSEC_LATCH_HAS_FILTER,  NULL, true },
 	{ "locked without filter",  make_locked,         IPSEC_LATCH_HAS_FILTER,      IPSEC_LATCH_HAS_FILTER,  NULL, true },
-	{ "own eBPF filter",        make_bpf_filtered,   IPSEC_LATCH_ALREADY_LATCHED, IPSEC_LATCH_HAS_FILTER,  NULL, false },
+	{ "own eBPF filter",        make_bpf_filtered,   IPSEC_LATCH_ALREADY_LATCHED, IPSEC_LATCH_HAS_FILTER,  NULL, true },
 	{ "kTLS",                   make_ulp,            IPSEC_LATCH_ULP,             IPSEC_LATCH_ULP,         NULL, true },
 	{ "ended by its peer",      make_ended,          IPSEC_LATCH_SOCKET_GONE,     IPSEC_LATCH_SOCKET_GONE, NULL, false },
 	{ "half closed",            make_half_closed,    IPSEC_LATCH_SOCKET_GONE,     IPSEC_LATCH_SOCKET_GONE, NULL, false },
-	{ "already latched",        make_latched,        IPSEC_LATCH_ALREADY_LATCHED, IPSEC_LATCH_ALREADY_LATCHED, NULL, false },
+	{ "already latched",        make_latched,        IPSEC_LATCH_ALREADY_LATCHED, IPSEC_LATCH_ALREADY_LATCHED, NULL, true },
 	{ "SCTP",                   make_sctp,           IPSEC_LATCH_NOT_TCP,         IPSEC_LATCH_NOT_TCP,     "/proc/sys/net/sctp", true },
 	{ "MPTCP",                  make_mptcp,          IPSEC_LATCH_NOT_TCP,         IPSEC_LATCH_NOT_TCP,     "/proc/sys/net/mptcp", true },
 };
@@ -378,7 +378,7 @@ static void test_refused(size_t i)
 	probe_check(client == refused[i].client && broker == refused[i].broker,
 		"%s: the search says %d, the broker %d", refused[i].name, client, broker);
 	probe_check((found.unfit_count != 0) == refused[i].may_carry, "%s: %s under latch = yes",
-		refused[i].name, refused[i].may_carry ? "counts" : "does not count");
+		refused[i].name, refused[i].may_carry ? "looked at" : "not looked at");
 	fixture_close(&f, refused[i].broker == NOT_ASKED ? -1 : fd);
 }
 
