@@ -48,18 +48,17 @@ begin()
 	report "$1: established on both" both_established
 }
 
-# broken_within_second HOST CAUSE: who asks for HOST's status within a second of upkeep_began
-# (microseconds) is told.  When he asked counts: on a busy machine the answer's way takes its time.
+# broken_within_second HOST CAUSE: whoever asks for HOST's status later than a second after
+# upkeep_began (microseconds) is told.  A busy guest may find time to ask only then.
 broken_within_second()
 {
-	local waited=0
+	local asked=0
 
-	while [ "$waited" -lt 3000000 ]; do
-		waited=$((${EPOCHREALTIME/./} - upkeep_began))
+	while [ "$asked" -le 1000000 ]; do
+		asked=$((${EPOCHREALTIME/./} - upkeep_began))
 		if hosts_on "$1" gss-ipsec status 2>&1 | grep -q "broken: .*$2"; then
-			echo "asked after $((waited / 1000)) ms, seen" | tee -a "$hosts_out/latency"
-			[ "$waited" -le 1000000 ]
-			return
+			echo "asked after $((asked / 1000)) ms, seen" | tee -a "$hosts_out/latency"
+			return 0
 		fi
 	done
 	hosts_on "$1" gss-ipsec status
@@ -104,7 +103,7 @@ phase_options()
 {
 	case $1 in
 	idle) echo "--timeout 2 --idle-ms 2500 --send 100000" ;;
-	transfer) echo "--timeout 2 --send 20000000 --slow-us 20000" ;;
+	transfer) echo "--timeout 2 --send 20000000 --slow-us 40000" ;;
 	esac
 }
 
@@ -136,6 +135,7 @@ delete_sa()
 	local line
 
 	line=$(hosts_on "$2" ip -o xfrm state list dst "$1" | head -n 1)
+	upkeep_began=${EPOCHREALTIME/./}
 	[[ $line =~ src\ ([0-9.]+)\ dst\ ([0-9.]+).*spi\ (0x[0-9a-f]+) ]] || return 1
 	hosts_on "$2" ip xfrm state delete src "${BASH_REMATCH[1]}" dst "${BASH_REMATCH[2]}" \
 		proto esp spi "${BASH_REMATCH[3]}"
