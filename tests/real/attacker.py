@@ -48,7 +48,7 @@ class Wire:
     def __init__(self, interfaces):
         self.selector = selectors.DefaultSelector()
         self.sockets, self.timers, self.count = {}, [], 0
-        self.tap = None
+        self.tap, self.handlers = None, []
         self.log = []  # (time, side that sent it or "M", frame)
         for side, interface in interfaces.items():
             wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -59,6 +59,7 @@ class Wire:
             self.selector.register(wire, selectors.EVENT_READ, ("frame", side))
 
     def watch(self, stream, handler):
+        self.handlers.append(handler)
         self.selector.register(stream, selectors.EVENT_READ, ("line", handler))
 
     def send(self, to, frame, is_forged=True):
@@ -82,6 +83,9 @@ class Wire:
                 return
             if where[2] == PACKET_OUTGOING:
                 continue
+            # Programs say what they do before they do it, and are to be heard first.
+            for handler in self.handlers:
+                handler()
             frame = Frame(raw)
             self.log.append((time.time(), side, frame))
             if self.tap is None:
@@ -90,13 +94,11 @@ class Wire:
                 self.tap(side, frame)
 
     def pump(self, seconds):
-        """One round: what programs say goes first, since they say it before they do it."""
+        """One round: all that is there now, or that comes within so many seconds."""
         if self.timers:
             seconds = max(0, min(seconds, self.timers[0][0] - time.monotonic()))
-        ready = [key.data for key, _ in self.selector.select(seconds)]
-        if any(kind == "frame" for kind, _ in ready):
-            ready += [key.data for key, _ in self.selector.select(0)]
-        for kind, what in sorted(set(ready), key=lambda data: data[0] == "frame"):
+        for key, _ in self.selector.select(seconds):
+            kind, what = key.data
             if kind == "line":
                 what()
             else:
@@ -148,7 +150,7 @@ class Flow:
         """A program that is about to stop itself has said so: without waiting it would never go on."""
         try:
             # The kernel's own thread may still have to pass on what was sent.
-            time.sleep(0.003)
+            time.sleep(0.01)
             for _ in range(100):
                 with open(f"/proc/{self.pids[side]}/stat", encoding="ascii") as file:
                     if file.read().rpartition(")")[2].split()[0] == "T":

@@ -35,6 +35,7 @@ COLUMNS = ("name", "attack", "policy", "victim", "client", "server", "client_rea
 PROTECTED = b"protectedline"
 LINE = "{} {:08d} protectedline..\n"
 LINE_BYTES = 32
+FIRST_PORT = 20000  # of the client; each row has the next two
 ROLES = {"A": "client", "B": "server"}
 # How long the programs wait: rows in which they wait in vain, and all others on a busy machine.
 WAITS_MS, NEVER_MS = 2000, 15000
@@ -173,8 +174,9 @@ def genuine(side, count):
 class Run:
     """One row, run."""
 
-    def __init__(self, row, wire, victims, hosts):
+    def __init__(self, row, wire, victims, hosts, port):
         self.row, self.wire, self.victims, self.hosts = row, wire, victims, hosts
+        self.port = port  # the client's own: an earlier connection may be closing for long
         self.send_bytes = int(row.order.get("send", 320))
 
     def play(self, past):
@@ -209,7 +211,8 @@ class Run:
         self.victims["B"].order(f"{order} halt={flow.attack.halts.get('B', 0)}")
         while not self.victims["B"].is_waiting and time.monotonic() < limit:
             wire.pump(1)
-        self.victims["A"].order(f"{order} halt={flow.attack.halts.get('A', 0)}")
+        self.victims["A"].order(
+            f"{order} halt={flow.attack.halts.get('A', 0)} port={self.port}")
         while not all(victim.is_ended for victim in self.victims.values()):
             wire.pump(max(0, limit - time.monotonic()))
             if time.monotonic() > limit:
@@ -304,9 +307,9 @@ class Run:
 def run_rows(rows, wire, victims, options):
     past, failed = {"spis": set()}, 0
     hosts = {"A": options.host_a, "B": options.host_b}
-    for row in rows:
+    for number, row in enumerate(rows):
         begun = time.monotonic()
-        run = Run(row, wire, victims, hosts)
+        run = Run(row, wire, victims, hosts, FIRST_PORT + 2 * number)
         run.play(past)
         wrong = run.judge_success() if options.expect_success else run.judge()
         name = f"{row.defence}: {row.name}" if options.expect_success else row.name

@@ -47,6 +47,7 @@ static const struct word_row {
 	{ "body",     WORD_NUMBER, AT(body_bytes) },
 	{ "pad",      WORD_NUMBER, AT(pad_bytes) },
 	{ "halt",     WORD_NUMBER, AT(halt_call) },
+	{ "port",     WORD_NUMBER, AT(local_port) },
 	{ "send",     WORD_NUMBER, AT(send_bytes) },
 	{ "timeout",  WORD_NUMBER, AT(timeout_ms) },
 };
@@ -289,6 +290,8 @@ static int connect_wait(int fd, const struct addrinfo *to)
 static int client_connect(const char *host, const char *port, const struct victim_order *order)
 {
 	const struct timeval limit = limit_of(order);
+	const struct sockaddr_in mine = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)order->local_port) };
 	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found = NULL;
 	int fd;
@@ -298,6 +301,7 @@ static int client_connect(const char *host, const char *port, const struct victi
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* The limit holds for connect too. */
 	if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
+			       bind(fd, (const struct sockaddr *)&mine, sizeof(mine)) != 0 ||
 			       connect_wait(fd, found) != 0)) {
 		(void)close(fd);
 		fd = -1;

@@ -19,6 +19,7 @@ struct victim_order {
 	uint64_t body_bytes;		 /* behind T3's message, in the same write */
 	uint64_t pad_bytes;		 /* of a header line in front of each token from T3 on */
 	uint64_t halt_call;		 /* stops itself when this call has returned */
+	uint64_t local_port;		 /* the client's */
 	uint64_t send_bytes, timeout_ms; /* timeout of each read and write */
 };
 
