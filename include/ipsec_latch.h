@@ -25,7 +25,7 @@
 	X(OFFLOAD,           12, "offload",         "esp4_offload or esp6_offload is loaded on this side, with which the kernel mixes packets of different peers; unload it, or start gss-ipsecd with --gso where all peers trust each other") \
 	X(PRESCRIBED,        13, "prescribed",      "the host's own IPsec policy prescribes how this connection is protected") \
 	X(COVERED,           14, "covered",         "an earlier connection with the same addresses and ports is still in its closing time") \
-	X(OTHER_NETNS,       15, "other-netns",     "the socket belongs to another network namespace than the broker") \
+	X(OTHER_NETNS,       15, "other-netns",     "the socket is of another network namespace (start gss-ipsecd with --namespaces)") \
 	X(QUOTA,             16, "quota",           "this user, or this host, has as many latches as the broker allows") \
 	X(TRAFFIC,           17, "traffic",         "the connection that was named did not carry the tokens: a wrong guess, or a lie") \
 	X(CLEAR_BEHIND,      18, "clear-behind",    "clear bytes arrived behind the start of ESP: somebody on the path injects, or a segment was repeated; try again") \

@@ -25,13 +25,18 @@
 #define BROKER_LINGER_SEC 120 /* an orphan spends 60 s in FIN_WAIT2 and then 60 s in TIME_WAIT */
 #define BROKER_ALLOWED_USERS_MAX 64
 #define BROKER_WORKERS_MAX 64 /* those that are killed and have not ended included */
+#define BROKER_WORKERS_IDLE 8
+#define BROKER_NAMESPACES_MAX 64 /* of others that are served at a time */
+#define BROKER_NAMESPACES_USER 8
+#define BROKER_IDLE_SEC 60 /* after which the broker of another namespace ends */
 
 struct broker_options {
 	const char *socket_path, *state_path;
 	size_t quota_user, quota_total, cover_max;
-	uint64_t linger_ms;
+	size_t workers_max, workers_idle;
+	uint64_t linger_ms, idle_ms;
 	bool linger_is_exact; /* else while TIME_WAIT lasts, too */
-	bool allows_offload, overrides_policy, is_verbose;
+	bool allows_offload, overrides_policy, is_verbose, serves_namespaces;
 	uint32_t allowed_users[BROKER_ALLOWED_USERS_MAX];
 	size_t allowed_count; /* 0: everybody */
 };
@@ -64,6 +69,8 @@ struct broker_job {
 	struct worker_message message; /* request and facts, then results */
 	struct broker_lease *lease;    /* is_busy while here, or NULL */
 	uint8_t stage;
+	uint64_t namespace_id; /* the connection goes to that one's broker; 0: it does not */
+	uint8_t forwards;      /* so many times */
 };
 
 struct broker_worker {
@@ -86,9 +93,19 @@ struct broker_connection {
 
 #define BROKER_QUEUE_MAX 1024
 
+/* Another network namespace that is served (broker_namespaces.h). */
+struct broker_namespace {
+	uint64_t id;		 /* counts up; 0: none */
+	uint64_t cookie;	 /* the kernel's (SO_NETNS_COOKIE), never used again */
+	struct broker_user user; /* who asked first */
+	int intake;		 /* to its broker */
+	size_t under_way;	 /* jobs that are to send a connection there */
+	uint64_t sent;		 /* connections, as far as is known */
+};
+
 struct broker {
 	struct broker_options options;
-	struct stat network_namespace;
+	struct worker_place place;
 	struct kxfrm *xfrm;
 	struct kxfrm_events *events;
 	struct watch *watch;
@@ -96,6 +113,14 @@ struct broker {
 	struct journal *journal;
 	struct policy_cache policies;
 	int listener, signals;
+	int keeper; /* with --namespaces; else -1 */
+	struct broker_namespace namespaces[BROKER_NAMESPACES_MAX];
+	uint64_t namespace_ids;
+	bool is_namespace; /* this is the broker of another namespace: listener is its intake */
+	bool is_retired;   /* and it is no longer needed */
+	bool is_ending;
+	uint64_t received;	/* connections, by the intake */
+	uint64_t idle_since_ms; /* nothing to do since then */
 	struct broker_worker workers[BROKER_WORKERS_MAX];
 	struct broker_worker discarder; /* closes the connections that are not served */
 	size_t discards;		/* not yet answered */
@@ -115,6 +140,8 @@ uint64_t broker_now_ms(void);
 
 /* broker_queue.c: connections until a worker has them. */
 void broker_queue_accept(struct broker *broker);
+/* fd goes into the queue, or to the discarder. */
+void broker_queue_connection(struct broker *broker, int fd);
 /* Gives those whose turn it is to workers; whether one has to wait for a slot. */
 bool broker_queue_dispatch(struct broker *broker);
 
@@ -185,6 +212,11 @@ int broker_adopt(struct broker *broker) ERR_MUST_CHECK;
  * were sent to the worker through job->message.operations and *ret_program, -1 without one). */
 bool broker_request_advance(struct broker *broker, struct broker_job *job,
 	struct broker_reply *reply, int *ret_program);
+/* Answers with this reason before any step. */
+void broker_request_refuse(struct broker *broker, struct broker_job *job,
+	enum ipsec_latch_reason reason, struct broker_reply *reply);
+/* Whether --allow-user lets this user in. */
+bool broker_user_is_allowed(const struct broker *broker, uint32_t uid);
 /* The worker died over it. */
 void broker_request_abandon(struct broker *broker, struct broker_job *job);
 /* Whether this kernel can latch, by trying: LATCHED or why not. */

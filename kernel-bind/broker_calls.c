@@ -7,6 +7,8 @@
 #include <linux/bpf.h>
 #include <linux/fs.h>
 #include <linux/membarrier.h>
+#include <linux/netlink.h>
+#include <linux/nsfs.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -120,6 +122,38 @@ static const struct calls_rule calls_of_daemon[] = {
 	{ SCMP_SYS(seccomp), 1, { CALLS_IS(0, SECCOMP_SET_MODE_FILTER) } },
 	{ SCMP_SYS(socketpair), 1, { CALLS_IS(0, AF_UNIX) } },
 };
+
+/* The keeper, and what it forks until that has the daemon's list: to enter a namespace, open the
+ * state file and the conversations with the kernel, and remove a state file. */
+static const struct calls_rule calls_of_keeper[] = {
+	{ .call = SCMP_SYS(bind) },
+	{ .call = SCMP_SYS(clock_nanosleep) },
+	{ .call = SCMP_SYS(fchmod) },
+	{ .call = SCMP_SYS(flock) },
+	{ .call = SCMP_SYS(geteuid) },
+	{ .call = SCMP_SYS(getppid) },
+	{ .call = SCMP_SYS(mkdir) },
+	{ .call = SCMP_SYS(newfstatat) },
+	{ .call = SCMP_SYS(open) },
+	{ .call = SCMP_SYS(openat) },
+	{ .call = SCMP_SYS(pread64) },
+	{ .call = SCMP_SYS(prlimit64) },
+	{ .call = SCMP_SYS(rt_sigaction) },
+	{ .call = SCMP_SYS(setrlimit) },
+	{ .call = SCMP_SYS(signalfd4) },
+	{ .call = SCMP_SYS(stat) },
+	{ .call = SCMP_SYS(umask) },
+	{ .call = SCMP_SYS(unlink) },
+	{ .call = SCMP_SYS(unlinkat) },
+	{ SCMP_SYS(ioctl), 1, { CALLS_IS(1, NS_GET_NSTYPE) } },
+	{ SCMP_SYS(setns), 1, { CALLS_IS(1, CLONE_NEWNET) } },
+	{ SCMP_SYS(socket), 1, { CALLS_IS(0, AF_NETLINK) } },
+	{ SCMP_SYS(socket), 1, { CALLS_IS(0, AF_UNIX) } },
+	OPTION(setsockopt, SOL_SOCKET, SO_RCVBUF),
+	OPTION(setsockopt, SOL_SOCKET, SO_RCVBUFFORCE),
+	OPTION(setsockopt, SOL_SOCKET, SO_SNDBUF),
+	OPTIONS_AT(setsockopt, SOL_NETLINK),
+};
 /* clang-format on */
 
 struct rule_list {
@@ -128,8 +162,10 @@ struct rule_list {
 };
 
 static struct sock_filter daemon_code[FILTER_MAX], worker_code[FILTER_MAX];
+static struct sock_filter keeper_code[FILTER_MAX];
 static struct sock_fprog daemon_program = { .filter = daemon_code };
 static struct sock_fprog worker_program = { .filter = worker_code };
+static struct sock_fprog keeper_program = { .filter = keeper_code };
 
 /* libseccomp writes to a file only: one without a name. */
 static int program_read(scmp_filter_ctx filter, struct sock_fprog *program)
@@ -186,11 +222,14 @@ int calls_prepare(void)
 		{ calls_of_all, COUNT(calls_of_all) },
 		{ calls_of_sanitizers, calls_of_sanitizers_count },
 		{ calls_of_daemon, COUNT(calls_of_daemon) },
+		{ calls_of_keeper, COUNT(calls_of_keeper) },
 	};
-	int result = program_make(lists, COUNT(lists), &daemon_program);
+	int result = program_make(lists, COUNT(lists), &keeper_program);
 
-	/* A worker's is all but the last. */
-	return result != 0 ? result : program_make(lists, COUNT(lists) - 1, &worker_program);
+	/* Each holds the next. */
+	if (result == 0)
+		result = program_make(lists, COUNT(lists) - 1, &daemon_program);
+	return result != 0 ? result : program_make(lists, COUNT(lists) - 2, &worker_program);
 }
 
 static int program_load(const struct sock_fprog *program)
@@ -203,6 +242,11 @@ static int program_load(const struct sock_fprog *program)
 int calls_restrict_daemon(void)
 {
 	return program_load(&daemon_program);
+}
+
+int calls_restrict_keeper(void)
+{
+	return program_load(&keeper_program);
 }
 
 int calls_restrict_worker(void)

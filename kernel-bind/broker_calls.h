@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which system calls gss-ipsecd may make (seccomp(2)).  Two lists: the daemon's, which holds its
- * workers' too as they are forked from it, and a worker's.  Whatever is not on its list ends the
+ * Which system calls gss-ipsecd may make (seccomp(2)).  Three lists, each of which holds the next, as
+ * a process has those of all its ancestors: the keeper's, the daemon's, a worker's.  Whatever is not on its list ends the
  * process: it is no more ours, or it was built against a libc that this list does not know.
  */
 #ifndef KERNEL_BIND_BROKER_CALLS_H
@@ -35,10 +35,11 @@ extern const size_t calls_of_sanitizers_count;
 
 /* Each: 0 or a positive errno. */
 
-/* Makes both filters, while it may still be done. */
+/* Makes all filters, while it may still be done. */
 int calls_prepare(void) ERR_MUST_CHECK;
 /* From now on, for this process and its children; no_new_privs must be set. */
 int calls_restrict_daemon(void) ERR_MUST_CHECK;
+int calls_restrict_keeper(void) ERR_MUST_CHECK;
 int calls_restrict_worker(void) ERR_MUST_CHECK;
 
 #endif

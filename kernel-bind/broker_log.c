@@ -17,10 +17,16 @@
 #define LINE_BYTES 512
 
 static bool log_is_verbose;
+static char log_prefix[64];
 static struct {
 	long long seen_sec;
 	unsigned int lines, suppressed;
 } allowances[USERS];
+
+void broker_log_set_prefix(const char *prefix)
+{
+	(void)snprintf(log_prefix, sizeof(log_prefix), "%s", prefix);
+}
 
 void broker_log_set_verbose(bool is_verbose)
 {
@@ -30,10 +36,12 @@ void broker_log_set_verbose(bool is_verbose)
 static void log_line(const char *format, va_list arguments)
 {
 	char line[LINE_BYTES];
-	int len = vsnprintf(line, sizeof(line) - 1, format, arguments);
+	int start = snprintf(line, sizeof(line), "%s", log_prefix);
+	int len = vsnprintf(line + start, sizeof(line) - 1 - (size_t)start, format, arguments);
 
 	if (len < 0)
 		return;
+	len += start;
 	if ((size_t)len > sizeof(line) - 2)
 		len = (int)sizeof(line) - 2;
 	for (int i = 0; i < len; i++) {

@@ -11,6 +11,8 @@ struct kbind_tuple;
 #define BROKER_LOG_TUPLE_BYTES 112
 
 void broker_log_set_verbose(bool is_verbose);
+/* Stands at the beginning of each line from now on. */
+void broker_log_set_prefix(const char *prefix);
 /* The daemon's own matters: always written. */
 void broker_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What a user causes: at most a burst of lines, then two a second. */

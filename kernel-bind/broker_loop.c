@@ -10,7 +10,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "kernel-bind/broker_intake.h"
 #include "kernel-bind/broker_log.h"
+#include "kernel-bind/broker_message.h"
+#include "kernel-bind/broker_namespaces.h"
 #include "kernel-bind/broker_pool.h"
 
 #define TICK_MS 600 /* what a tick finds, at second sight at worst, is found within a second */
@@ -52,12 +55,41 @@ static void worker_advance(struct broker *broker, struct broker_worker *worker)
 		pool_worker_give_up(broker, worker, "takes no answer");
 }
 
-static void worker_handle(
-	struct broker *broker, struct broker_worker *worker, const struct worker_message *message)
+/* Its socket is of another network namespace: where shall it go? */
+static void worker_forward(struct broker *broker, struct broker_worker *worker, int space)
+{
+	const struct worker_message forward = { .type = WORKER_FORWARD };
+	struct broker_job *job = &worker->job;
+	const uint8_t type = job->message.request.type;
+	struct broker_reply reply;
+	int result, intake = -1;
+	enum ipsec_latch_reason reason = namespaces_forward(broker, job, space, &intake);
+
+	if (reason == IPSEC_LATCH_LATCHED) {
+		result = worker_send(worker->fd, &forward, BYTES_NONE, intake);
+	} else {
+		broker_request_refuse(broker, job, reason, &reply);
+		result = reply_send(worker, type, &reply);
+		secret_wipe(&reply, sizeof(reply));
+	}
+	pool_worker_extend(worker);
+	if (result != 0)
+		pool_worker_give_up(broker, worker, "takes no answer");
+}
+
+static void worker_handle(struct broker *broker, struct broker_worker *worker,
+	const struct worker_message *message, int descriptor)
 {
 	struct broker_job *job = &worker->job;
 
-	if (message->type == WORKER_FACTS && job->stage == 0) {
+	if (descriptor >= 0) {
+		job->message = *message;
+		if (message->type == WORKER_FACTS && job->stage == 0 && worker->is_busy &&
+			message->facts.reason == IPSEC_LATCH_OTHER_NETNS && broker->keeper >= 0)
+			worker_forward(broker, worker, descriptor);
+		else
+			pool_worker_give_up(broker, worker, "spoke out of turn");
+	} else if (message->type == WORKER_FACTS && job->stage == 0) {
 		job->message = *message;
 		worker_advance(broker, worker);
 	} else if (message->type == WORKER_RESULT && job->stage > 0 && job->lease != NULL) {
@@ -65,6 +97,7 @@ static void worker_handle(
 		job->message.result = message->result;
 		worker_advance(broker, worker);
 	} else if (message->type == WORKER_IDLE && job->lease == NULL) {
+		namespaces_end_job(broker, job);
 		pool_worker_end_job(worker);
 	} else {
 		pool_worker_give_up(broker, worker, "spoke out of turn");
@@ -74,14 +107,15 @@ static void worker_handle(
 static void worker_read(struct broker *broker, struct broker_worker *worker)
 {
 	struct worker_message message;
-	int result = worker_receive(worker->fd, &message);
+	int descriptor, result = worker_receive(worker->fd, &message, &descriptor);
 
 	if (result == EAGAIN || result == EINTR)
 		return;
 	if (result != 0)
 		pool_worker_give_up(broker, worker, "ended");
 	else
-		worker_handle(broker, worker, &message);
+		worker_handle(broker, worker, &message, descriptor);
+	message_close(&descriptor);
 	secret_wipe(&message, sizeof(message));
 }
 
@@ -94,7 +128,9 @@ enum poll_slot {
 	POLL_ENDED,
 	POLL_SWEEP,
 	POLL_DISCARDER,
-	POLL_WORKERS,
+	POLL_KEEPER,
+	POLL_NAMESPACES,
+	POLL_WORKERS = POLL_NAMESPACES + BROKER_NAMESPACES_MAX,
 	POLL_QUEUE = POLL_WORKERS + BROKER_WORKERS_MAX,
 	POLL_COUNT = POLL_QUEUE + BROKER_QUEUE_MAX
 };
@@ -107,6 +143,10 @@ static void poll_fill(const struct broker *broker, struct pollfd items[POLL_COUN
 	items[POLL_ENDED].fd = watch_descriptor(broker->watch);
 	items[POLL_SWEEP].fd = watch_sweep_descriptor(broker->watch);
 	items[POLL_DISCARDER].fd = broker->discarder.fd;
+	items[POLL_KEEPER].fd = broker->keeper;
+	for (size_t i = 0; i < BROKER_NAMESPACES_MAX; i++)
+		items[POLL_NAMESPACES + i].fd =
+			broker->namespaces[i].id != 0 ? broker->namespaces[i].intake : -1;
 	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++)
 		items[POLL_WORKERS + i].fd = broker->workers[i].fd;
 	for (size_t i = 0; i < broker->queued; i++)
@@ -167,6 +207,11 @@ static void turn_handle(struct broker *broker, const struct pollfd items[POLL_CO
 			broker->workers[i].fd == items[POLL_WORKERS + i].fd)
 			worker_read(broker, &broker->workers[i]);
 	}
+	for (size_t i = 0; i < BROKER_NAMESPACES_MAX; i++) {
+		if (items[POLL_NAMESPACES + i].revents != 0 && broker->namespaces[i].id != 0 &&
+			broker->namespaces[i].intake == items[POLL_NAMESPACES + i].fd)
+			namespaces_read(broker, &broker->namespaces[i]);
+	}
 	if (items[POLL_DISCARDER].revents != 0 && broker->discarder.fd >= 0)
 		pool_read_discarder(broker);
 	for (size_t i = 0; i < broker->queued; i++) {
@@ -180,11 +225,11 @@ static void turn_handle(struct broker *broker, const struct pollfd items[POLL_CO
 int broker_run(struct broker *broker)
 {
 	struct pollfd items[POLL_COUNT];
-	bool is_ending = false, is_pressed = false;
+	bool is_pressed = false;
 	int result = 0;
 
 	pool_balance(broker);
-	while (!is_ending) {
+	while (!broker->is_ending) {
 		poll_fill(broker, items);
 		if (poll(items, POLL_QUEUE + broker->queued, poll_wait_ms(broker, is_pressed)) <
 				0 &&
@@ -193,7 +238,13 @@ int broker_run(struct broker *broker)
 			break;
 		}
 		if (items[POLL_SIGNALS].revents != 0)
-			is_ending = signals_read(broker);
+			broker->is_ending = signals_read(broker);
+		/* It never says anything: it has ended.  Only a new start can make another. */
+		if (items[POLL_KEEPER].revents != 0) {
+			broker_log("the keeper of other network namespaces has ended");
+			result = EPIPE;
+			break;
+		}
 		turn_handle(broker, items);
 		is_pressed = broker_queue_dispatch(broker);
 		pool_enforce_deadlines(broker, is_pressed);
@@ -202,6 +253,7 @@ int broker_run(struct broker *broker)
 			broker->next_tick_ms = broker_now_ms() + TICK_MS;
 			broker_tick(broker, broker_now_ms());
 			pool_balance(broker);
+			intake_tick(broker);
 		}
 	}
 	pool_stop(broker);

@@ -1,32 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * gss-ipsecd: options, socket, sandbox, start and end.  It stays in the foreground; systemd, where
+ * gss-ipsecd: options.  It stays in the foreground; systemd, where
  * there is one, starts it by its socket (LISTEN_FDS, sd_listen_fds(3)).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
-#include "kernel-bind/broker_sandbox.h"
-
-#define ACTIVATED_FD 3 /* sd_listen_fds(3): SD_LISTEN_FDS_START */
-#define BACKLOG 16     /* who connects waits, in turn with others, and not behind a flood */
+#include "kernel-bind/broker_start.h"
 
 static const char usage[] =
 	"usage: gss-ipsecd [--socket PATH] [--state PATH] [--foreground] [--quota-user N]\n"
 	"                  [--quota-total N] [--cover-max N] [--linger-seconds N] [--gso]\n"
-	"                  [--override-spd] [--allow-user UID]... [-v]\n";
+	"                  [--override-spd] [--allow-user UID]... [--namespaces]\n"
+	"                  [--idle-seconds N] [-v]\n";
 
 static bool number_read(const char *text, unsigned long max, unsigned long *ret_number)
 {
@@ -124,6 +115,22 @@ static bool option_allow_user(struct broker_options *options, const char *value)
 	return true;
 }
 
+static bool option_namespaces(struct broker_options *options, const char *value)
+{
+	options->serves_namespaces = true;
+	return value == NULL;
+}
+
+static bool option_idle(struct broker_options *options, const char *value)
+{
+	unsigned long seconds;
+
+	if (!number_read(value, 3600, &seconds))
+		return false;
+	options->idle_ms = seconds * 1000;
+	return true;
+}
+
 static bool option_verbose(struct broker_options *options, const char *value)
 {
 	options->is_verbose = true;
@@ -143,6 +150,8 @@ static const struct option_row option_rows[] = {
 	{ "gso",            option_gso,         false },
 	{ "override-spd",   option_override,    false },
 	{ "allow-user",     option_allow_user,  true },
+	{ "namespaces",     option_namespaces,  false },
+	{ "idle-seconds",   option_idle,        true },
 	{ "verbose",        option_verbose,     false },
 };
 /* clang-format on */
@@ -166,193 +175,6 @@ static bool options_read(int argc, char **argv, struct broker_options *options)
 	return optind == argc;
 }
 
-/* The socket that systemd listens on for us, or -1. */
-static int socket_activated(void)
-{
-	const char *pid = secure_getenv("LISTEN_PID"), *count = secure_getenv("LISTEN_FDS");
-	unsigned long number;
-	int type = 0;
-	socklen_t len = sizeof(type);
-
-	if (pid == NULL || count == NULL || !number_read(pid, INT_MAX, &number) ||
-		number != (unsigned long)getpid() || !number_read(count, 1, &number) || number != 1)
-		return -1;
-	if (getsockopt(ACTIVATED_FD, SOL_SOCKET, SO_TYPE, &type, &len) != 0 ||
-		type != SOCK_SEQPACKET)
-		return -1;
-	return fcntl(ACTIVATED_FD, F_SETFD, FD_CLOEXEC) == 0 ? ACTIVATED_FD : -1;
-}
-
-/* The folder of path, world-readable: clients must reach the socket. */
-static int folder_make(const char *path)
-{
-	char folder[PATH_MAX];
-	char *slash;
-	mode_t mask;
-	int result;
-
-	if (strlen(path) >= sizeof(folder))
-		return ENAMETOOLONG;
-	memcpy(folder, path, strlen(path) + 1);
-	slash = strrchr(folder, '/');
-	if (slash == NULL || slash == folder)
-		return 0;
-	*slash = '\0';
-	mask = umask(0022);
-	result = mkdir(folder, 0755) == 0 || errno == EEXIST ? 0 : errno;
-	(void)umask(mask);
-	return result;
-}
-
-static int socket_listen(const char *path, int *ret_fd)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int fd, result;
-
-	memcpy(address.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return errno;
-	/* The lock on the state file has shown that no other broker of ours uses it. */
-	result = unlink(path) == 0 || errno == ENOENT ? 0 : errno;
-	mask = umask(0111);
-	if (result == 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-		result = errno;
-	(void)umask(mask);
-	if (result == 0 && listen(fd, BACKLOG) != 0)
-		result = errno;
-	if (result != 0) {
-		(void)close(fd);
-		return result;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
-static int listener_open(struct broker *broker)
-{
-	int flags, result;
-
-	broker->listener = socket_activated();
-	if (broker->listener < 0) {
-		result = folder_make(broker->options.socket_path);
-		if (result == 0)
-			result = socket_listen(broker->options.socket_path, &broker->listener);
-		if (result != 0)
-			return result;
-	}
-	flags = fcntl(broker->listener, F_GETFL);
-	if (flags < 0 || fcntl(broker->listener, F_SETFL, flags | O_NONBLOCK) != 0)
-		return errno;
-	return 0;
-}
-
-static int signals_open(struct broker *broker)
-{
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGCHLD);
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &set, NULL) != 0)
-		return errno;
-	broker->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return broker->signals < 0 ? errno : 0;
-}
-
-static int state_open(struct broker *broker)
-{
-	size_t spoilt = 0;
-	int result = folder_make(broker->options.state_path);
-
-	broker->leases = lease_table_new();
-	if (result == 0 && broker->leases == NULL)
-		result = ENOMEM;
-	if (result == 0)
-		result = journal_open(
-			broker->options.state_path, broker->leases, &spoilt, &broker->journal);
-	if (result == 0 && spoilt > 0)
-		broker_log("state file: %zu spoilt records skipped", spoilt);
-	return result;
-}
-
-static int kernel_open(struct broker *broker)
-{
-	int result = kxfrm_open(&broker->xfrm);
-
-	if (result == 0)
-		result = kxfrm_events_open(broker->xfrm, &broker->events);
-	if (result == 0)
-		result = watch_open(&broker->watch);
-	if (result == 0)
-		result = worker_namespace(&broker->network_namespace);
-	return result;
-}
-
-static int users_open(struct broker *broker)
-{
-	(void)broker;
-	return users_read(USERS_SUBUID_PATH);
-}
-
-static int sandbox_enter(struct broker *broker)
-{
-	(void)broker;
-	return sandbox_enter_daemon();
-}
-
-/* Events are joined before the state is judged, so that nothing happens in between unseen. */
-static const struct {
-	const char *what;
-	int (*make)(struct broker *broker);
-} start_rows[] = {
-	{ "signals", signals_open },
-	{ "the state file", state_open },
-	{ "the kernel's IPsec", kernel_open },
-	{ USERS_SUBUID_PATH, users_open },
-	{ "the socket", listener_open },
-	{ "the interfaces", broker_cover_check_interfaces },
-	{ "giving up privileges", sandbox_enter },
-	{ "adopting earlier leases", broker_adopt },
-};
-
-static int broker_start(struct broker *broker)
-{
-	enum ipsec_latch_reason reason;
-	int result;
-
-	for (size_t i = 0; i < sizeof(start_rows) / sizeof(start_rows[0]); i++) {
-		result = start_rows[i].make(broker);
-		if (result != 0) {
-			broker_log("gss-ipsecd cannot start: %s: %s", start_rows[i].what,
-				result == EBUSY ? "another gss-ipsecd uses it" : strerror(result));
-			return result;
-		}
-	}
-	reason = broker_probe(broker);
-	if (reason != IPSEC_LATCH_LATCHED)
-		broker_log("no connection can be latched: %s: %s", latch_reason_word(reason),
-			latch_reason_text(reason));
-	broker_log("gss-ipsecd serves %s", broker->options.socket_path);
-	return 0;
-}
-
-static void broker_stop(struct broker *broker)
-{
-	policy_cache_free(&broker->policies);
-	watch_close(&broker->watch);
-	kxfrm_events_close(&broker->events);
-	kxfrm_close(&broker->xfrm);
-	journal_close(&broker->journal);
-	lease_table_free(&broker->leases);
-	if (broker->listener >= 0)
-		(void)close(broker->listener);
-	if (broker->signals >= 0)
-		(void)close(broker->signals);
-}
-
 int main(int argc, char **argv)
 {
 	static struct broker broker = {
@@ -363,10 +185,14 @@ int main(int argc, char **argv)
 			.quota_total = BROKER_QUOTA_TOTAL,
 			.cover_max = BROKER_COVER_MAX,
 			.linger_ms = BROKER_LINGER_SEC * 1000,
+			.idle_ms = BROKER_IDLE_SEC * 1000,
+			.workers_max = BROKER_WORKERS_MAX,
+			.workers_idle = BROKER_WORKERS_IDLE,
 		},
 		.policies = { .is_stale = true },
 		.listener = -1,
 		.signals = -1,
+		.keeper = -1,
 		.discarder = { .fd = -1 },
 	};
 	int result;
@@ -379,9 +205,8 @@ int main(int argc, char **argv)
 	broker_log_set_verbose(broker.options.is_verbose);
 	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++)
 		broker.workers[i].fd = -1;
-	result = broker_start(&broker);
-	if (result == 0)
-		result = broker_run(&broker);
-	broker_stop(&broker);
+	for (size_t i = 0; i < BROKER_NAMESPACES_MAX; i++)
+		broker.namespaces[i].intake = -1;
+	result = broker_serve(&broker);
 	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "kernel-bind/broker_log.h"
+#include "kernel-bind/broker_message.h"
 #include "kernel-bind/broker_pool.h"
 
 #define WORKER_DEADLINE_MS 2000
 #define PRESSED_DEADLINE_MS 50
-#define IDLE_WANTED 8
 #define BUSY_PER_ACCOUNT 2
 #define BUSY_OF_ROOT 6
 #define SPARE_SLOTS 16 /* the last ones are for accounts that have none at work */
@@ -36,7 +36,7 @@ static struct broker_worker *worker_begin(struct broker *broker, struct broker_w
 	int result;
 
 	worker_clear(worker);
-	result = worker_start(&broker->network_namespace, &worker->pid, &worker->fd);
+	result = worker_start(&broker->place, &worker->pid, &worker->fd);
 	if (result == 0)
 		return worker;
 	worker_clear(worker);
@@ -74,7 +74,7 @@ void pool_worker_give_up(struct broker *broker, struct broker_worker *worker, co
 
 static struct broker_worker *slot_find_empty(struct broker *broker)
 {
-	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+	for (size_t i = 0; i < broker->options.workers_max; i++) {
 		if (broker->workers[i].pid == 0)
 			return &broker->workers[i];
 	}
@@ -130,7 +130,7 @@ bool pool_user_may_start(
 {
 	size_t of_account = 0, of_group = 0, left = 0;
 
-	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+	for (size_t i = 0; i < broker->options.workers_max; i++) {
 		const struct broker_worker *worker = &broker->workers[i];
 
 		left += worker->pid == 0 || worker_is_idle(worker);
@@ -151,11 +151,12 @@ void pool_balance(struct broker *broker)
 	size_t idle = 0, ended = 0;
 
 	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
-		if (worker_is_idle(&broker->workers[i]) && ++idle > IDLE_WANTED &&
+		if (worker_is_idle(&broker->workers[i]) && ++idle > broker->options.workers_idle &&
 			ended++ < ENDED_AT_ONCE)
 			worker_end(&broker->workers[i]);
 	}
-	for (; idle < IDLE_WANTED && (slot = slot_find_empty(broker)) != NULL; idle++) {
+	for (; idle < broker->options.workers_idle && (slot = slot_find_empty(broker)) != NULL;
+		idle++) {
 		if (worker_begin(broker, slot) == NULL)
 			break;
 	}
@@ -214,10 +215,11 @@ void pool_discard(struct broker *broker, int *fd)
 void pool_read_discarder(struct broker *broker)
 {
 	struct worker_message message;
-	int result;
+	int result, descriptor;
 
 	do {
-		result = worker_receive(broker->discarder.fd, &message);
+		result = worker_receive(broker->discarder.fd, &message, &descriptor);
+		message_close(&descriptor);
 		if (result == 0 && broker->discards > 0)
 			broker->discards--;
 	} while (result == 0);
@@ -233,7 +235,7 @@ void pool_read_discarder(struct broker *broker)
 
 static bool slots_are_all_taken(const struct broker *broker)
 {
-	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+	for (size_t i = 0; i < broker->options.workers_max; i++) {
 		if (broker->workers[i].pid == 0 || worker_is_idle(&broker->workers[i]))
 			return false;
 	}

@@ -20,8 +20,8 @@ enum broker_request_type {
 	BROKER_LATCH = 2,   /* with descriptor and secret */
 	BROKER_RELEASE = 3, /* with descriptor and secret */
 	BROKER_QUERY = 4,   /* with descriptor */
-	BROKER_LIST = 5,    /* without descriptor */
-	BROKER_PING = 6	    /* without descriptor: is it alive, can this kernel latch */
+	BROKER_LIST = 5,    /* descriptor, if any: any TCP socket of the network namespace meant */
+	BROKER_PING = 6	    /* the same: is it alive, can this kernel latch */
 };
 
 /* One struct for all; a field is meaningful where kernel_bind.h says so for that request. */

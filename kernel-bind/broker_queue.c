@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "kernel-bind/broker_intake.h"
 #include "kernel-bind/broker_log.h"
 #include "kernel-bind/broker_pool.h"
 
@@ -87,7 +88,7 @@ static bool queue_make_room(struct broker *broker, size_t rank)
 	return true;
 }
 
-static void connection_queue(struct broker *broker, int fd)
+void broker_queue_connection(struct broker *broker, int fd)
 {
 	struct ucred peer = { 0 };
 	socklen_t len = sizeof(peer);
@@ -118,10 +119,11 @@ void broker_queue_accept(struct broker *broker)
 	int fd;
 
 	for (int i = 0; i < ACCEPTS_PER_TURN && pool_may_discard(broker); i++) {
-		fd = accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC);
+		fd = broker->is_namespace ? intake_receive(broker)
+					  : accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)
 			return;
-		connection_queue(broker, fd);
+		broker_queue_connection(broker, fd);
 	}
 }
 

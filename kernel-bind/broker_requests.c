@@ -14,6 +14,7 @@
 
 #include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
+#include "kernel-bind/broker_namespaces.h"
 
 struct request_row {
 	const char *name;
@@ -66,7 +67,7 @@ static const struct request_row *row_of(const struct broker_job *job)
 	return &request_rows[type];
 }
 
-static bool user_is_allowed(const struct broker *broker, uint32_t uid)
+bool broker_user_is_allowed(const struct broker *broker, uint32_t uid)
 {
 	if (broker->options.allowed_count == 0 || uid == 0)
 		return true;
@@ -83,7 +84,7 @@ static enum ipsec_latch_reason request_check(
 {
 	const struct worker_facts *facts = &job->message.facts;
 
-	if (!user_is_allowed(broker, job->uid))
+	if (!broker_user_is_allowed(broker, job->uid))
 		return IPSEC_LATCH_NOT_ALLOWED;
 	if (!row->needs_descriptor)
 		return IPSEC_LATCH_LATCHED;
@@ -105,6 +106,17 @@ static void job_finish(struct broker_job *job)
 		job->lease->is_busy = false;
 	job->lease = NULL;
 	broker_request_wipe(&job->message.request);
+}
+
+void broker_request_refuse(struct broker *broker, struct broker_job *job,
+	enum ipsec_latch_reason reason, struct broker_reply *reply)
+{
+	struct broker_work work = { broker, job, reply, -1 };
+
+	*reply = (struct broker_reply){ .reason = IPSEC_LATCH_KERNEL };
+	if (row_of(job) != NULL)
+		(void)broker_refuse(&work, reason);
+	job_finish(job);
 }
 
 bool broker_request_advance(
@@ -192,6 +204,7 @@ void broker_request_abandon(struct broker *broker, struct broker_job *job)
 {
 	struct broker_lease *lease = job->lease;
 
+	namespaces_end_job(broker, job);
 	job_finish(job);
 	if (lease == NULL || lease->state != IPSEC_LATCH_STATE_LARVAL)
 		return;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -20,6 +21,8 @@
 
 #define CAPABILITIES_MAX 63
 #define BIT(capability) (1ull << (capability))
+#define KEPT_BY_DAEMON (BIT(CAP_NET_ADMIN) | BIT(CAP_BPF))
+#define NAMESPACE_BYTES_MAX (64u << 20) /* its SPD, say, is as long as its root likes */
 
 static int bounding_set_drop(uint64_t keep)
 {
@@ -43,21 +46,29 @@ static int capabilities_keep(uint64_t keep)
 	return syscall(SYS_capset, &header, data) == 0 ? 0 : errno;
 }
 
-int sandbox_enter_daemon(void)
+static int limits_set(void)
 {
-	const uint64_t keep = BIT(CAP_NET_ADMIN) | BIT(CAP_BPF);
 	const struct rlimit no_core = { 0, 0 };
 	struct rlimit files;
-	int result = calls_prepare();
 
-	if (result != 0)
-		return result;
 	/* A larval lease holds a map; RLIMIT_NOFILE's usual soft limit is for select(). */
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
 		return errno;
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files) != 0 || setrlimit(RLIMIT_CORE, &no_core) != 0)
 		return errno;
+	return 0;
+}
+
+/* These capabilities and no others, for good. */
+static int privileges_keep(uint64_t keep)
+{
+	int result = calls_prepare();
+
+	if (result == 0)
+		result = limits_set();
+	if (result != 0)
+		return result;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
 		return errno;
@@ -67,21 +78,61 @@ int sandbox_enter_daemon(void)
 	/* Behind them: each change of credentials sets it anew. */
 	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		result = errno;
+	return result;
+}
+
+int sandbox_enter_daemon(void)
+{
+	int result = privileges_keep(KEPT_BY_DAEMON);
+
 	return result == 0 ? calls_restrict_daemon() : result;
 }
 
-int sandbox_enter_worker(int keep)
+/* All but standard error and one descriptor. */
+static int descriptors_close(int keep)
 {
 	const unsigned int fd = (unsigned int)keep;
+
+	if (fd > 3 && close_range(3, fd - 1, 0) != 0)
+		return errno;
+	return close_range(fd + 1, ~0u, 0) == 0 ? 0 : errno;
+}
+
+int sandbox_enter_keeper(int keep)
+{
 	int result;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
 		return errno;
-	if (fd > 3 && close_range(3, fd - 1, 0) != 0)
+	result = descriptors_close(keep);
+	if (result == 0)
+		result = privileges_keep(KEPT_BY_DAEMON | BIT(CAP_SYS_ADMIN));
+	return result == 0 ? calls_restrict_keeper() : result;
+}
+
+int sandbox_enter_namespace(int space)
+{
+	const struct rlimit memory = { NAMESPACE_BYTES_MAX, NAMESPACE_BYTES_MAX };
+	int result;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || setns(space, CLONE_NEWNET) != 0 ||
+		setrlimit(RLIMIT_DATA, &memory) != 0)
 		return errno;
-	if (close_range(fd + 1, ~0u, 0) != 0)
+	result = capabilities_keep(KEPT_BY_DAEMON);
+	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		result = errno;
+	return result;
+}
+
+int sandbox_enter_worker(int keep)
+{
+	int result;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
 		return errno;
-	result = capabilities_keep(BIT(CAP_NET_ADMIN));
+	result = descriptors_close(keep);
+	if (result == 0)
+		result = capabilities_keep(BIT(CAP_NET_ADMIN));
 	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		result = errno;
 	return result == 0 ? calls_restrict_worker() : result;

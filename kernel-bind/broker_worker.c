@@ -14,6 +14,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "kernel-bind/broker_intake.h"
+#include "kernel-bind/broker_message.h"
 #include "kernel-bind/broker_recorder.h"
 #include "kernel-bind/broker_sandbox.h"
 #include "kernel-bind/broker_worker.h"
@@ -24,113 +26,48 @@
 #define SO_GET_FILTER SO_ATTACH_FILTER
 #endif
 
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* since Linux 5.14 */
+#endif
+
 #define REQUEST_WAIT_SEC 1
-#define PASSED_MAX 4
 
 struct worker {
 	int daemon;	/* conversation with the daemon */
 	int connection; /* the client's */
 	int descriptor; /* what the client passed, or -1 */
-	struct stat network_namespace;
+	int space;	/* the network namespace of that, where it is another one; else -1 */
+	struct worker_place place;
 	uint8_t reply[BROKER_REPLY_BYTES_MAX];
 };
 
-static void close_if_open(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-}
-
-/* Takes at most room descriptors out of a received message, closing any more. */
-static size_t descriptors_take(struct msghdr *header, int *out, size_t room)
-{
-	struct cmsghdr *item;
-	size_t count, have = 0;
-	int fd;
-
-	for (item = CMSG_FIRSTHDR(header); item != NULL; item = CMSG_NXTHDR(header, item)) {
-		if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < count; i++) {
-			memcpy(&fd, CMSG_DATA(item) + i * sizeof(int), sizeof(int));
-			if (have < room)
-				out[have++] = fd;
-			else
-				(void)close(fd);
-		}
-	}
-	return have;
-}
-
-/* One message and at most one descriptor (-1: none). */
-static ssize_t message_receive(int fd, struct iovec *vectors, size_t count, int *ret_descriptor)
-{
-	union {
-		struct cmsghdr header;
-		uint8_t octets[CMSG_SPACE(PASSED_MAX * sizeof(int))];
-	} control;
-	struct msghdr header = { .msg_iov = vectors,
-		.msg_iovlen = count,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control) };
-	ssize_t len;
-
-	do {
-		len = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
-	} while (len < 0 && errno == EINTR);
-	*ret_descriptor = -1;
-	if (len < 0)
-		return len;
-	(void)descriptors_take(&header, ret_descriptor, 1);
-	if ((header.msg_flags & MSG_TRUNC) != 0) {
-		close_if_open(ret_descriptor);
-		errno = EMSGSIZE;
-		return -1;
-	}
-	return len;
-}
-
 int worker_send(int fd, const struct worker_message *message, struct bytes reply, int descriptor)
 {
-	union {
-		struct cmsghdr header;
-		uint8_t octets[CMSG_SPACE(sizeof(int))];
-	} control = { .octets = { 0 } };
 	/* sendmsg() does not write through them */
 	struct iovec vectors[] = {
 		{ (void *)(uintptr_t)message, sizeof(*message) },
 		{ (void *)(uintptr_t)reply.data, reply.len },
 	};
-	struct msghdr header = { .msg_iov = vectors, .msg_iovlen = 2 };
-	struct cmsghdr *item;
-	ssize_t len;
+	const struct message_parts parts = { vectors, 2, { descriptor, -1 } };
 
-	if (descriptor >= 0) {
-		header.msg_control = &control;
-		header.msg_controllen = sizeof(control);
-		item = CMSG_FIRSTHDR(&header);
-		item->cmsg_level = SOL_SOCKET;
-		item->cmsg_type = SCM_RIGHTS;
-		item->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(item), &descriptor, sizeof(int));
-	}
-	do {
-		len = sendmsg(fd, &header, MSG_NOSIGNAL);
-	} while (len < 0 && errno == EINTR);
-	if (len < 0)
-		return errno;
-	return (size_t)len == sizeof(*message) + reply.len ? 0 : EMSGSIZE;
+	return message_send(fd, &parts, 0);
 }
 
-int worker_receive(int fd, struct worker_message *ret_message)
+int worker_receive(int fd, struct worker_message *ret_message, int *ret_descriptor)
 {
-	ssize_t len = recv(fd, ret_message, sizeof(*ret_message), MSG_DONTWAIT);
+	struct iovec vector = { ret_message, sizeof(*ret_message) };
+	struct message_parts parts = { .vectors = &vector, .count = 1 };
+	ssize_t len = message_receive(fd, &parts, 1, MSG_DONTWAIT);
 
+	*ret_descriptor = -1;
 	if (len < 0)
 		return errno;
-	return len == (ssize_t)sizeof(*ret_message) ? 0 : EPIPE;
+	if (len != (ssize_t)sizeof(*ret_message)) {
+		message_close(&parts.descriptors[0]);
+		return EPIPE;
+	}
+	*ret_descriptor = parts.descriptors[0];
+	return 0;
 }
 
 /* --- what the descriptor is --- */
@@ -153,17 +90,22 @@ static bool socket_is_tcp(int fd)
 	       option_is(fd, SO_TYPE, SOCK_STREAM) && option_is(fd, SO_PROTOCOL, IPPROTO_TCP);
 }
 
-static bool socket_is_in_namespace(int fd, const struct stat *network_namespace)
+/* Whether it is ours; if not, *ret_space is that namespace, or -1 where it cannot be had. */
+static bool socket_is_near(int fd, const struct stat *own, int *ret_space)
 {
 	struct stat status;
 	int space = ioctl(fd, SIOCGSKNS);
 	bool is_same;
 
+	*ret_space = -1;
 	if (space < 0)
 		return false;
-	is_same = fstat(space, &status) == 0 && status.st_ino == network_namespace->st_ino &&
-		  status.st_dev == network_namespace->st_dev;
-	(void)close(space);
+	is_same = fstat(space, &status) == 0 && status.st_ino == own->st_ino &&
+		  status.st_dev == own->st_dev;
+	if (is_same)
+		(void)close(space);
+	else
+		*ret_space = space;
 	return is_same;
 }
 
@@ -184,14 +126,16 @@ static bool socket_has_ulp(int fd)
 	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && len > 0;
 }
 
-static void facts_read(const struct worker *worker, struct worker_facts *facts)
+static void facts_read(struct worker *worker, struct worker_facts *facts)
 {
 	const int fd = worker->descriptor;
 	struct tcp_info info = { 0 };
 	int buffer_bytes = 0;
 	socklen_t info_len = sizeof(info), cookie_len = sizeof(facts->cookie);
 	socklen_t mark_len = sizeof(facts->mark), buffer_len = sizeof(buffer_bytes);
+	socklen_t space_len = sizeof(facts->space_cookie);
 
+	message_close(&worker->space);
 	*facts = (struct worker_facts){ .reason = IPSEC_LATCH_NOT_TCP };
 	if (fd < 0 || !socket_is_tcp(fd))
 		return;
@@ -199,8 +143,12 @@ static void facts_read(const struct worker *worker, struct worker_facts *facts)
 	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &facts->cookie, &cookie_len) != 0)
 		return;
 	facts->reason = IPSEC_LATCH_OTHER_NETNS;
-	if (!socket_is_in_namespace(fd, &worker->network_namespace))
+	if (!socket_is_near(fd, &worker->place.network_namespace, &worker->space)) {
+		if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &facts->space_cookie, &space_len) !=
+			0)
+			facts->space_cookie = 0;
 		return;
+	}
 	facts->reason = IPSEC_LATCH_SOCKET_GONE;
 	if (!tuple_read(fd, &facts->tuple) ||
 		getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) != 0 ||
@@ -322,10 +270,12 @@ static size_t daemon_receive(
 		{ message, sizeof(*message) },
 		{ worker->reply, sizeof(worker->reply) },
 	};
-	ssize_t len = message_receive(worker->daemon, vectors, 2, ret_descriptor);
+	struct message_parts parts = { .vectors = vectors, .count = 2 };
+	ssize_t len = message_receive(worker->daemon, &parts, 1, 0);
 
 	if (len < (ssize_t)sizeof(*message))
 		_exit(0);
+	*ret_descriptor = parts.descriptors[0];
 	return (size_t)len - sizeof(*message);
 }
 
@@ -335,18 +285,21 @@ static void daemon_send(const struct worker *worker, const struct worker_message
 		_exit(1);
 }
 
-/* The client's request, if one comes soon. */
-static bool request_read(struct worker *worker, struct broker_request *ret_request)
+/* The client's request, if one comes soon. flags: MSG_PEEK leaves it, and what comes with it, where
+ * it is too. */
+static bool request_read(struct worker *worker, int flags, struct broker_request *ret_request)
 {
 	const struct timeval wait = { .tv_sec = REQUEST_WAIT_SEC };
 	uint8_t input[BROKER_REQUEST_BYTES_MAX];
 	struct iovec vector = { input, sizeof(input) };
+	struct message_parts parts = { .vectors = &vector, .count = 1 };
 	bool is_good = false;
 	ssize_t len;
 
 	if (setsockopt(worker->connection, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) != 0)
 		return false;
-	len = message_receive(worker->connection, &vector, 1, &worker->descriptor);
+	len = message_receive(worker->connection, &parts, 1, flags);
+	worker->descriptor = parts.descriptors[0];
 	if (len > 0)
 		is_good = broker_request_read(BYTES(input, (size_t)len), ret_request) == ERR_OK;
 	secret_wipe(input, sizeof(input));
@@ -357,12 +310,56 @@ static bool request_read(struct worker *worker, struct broker_request *ret_reque
  * must be able to rely on nobody else holding its connection. */
 static void client_answer(struct worker *worker, size_t len)
 {
-	close_if_open(&worker->descriptor);
+	message_close(&worker->descriptor);
 	if (len > 0 &&
 		send(worker->connection, worker->reply, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		len = 0;
 	secret_wipe(worker->reply, sizeof(worker->reply));
-	close_if_open(&worker->connection);
+	message_close(&worker->connection);
+}
+
+/* The client's socket lives in another network namespace: the whole connection, unread, goes to the
+ * broker of that, or is refused.  A broker that has just ended is replaced, once. */
+static void client_forward(struct worker *worker, struct worker_message *message)
+{
+	struct worker_message facts = { .type = WORKER_FACTS,
+		.request = { .type = message->request.type },
+		.facts = message->facts };
+	size_t reply_bytes;
+	int intake = -1;
+
+	broker_request_wipe(&message->request);
+	do {
+		if (worker_send(worker->daemon, &facts, BYTES_NONE, worker->space) != 0)
+			_exit(1);
+		reply_bytes = daemon_receive(worker, message, &intake);
+		if (message->type != WORKER_FORWARD)
+			break;
+		facts.result.error = intake_send(intake, worker->connection);
+		message_close(&intake);
+	} while (facts.result.error != 0);
+	message_close(&intake);
+	message_close(&worker->space);
+	client_answer(worker, reply_bytes);
+}
+
+/* Looks at what is there, and takes it only where it is ours to answer. */
+static bool request_take(struct worker *worker, struct worker_message *message)
+{
+	if (worker->place.has_others) {
+		if (!request_read(worker, MSG_PEEK, &message->request))
+			return false;
+		facts_read(worker, &message->facts);
+		if (message->facts.reason == IPSEC_LATCH_OTHER_NETNS && worker->space >= 0)
+			return true;
+		message_close(&worker->descriptor);
+	}
+	if (!request_read(worker, 0, &message->request))
+		return false;
+	facts_read(worker, &message->facts);
+	/* Without --namespaces nobody wants to know which. */
+	message_close(&worker->space);
+	return true;
 }
 
 static void client_serve(struct worker *worker, struct worker_message *message)
@@ -370,12 +367,15 @@ static void client_serve(struct worker *worker, struct worker_message *message)
 	struct operation_arguments arguments = { .operations = &message->operations };
 	size_t reply_bytes;
 
-	if (!request_read(worker, &message->request)) {
+	if (!request_take(worker, message)) {
 		client_answer(worker, 0);
 		return;
 	}
+	if (worker->space >= 0) {
+		client_forward(worker, message);
+		return;
+	}
 	message->type = WORKER_FACTS;
-	facts_read(worker, &message->facts);
 	daemon_send(worker, message);
 	broker_request_wipe(&message->request);
 	for (;;) {
@@ -384,12 +384,12 @@ static void client_serve(struct worker *worker, struct worker_message *message)
 			break;
 		arguments.fd = worker->descriptor;
 		operations_run(&arguments, &message->result);
-		close_if_open(&arguments.program);
+		message_close(&arguments.program);
 		facts_read(worker, &message->facts);
 		message->type = WORKER_RESULT;
 		daemon_send(worker, message);
 	}
-	close_if_open(&arguments.program);
+	message_close(&arguments.program);
 	client_answer(worker, reply_bytes);
 }
 
@@ -402,7 +402,7 @@ static _Noreturn void worker_run(struct worker *worker)
 	for (;;) {
 		(void)daemon_receive(worker, message, &worker->connection);
 		if (message->type == WORKER_DISCARD)
-			close_if_open(&worker->connection);
+			message_close(&worker->connection);
 		else if (message->type == WORKER_CONNECTION && worker->connection >= 0)
 			client_serve(worker, message);
 		else
@@ -413,7 +413,7 @@ static _Noreturn void worker_run(struct worker *worker)
 	}
 }
 
-static _Noreturn void worker_main(int daemon, const struct stat *network_namespace)
+static _Noreturn void worker_main(int daemon, const struct worker_place *place)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	sigset_t none;
@@ -423,8 +423,8 @@ static _Noreturn void worker_main(int daemon, const struct stat *network_namespa
 		sandbox_enter_worker(daemon) != 0)
 		_exit(1);
 	worker->daemon = daemon;
-	worker->connection = worker->descriptor = -1;
-	worker->network_namespace = *network_namespace;
+	worker->connection = worker->descriptor = worker->space = -1;
+	worker->place = *place;
 	worker_run(worker);
 }
 
@@ -433,7 +433,7 @@ int worker_namespace(struct stat *ret_namespace)
 	return stat("/proc/self/ns/net", ret_namespace) == 0 ? 0 : errno;
 }
 
-int worker_start(const struct stat *network_namespace, pid_t *ret_pid, int *ret_fd)
+int worker_start(const struct worker_place *place, pid_t *ret_pid, int *ret_fd)
 {
 	int pair[2], result;
 	pid_t pid;
@@ -442,7 +442,7 @@ int worker_start(const struct stat *network_namespace, pid_t *ret_pid, int *ret_
 		return errno;
 	pid = fork();
 	if (pid == 0)
-		worker_main(pair[1], network_namespace);
+		worker_main(pair[1], place);
 	result = pid < 0 ? errno : 0;
 	(void)close(pair[1]);
 	if (result == 0 && fcntl(pair[0], F_SETFL, O_NONBLOCK) != 0)

@@ -13,16 +13,21 @@
  *	daemon  REPLY      (octets for the client; the descriptor is closed before they are sent)
  *	worker  IDLE
  *
+ * Where the descriptor is of another network namespace, and others are served:
+ *
+ *	worker  FACTS      (with that namespace; result.error: what went wrong with a FORWARD before)
+ *	daemon  FORWARD    (with the intake of that namespace's broker), or REPLY
+ *	worker  IDLE       (the connection is on its way, unread)
+ *
  * Both ends are one program, forked: messages are plain structs.
  */
 #ifndef KERNEL_BIND_BROKER_WORKER_H
 #define KERNEL_BIND_BROKER_WORKER_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "kernel-bind/broker_protocol.h"
-
-struct stat;
 
 enum worker_message_type {
 	WORKER_CONNECTION,
@@ -31,6 +36,7 @@ enum worker_message_type {
 	WORKER_RESULT,
 	WORKER_REPLY,
 	WORKER_IDLE,
+	WORKER_FORWARD,
 	WORKER_DISCARD /* daemon: a connection to close, which only a worker may: what its client
 			* sent is in it, and closing that can block too. Answered with IDLE. */
 };
@@ -54,6 +60,7 @@ struct worker_facts {
 	bool is_established; /* TCP state, when reason is 0 */
 	bool has_filter, has_ulp;
 	uint64_t cookie;       /* 0: no socket */
+	uint64_t space_cookie; /* OTHER_NETNS: which; 0: not known */
 	uint32_t mark;	       /* SO_MARK */
 	uint32_t buffer_bytes; /* SO_RCVBUF: no window reaches further */
 	struct kbind_tuple tuple;
@@ -80,16 +87,22 @@ struct worker_message {
 	size_t reply_bytes; /* REPLY: so many octets follow; 0: none, just hang up */
 };
 
-/* Forks a worker. network_namespace: descriptors of others are refused. Returns the daemon's end of
- * the conversation (non-blocking, closed by the daemon), or a positive errno. */
-int worker_start(const struct stat *network_namespace, pid_t *ret_pid, int *ret_fd) ERR_MUST_CHECK;
-/* The daemon's namespace, for worker_start(). */
+/* Where a worker works. */
+struct worker_place {
+	struct stat network_namespace;
+	bool has_others; /* descriptors of other namespaces have a broker too; else they are refused */
+};
 
+/* Forks a worker. Returns the daemon's end of the conversation (non-blocking, closed by the daemon),
+ * or a positive errno. */
+int worker_start(const struct worker_place *place, pid_t *ret_pid, int *ret_fd) ERR_MUST_CHECK;
+/* The daemon's own namespace. */
 int worker_namespace(struct stat *ret_namespace) ERR_MUST_CHECK;
 /* To the worker, with descriptor unless -1 (stays the caller's). reply may be empty. */
 int worker_send(int fd, const struct worker_message *message, struct bytes reply,
 	int descriptor) ERR_MUST_CHECK;
-/* From the worker; EAGAIN: nothing there; EPIPE: it is gone. The caller wipes the message. */
-int worker_receive(int fd, struct worker_message *ret_message) ERR_MUST_CHECK;
+/* From the worker; EAGAIN: nothing there; EPIPE: it is gone. The caller wipes the message, and closes
+ * the descriptor (-1: none). */
+int worker_receive(int fd, struct worker_message *ret_message, int *ret_descriptor) ERR_MUST_CHECK;
 
 #endif

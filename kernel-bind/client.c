@@ -9,15 +9,18 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define SETTLE_POLL_NS 10000000L
+#define OVERFLOW_UID 65534 /* user_namespaces(7): who has no name here */
 
 /* One request on its way. */
 struct exchange {
@@ -36,15 +39,48 @@ static void descriptor_close(int *fd)
 	*fd = -1;
 }
 
+/* Whether this process is in a user namespace where not all users have a name. */
+static bool users_are_mapped(void)
+{
+	unsigned long long inside = 1, outside = 1, count = 0;
+	FILE *file = fopen("/proc/self/uid_map", "re");
+	bool is_whole;
+
+	if (file == NULL)
+		return false;
+	is_whole = fscanf(file, "%llu %llu %llu", &inside, &outside, &count) != 3 ||
+		   (inside == 0 && outside == 0 && count == UINT32_MAX);
+	(void)fclose(file);
+	return !is_whole;
+}
+
+/* In a container the host's root may have no name.  Only who is root here, or put this folder into the
+ * container, can have put the socket where it is. */
+static bool folder_is_of_root(const char *path)
+{
+	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	const char *slash = strrchr(path, '/');
+	struct stat status;
+
+	if (slash == NULL || slash == path)
+		return false;
+	memcpy(folder, path, (size_t)(slash - path));
+	folder[slash - path] = '\0';
+	return lstat(folder, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == 0 &&
+	       (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 /* A socket path that anybody may have bound is no broker: whoever listens gets keys. */
-static bool broker_is_trusted(int broker)
+static bool broker_is_trusted(int broker, const char *path)
 {
 	struct ucred owner;
 	socklen_t len = sizeof(owner);
 
 	if (getsockopt(broker, SOL_SOCKET, SO_PEERCRED, &owner, &len) != 0)
 		return false;
-	return owner.uid == 0 || owner.uid == geteuid();
+	if (owner.uid == 0 || owner.uid == geteuid())
+		return true;
+	return owner.uid == OVERFLOW_UID && users_are_mapped() && folder_is_of_root(path);
 }
 
 /* connect() on a full backlog waits as long as SO_SNDTIMEO says. */
@@ -71,7 +107,7 @@ static bool broker_connect(struct exchange *exchange, const char *path)
 			    sizeof(timeout)) != 0)
 			return false;
 		if (connect(exchange->broker, (struct sockaddr *)&address, sizeof(address)) == 0)
-			return broker_is_trusted(exchange->broker);
+			return broker_is_trusted(exchange->broker, path);
 	} while (errno == EINTR);
 	return false;
 }
@@ -350,6 +386,13 @@ enum ipsec_latch_reason kbind_query_settled(const char *broker_path,
 	return IPSEC_LATCH_LATCHED;
 }
 
+/* Shows where the caller lives: who asks for no socket is answered by the broker of his own network
+ * namespace. -1: he cannot have one, and is answered by the host's. */
+static int place_show(void)
+{
+	return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
 enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
 	struct kbind_status *ret_items, size_t room, size_t *ret_count)
 {
@@ -358,7 +401,7 @@ enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
 	enum ipsec_latch_reason reason;
 	size_t i;
 
-	reason = broker_ask(broker_path, &request, -1, &exchange);
+	reason = broker_ask(broker_path, &request, place_show(), &exchange);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
 	if (exchange->decoded.count > room) {
@@ -377,7 +420,7 @@ enum ipsec_latch_reason kbind_ping(const char *broker_path)
 {
 	const struct broker_request request = { .type = BROKER_PING };
 
-	return broker_tell(broker_path, &request, -1);
+	return broker_tell(broker_path, &request, place_show());
 }
 
 const struct kbind_ops kbind_ops_broker = {
