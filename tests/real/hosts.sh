@@ -20,6 +20,8 @@
 
 declare -A hosts_pid=() hosts_uid=([alice]=40001 [sample]=40002)
 declare -A hosts_address=([A]=10.77.0.1 [B]=10.77.0.2) hosts_number=([A]=1 [B]=2)
+# A host named here is in a user namespace as well, made by that user, who is root in it.
+declare -A hosts_owner=()
 declare -A hosts_name=([A]=host-a.example [B]=host-b.example)
 hosts_dir=
 hosts_out=${GUEST_OUT:-/tmp}
@@ -53,7 +55,11 @@ hosts_enter()
 		shift 2
 	fi
 	hosts_command=(nsenter --target "${hosts_pid[host$1]}" --net --mount --)
-	if [ -n "$user" ]; then
+	if [ -n "$user" ] && [ -n "${hosts_owner[$1]:-}" ]; then
+		hosts_command=(nsenter --target "${hosts_pid[host$1]}" --user --net --mount
+			--preserve-credentials -- setpriv --reuid 0 --regid 0 --keep-groups --
+			env "HOME=$hosts_dir/$1/home/$user")
+	elif [ -n "$user" ]; then
 		hosts_command+=(setpriv --reuid "${hosts_uid[$user]}" --regid "${hosts_uid[$user]}"
 			--clear-groups --inh-caps=-all --no-new-privs --
 			env "HOME=$hosts_dir/$1/home/$user")
@@ -123,8 +129,11 @@ hosts_wait()
 
 hosts_make_one()
 {
-	local host=$1 dir=$hosts_dir/$1
+	local host=$1 dir=$hosts_dir/$1 as=()
 
+	[ -z "${hosts_owner[$host]:-}" ] || as=(setpriv --reuid "${hosts_uid[${hosts_owner[$host]}]}"
+		--regid "${hosts_uid[${hosts_owner[$host]}]}" --clear-groups --
+		unshare --user --map-root-user --)
 	mkdir -p "$dir/run" "$dir/home/alice" "$dir/home/sample" "$dir/gss"
 	[ ! -d /etc/gss ] || cp -a /etc/gss/. "$dir/gss/"
 	chown "${hosts_uid[alice]}" "$dir/home/alice"
@@ -133,7 +142,7 @@ hosts_make_one()
 		"${hosts_name[A]}" "${hosts_address[B]}" "${hosts_name[B]}" >"$dir/hosts"
 	(
 		trap - EXIT
-		exec unshare --net --mount --propagation private sleep infinity
+		exec "${as[@]}" unshare --net --mount --propagation private sleep infinity
 	) &
 	hosts_pid[host$host]=$!
 	hosts_wait 10 hosts_is_apart "${hosts_pid[host$host]}" || hosts_die "no namespace for $host"
