@@ -7,7 +7,6 @@
 #include <linux/bpf.h>
 #include <linux/fs.h>
 #include <linux/membarrier.h>
-#include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>

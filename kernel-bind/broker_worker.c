@@ -340,6 +340,11 @@ static void client_forward(struct worker *worker, struct worker_message *message
 	} while (facts.result.error != 0);
 	message_close(&intake);
 	message_close(&worker->space);
+	/* Closed with its request in it, the connection would be reset and the reply lost. */
+	if (reply_bytes > 0) {
+		message_close(&worker->descriptor);
+		(void)request_read(worker, 0, &message->request);
+	}
 	client_answer(worker, reply_bytes);
 }
 

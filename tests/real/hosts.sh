@@ -56,8 +56,7 @@ hosts_enter()
 	fi
 	hosts_command=(nsenter --target "${hosts_pid[host$1]}" --net --mount --)
 	if [ -n "$user" ] && [ -n "${hosts_owner[$1]:-}" ]; then
-		hosts_command=(nsenter --target "${hosts_pid[host$1]}" --user --net --mount
-			--preserve-credentials -- setpriv --reuid 0 --regid 0 --keep-groups --
+		hosts_command=(nsenter --target "${hosts_pid[host$1]}" --user --net --mount --
 			env "HOME=$hosts_dir/$1/home/$user")
 	elif [ -n "$user" ]; then
 		hosts_command+=(setpriv --reuid "${hosts_uid[$user]}" --regid "${hosts_uid[$user]}"
@@ -129,11 +128,12 @@ hosts_wait()
 
 hosts_make_one()
 {
-	local host=$1 dir=$hosts_dir/$1 as=()
+	local host=$1 dir=$hosts_dir/$1 make=(unshare) id
 
-	[ -z "${hosts_owner[$host]:-}" ] || as=(setpriv --reuid "${hosts_uid[${hosts_owner[$host]}]}"
-		--regid "${hosts_uid[${hosts_owner[$host]}]}" --clear-groups --
-		unshare --user --map-root-user --)
+	if [ -n "${hosts_owner[$host]:-}" ]; then
+		id=${hosts_uid[${hosts_owner[$host]}]}
+		make=(setpriv --reuid "$id" --regid "$id" --clear-groups -- unshare --user)
+	fi
 	mkdir -p "$dir/run" "$dir/home/alice" "$dir/home/sample" "$dir/gss"
 	[ ! -d /etc/gss ] || cp -a /etc/gss/. "$dir/gss/"
 	chown "${hosts_uid[alice]}" "$dir/home/alice"
@@ -142,10 +142,14 @@ hosts_make_one()
 		"${hosts_name[A]}" "${hosts_address[B]}" "${hosts_name[B]}" >"$dir/hosts"
 	(
 		trap - EXIT
-		exec "${as[@]}" unshare --net --mount --propagation private sleep infinity
+		exec "${make[@]}" --net --mount --propagation private sleep infinity
 	) &
 	hosts_pid[host$host]=$!
 	hosts_wait 10 hosts_is_apart "${hosts_pid[host$host]}" || hosts_die "no namespace for $host"
+	[ -z "${id:-}" ] || {
+		echo "0 $id 1" >"/proc/${hosts_pid[host$host]}/uid_map" &&
+			echo "0 $id 1" >"/proc/${hosts_pid[host$host]}/gid_map"
+	} || hosts_die "no ids for $host"
 	# A minimal machine may lack it; the guest's root is an overlay, so this changes nothing.
 	[ -e /etc/hosts ] || : >/etc/hosts
 	mkdir -p /etc/gss

@@ -117,5 +117,6 @@ hosts_on A mount --bind "$hosts_dir/outer" "$outer_run"
 install -d -o "${hosts_uid[sample]}" -m 755 "$hosts_dir/B/run/gss-ipsec"
 : >"$hosts_dir/B/run/gss-ipsec/broker.sock"
 hosts_on B mount --bind "$hosts_dir/outer/broker.sock" "$outer_run/broker.sock"
+chown -R "${hosts_uid[sample]}" "$hosts_dir/B/gss"
 exchange_check "user namespace"
 report_end
