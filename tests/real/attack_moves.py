@@ -87,7 +87,8 @@ class Timed(Attack):
 
 @attack("inject")
 class Inject(Timed):
-    """A clear segment, or as many as it needs: bytes=, offset= from the next octet, ack= offset, flags=, urgent=."""
+    """A clear segment, or as many as it needs: bytes=, offset= from the next octet, ack= offset,
+    flags=, urgent=, window=, bad=1 (checksum)."""
 
     def strike(self):
         flags = ACK
@@ -116,7 +117,8 @@ class Walk(Timed):
 class Shift(Attack):
     """Cuts a line out of a token's message and puts as many octets behind the token."""
     CUT = b"User-Agent: victim/1.0 (as ever)\r\n"
-    PUT = {"B": b"DELETE /all HTTP/1.1\r\nX-Evil: yes\r\n", "A": b"HTTP/1.1 200 evil\r\nX-Evil: yes, \r\n"}
+    PUT = {"B": b"DELETE /all HTTP/1.1\r\nX-Evil: yes\r\n",
+           "A": b"HTTP/1.1 200 evil\r\nX-Evil: yes, \r\n"}
 
     def frame(self, side, frame, name):
         if name != self.options["at"] or self.CUT not in frame.payload:
@@ -221,7 +223,7 @@ class SynData(Attack):
 
 @attack("lead")
 class Lead(Attack):
-    """In place of the first protected segment of a long message: clear octets of the same number."""
+    """In place of a long message's first protected segment: as many clear octets."""
 
     def __init__(self, flow, options):
         super().__init__(flow, options)

@@ -5,12 +5,12 @@
     attacker.py --offloads-off INTERFACE      checksums are full and segments real from now on
     attacker.py --gro-on INTERFACE            received packets are joined, as network cards do it
 
-As a module: Wire is the two ends of the cable and the clock, Flow what is known of the one
+As a module: Wire is the two ends of the cable, Flow what is known of the one
 connection under attack.  A frame is told to the attack first (frame), which says what goes on in
 its place; then its meaning is told (event): "SYN", "T1" to "T5", "FIN.A", "RST.B" and so on.
 """
+import array
 import fcntl
-import heapq
 import os
 import selectors
 import signal
@@ -31,7 +31,6 @@ PORT = 4747
 
 def offload_set(interface, command, value):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        import array
         words = array.array("I", [command, value])
         place, _ = words.buffer_info()
         request = struct.pack("16sP", interface.encode(), place)
@@ -47,7 +46,7 @@ class Wire:
 
     def __init__(self, interfaces):
         self.selector = selectors.DefaultSelector()
-        self.sockets, self.timers, self.count = {}, [], 0
+        self.sockets = {}
         self.tap, self.handlers = None, []
         self.log = []  # (time, side that sent it or "M", frame)
         for side, interface in interfaces.items():
@@ -71,10 +70,6 @@ class Wire:
         except OSError:  # too long for the interface: nobody will miss it
             pass
 
-    def later(self, milliseconds, action):
-        self.count += 1
-        heapq.heappush(self.timers, (time.monotonic() + milliseconds / 1000, self.count, action))
-
     def read_frames(self, side):
         while True:
             try:
@@ -95,16 +90,12 @@ class Wire:
 
     def pump(self, seconds):
         """One round: all that is there now, or that comes within so many seconds."""
-        if self.timers:
-            seconds = max(0, min(seconds, self.timers[0][0] - time.monotonic()))
         for key, _ in self.selector.select(seconds):
             kind, what = key.data
             if kind == "line":
                 what()
             else:
                 self.read_frames(what)
-        while self.timers and self.timers[0][0] <= time.monotonic():
-            heapq.heappop(self.timers)[2]()
 
     def write_capture(self, path, entries):
         with open(path, "wb") as file:
@@ -147,7 +138,7 @@ class Flow:
             pass
 
     def go_on(self, side):
-        """A program that is about to stop itself has said so: without waiting it would never go on."""
+        """Waits until the program has stopped: it may be just about to do so itself."""
         try:
             # The kernel's own thread may still have to pass on what was sent.
             time.sleep(0.01)

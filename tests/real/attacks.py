@@ -181,7 +181,7 @@ class Run:
 
     def play(self, past):
         row, wire = self.row, self.wire
-        wire.log, wire.timers = [], []
+        wire.log = []
         flow = self.flow = Flow(wire, past, bool(row.options.get("timestamps")))
         flow.attack = ATTACKS[row.attack_name](flow, row.options)
         wire.tap = flow.take
