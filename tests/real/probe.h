@@ -84,6 +84,7 @@ bool probe_position_read(const struct end *end, struct probe_position *ret_posit
 struct probe_segment {
 	const char *text;
 	uint32_t sequence, acknowledged;
+	uint16_t urgent;      /* pointer, with TH_URG */
 	uint8_t flags;	      /* TH_... */
 	uint8_t next_headers; /* IPv6: an extension header of this number stands before TCP */
 };

@@ -58,7 +58,8 @@ static void packet_put_tcp(
 		.seq = htonl(segment->sequence),
 		.ack_seq = htonl(segment->acknowledged),
 		.doff = 5,
-		.window = htons(1000) };
+		.window = htons(1000),
+		.urg_ptr = htons(segment->urgent) };
 	const size_t address_bytes = from->family == AF_INET ? 4 : 16;
 	const size_t len = sizeof(header) + strlen(segment->text);
 	uint8_t *at = packet->octets + packet->len;

@@ -20,6 +20,7 @@
 	X(exchange) \
 	X(families) \
 	X(rendezvous) \
+	X(attacks) \
 	X(ike_message) \
 	X(ike_sealed) \
 	X(ike_payload) \

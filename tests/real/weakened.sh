@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The attacks on broker and kernel of tests/weakened/attacks.table: weakened.sh STAGED BUILD, where
+# BUILD/weakened is what tests/weakened/build.sh made.  Each must be refused by the tree as it is,
+# and succeed without the defence that it is aimed at.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../weakened/rows.sh"
+. "$here/report.sh"
+builds=$2/weakened
+out=${GUEST_OUT:-/tmp}
+
+# run NAME ATTACK...: its outcomes go to $out/NAME.log, apart from whatever is left of another run.
+run()
+{
+	local name=$1 program broker
+	shift
+	program=$(weakened_program "$builds" "$name" attack_latch)
+	broker=$(weakened_program "$builds" "$name" gss-ipsecd)
+	ip -all netns delete
+	rm -rf /run/probe-a /run/probe-b
+	timeout 120 "$program" "$broker" "$@" >>"$out/$name.log" 2>&1 </dev/null
+}
+
+# is_outcome OUTCOME NAME ATTACK
+is_outcome()
+{
+	grep -qx "$1 $3" "$out/$2.log" && return 0
+	grep -vE '^(ok|FAILED) - ' "$out/$2.log"
+	return 1
+}
+
+# The modules of the machine's own kernel are not ours to load.
+can_run()
+{
+	[ "${GUEST_KIND:-native}" != native ] || [ "$1" != offload_loaded ]
+}
+
+mapfile -t rows < <(weakened_rows latch)
+declare -A wanted=()
+for row in "${rows[@]}"; do
+	read -r defence attack <<<"$row"
+	can_run "$attack" || continue
+	for name in none "$defence" $(weakened_one_left "$defence"); do
+		[[ " ${wanted[$name]:-} " == *" $attack "* ]] || wanted[$name]+=" $attack"
+	done
+done
+for name in "${!wanted[@]}"; do
+	# shellcheck disable=SC2086
+	run "$name" ${wanted[$name]}
+done
+for row in "${rows[@]}"; do
+	read -r defence attack <<<"$row"
+	can_run "$attack" || continue
+	report "$attack: refused" is_outcome refused none "$attack"
+	report "$attack: succeeds without $defence" is_outcome succeeded "$defence" "$attack"
+	for part in $(weakened_one_left "$defence"); do
+		report "$attack: refused without $part only" is_outcome refused "$part" "$attack"
+	done
+done
+report_end

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Attacks on what the acceptor reads: segments in the clear that change what TCP delivers after the
+ * latch is closed (queue, order, FIN, urgent pointer), from somebody who sees the sequence numbers.
+ */
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/weakened/attack.h"
+
+#define REQUEST "amount=1000;"
+#define REQUEST_CHANGED "amount=100;" /* without its last zero */
+#define LAST_ZERO 11		      /* the urgent pointer for it, behind what was sent before */
+
+/* An empty segment, so much behind what this end has sent. */
+static bool inject(const struct end *from, uint32_t offset, uint8_t flags, uint16_t urgent)
+{
+	struct probe_segment segment = { .text = "", .flags = TH_ACK | flags, .urgent = urgent };
+	struct probe_position position;
+
+	if (!probe_position_read(from, &position))
+		return false;
+	segment.sequence = position.sent + offset;
+	segment.acknowledged = position.received;
+	return probe_segment_send(from, &segment);
+}
+
+static bool inject_urgent(const struct end *from, uint16_t pointer)
+{
+	return inject(from, 0, TH_URG, pointer);
+}
+
+static bool inject_fin(const struct end *from, uint32_t offset)
+{
+	return inject(from, offset, TH_FIN, 0);
+}
+
+/* Closes the acceptor's latch; success: it holds and the attacker's octets are read. */
+static enum attack_outcome injected_is_read(struct end ends[2], uint64_t token_bytes)
+{
+	enum ipsec_latch_reason reason = attack_close(ends, token_bytes);
+	char text[64];
+
+	if (reason != IPSEC_LATCH_LATCHED)
+		return attack_judge(false, reason);
+	attack_hear(&ends[1], text, sizeof(text));
+	return attack_judge(strcmp(text, ATTACK_TEXT) == 0, reason);
+}
+
+/* Right behind T3, in order. */
+static enum attack_outcome behind_t3(struct end ends[2])
+{
+	if (!attack_prepare(ends) || !probe_inject(&ends[0], ATTACK_TEXT, 0))
+		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	return injected_is_read(ends, PROBE_TOKEN_BYTES);
+}
+
+/* The same, and two segments that TCP refuses lead a running maximum round to where it was. */
+static enum attack_outcome walked_round(struct end ends[2])
+{
+	if (!attack_prepare(ends) || !probe_inject(&ends[0], ATTACK_TEXT, 0) ||
+		!probe_inject(&ends[0], "x", 0x7fffffff) ||
+		!probe_inject(&ends[0], "x", 0u - PROBE_TOKEN_BYTES - 100))
+		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	return injected_is_read(ends, PROBE_TOKEN_BYTES);
+}
+
+/* Reservations, T2 and T3, with something behind T3 that came before: what the acceptor reads then. */
+static enum attack_outcome goes_on(struct end ends[2], enum ipsec_latch_reason acceptor)
+{
+	char text[PROBE_TOKEN_BYTES + 64];
+	enum ipsec_latch_reason reason;
+	const char token[PROBE_TOKEN_BYTES + 1] = { 0 };
+
+	if (acceptor != IPSEC_LATCH_LATCHED)
+		return attack_judge(false, acceptor);
+	if (!probe_transfer(&ends[1], &ends[0], PROBE_TOKEN_BYTES) ||
+		probe_end_reserve(&ends[0], true, ends[1].lease.spi_in) != 0 ||
+		send(ends[0].fd, token, PROBE_TOKEN_BYTES, MSG_NOSIGNAL) != PROBE_TOKEN_BYTES)
+		return ATTACK_IMPOSSIBLE;
+	attack_hear(&ends[1], text, PROBE_TOKEN_BYTES + 1);
+	reason = attack_close(ends, PROBE_TOKEN_BYTES);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return attack_judge(false, reason);
+	attack_hear(&ends[1], text, sizeof(text));
+	return attack_judge(strcmp(text, ATTACK_TEXT) == 0, reason);
+}
+
+/* Behind where T3 will be, before there is a recorder. */
+static enum attack_outcome before_recorder(struct end ends[2])
+{
+	if (!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES) ||
+		!probe_inject(&ends[0], ATTACK_TEXT, PROBE_TOKEN_BYTES))
+		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	return goes_on(ends, probe_end_reserve(&ends[1], false, 0));
+}
+
+/* The same, between the first look at the stream and the recorder's start. */
+static enum attack_outcome slipped_in(struct end ends[2])
+{
+	enum ipsec_latch_reason reason;
+	pid_t child;
+
+	if (!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES))
+		return ATTACK_IMPOSSIBLE;
+	(void)kill(probe_hosts[1].broker, SIGSTOP);
+	child = fork();
+	if (child == 0) {
+		probe_pause_ms(400);
+		(void)probe_inject(&ends[0], ATTACK_TEXT, PROBE_TOKEN_BYTES);
+		probe_pause_ms(100);
+		(void)kill(probe_hosts[1].broker, SIGCONT);
+		_exit(0);
+	}
+	reason = probe_end_reserve(&ends[1], false, 0);
+	(void)waitpid(child, NULL, 0);
+	return goes_on(ends, reason);
+}
+
+/* An octet of a later, protected request is deleted. */
+static enum attack_outcome request_is_changed(struct end ends[2])
+{
+	char text[64];
+
+	if (!attack_say(&ends[0], REQUEST))
+		return ATTACK_IMPOSSIBLE;
+	attack_hear(&ends[1], text, sizeof(text));
+	return attack_judge(strcmp(text, REQUEST_CHANGED) == 0, IPSEC_LATCH_LATCHED);
+}
+
+/* An urgent pointer into what will be sent behind T3, before there is a recorder. */
+static enum attack_outcome urgent_before_recorder(struct end ends[2])
+{
+	enum ipsec_latch_reason reason;
+
+	if (!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES) ||
+		!inject_urgent(&ends[0], PROBE_TOKEN_BYTES + LAST_ZERO))
+		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	reason = probe_end_reserve(&ends[1], false, 0);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return attack_judge(false, reason);
+	if (!probe_transfer(&ends[1], &ends[0], PROBE_TOKEN_BYTES) ||
+		probe_end_reserve(&ends[0], true, ends[1].lease.spi_in) != 0 ||
+		!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES))
+		return ATTACK_IMPOSSIBLE;
+	reason = attack_close(ends, PROBE_TOKEN_BYTES);
+	return reason == IPSEC_LATCH_LATCHED ? request_is_changed(ends)
+					     : attack_judge(false, reason);
+}
+
+/* The same behind T3. */
+static enum attack_outcome urgent_behind_t3(struct end ends[2])
+{
+	enum ipsec_latch_reason reason;
+
+	if (!attack_prepare(ends) || !inject_urgent(&ends[0], LAST_ZERO))
+		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	reason = attack_close(ends, PROBE_TOKEN_BYTES);
+	return reason == IPSEC_LATCH_LATCHED ? request_is_changed(ends)
+					     : attack_judge(false, reason);
+}
+
+/* A FIN where the request behind T3 will end: the rest of the stream is cut off, cleanly. */
+static enum attack_outcome fin_ahead(struct end ends[2])
+{
+	enum ipsec_latch_reason reason;
+	char text[64];
+
+	if (!attack_prepare(ends) || !inject_fin(&ends[0], sizeof(REQUEST) - 1))
+		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	reason = attack_close(ends, PROBE_TOKEN_BYTES);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return attack_judge(false, reason);
+	if (!attack_say(&ends[0], REQUEST))
+		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	(void)attack_say(&ends[0], "and more");
+	attack_hear(&ends[1], text, sizeof(text));
+	return attack_judge(strcmp(text, REQUEST) == 0 && recv(ends[1].fd, text, 1, 0) == 0,
+		IPSEC_LATCH_LATCHED);
+}
+
+/* T3 went elsewhere; this connection saw one octet of ESP. */
+static enum attack_outcome token_elsewhere(struct end ends[2])
+{
+	enum ipsec_latch_reason reason;
+
+	if (!probe_pair_reserve(ends) || !probe_transfer(&ends[0], &ends[1], 1))
+		return ATTACK_IMPOSSIBLE;
+	reason = attack_close(ends, PROBE_TOKEN_BYTES);
+	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
+}
+
+/* Any time after the latch is closed. */
+static enum attack_outcome after_latch(struct end ends[2])
+{
+	char text[64];
+
+	if (!probe_pair_latch(ends, PROBE_TOKEN_BYTES) || !probe_inject(&ends[0], ATTACK_TEXT, 0))
+		return ATTACK_IMPOSSIBLE;
+	attack_hear(&ends[1], text, sizeof(text));
+	return attack_judge(strcmp(text, ATTACK_TEXT) == 0, IPSEC_LATCH_LATCHED);
+}
+
+static int take_recorder_off(struct end ends[2])
+{
+	int nothing = 0;
+
+	(void)setsockopt(ends[1].fd, SOL_SOCKET, SO_DETACH_FILTER, &nothing, sizeof(nothing));
+	return 0;
+}
+
+/* The same, with the help of another user who holds the descriptor. */
+static enum attack_outcome shared_descriptor(struct end ends[2])
+{
+	char text[64];
+
+	if (!probe_pair_latch(ends, PROBE_TOKEN_BYTES) ||
+		attack_as(ATTACK_UID, take_recorder_off, ends) != 0 ||
+		!probe_inject(&ends[0], ATTACK_TEXT, 0))
+		return ATTACK_IMPOSSIBLE;
+	attack_hear(&ends[1], text, sizeof(text));
+	return attack_judge(strcmp(text, ATTACK_TEXT) == 0, IPSEC_LATCH_LATCHED);
+}
+
+/* No attacker at all: T3 arrives. */
+static enum attack_outcome stall(struct end ends[2])
+{
+	if (!probe_pair_reserve(ends))
+		return ATTACK_IMPOSSIBLE;
+	return attack_judge(
+		!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES), IPSEC_LATCH_LATCHED);
+}
+
+/* clang-format off */
+const struct attack attacks_on_stream[] = {
+	{ "behind_t3",              behind_t3 },
+	{ "walked_round",           walked_round },
+	{ "before_recorder",        before_recorder },
+	{ "slipped_in",             slipped_in },
+	{ "urgent_before_recorder", urgent_before_recorder },
+	{ "urgent_behind_t3",       urgent_behind_t3 },
+	{ "fin_ahead",              fin_ahead },
+	{ "token_elsewhere",        token_elsewhere },
+	{ "after_latch",            after_latch },
+	{ "shared_descriptor",      shared_descriptor },
+	{ "stall",                  stall },
+	{ NULL,                     NULL },
+};
+/* clang-format on */

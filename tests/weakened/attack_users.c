@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Attacks of local users on the broker, and on each other by way of it. */
+#include <linux/filter.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/weakened/attack.h"
+
+/* --- a connection that somebody else is latching --- */
+
+static int reserve_anew(struct end ends[2])
+{
+	return probe_end_reserve(&ends[1], false, 0);
+}
+
+/* Another user, with keys of his own, who holds the same descriptor. */
+static enum attack_outcome take_over(struct end ends[2])
+{
+	int reason;
+
+	if (!probe_pair_reserve(ends))
+		return ATTACK_IMPOSSIBLE;
+	reason = attack_as(ATTACK_UID, reserve_anew, ends);
+	return attack_judge(reason == 0, (enum ipsec_latch_reason)reason);
+}
+
+static int look_and_reserve(struct end ends[2])
+{
+	return probe_end_look(&ends[1]) ? reserve_anew(ends) : IPSEC_LATCH_ALREADY_LATCHED;
+}
+
+/* The same by the ordinary way: a second context of the same connection. */
+static enum attack_outcome second_context(struct end ends[2])
+{
+	int reason;
+
+	if (!probe_pair_reserve(ends))
+		return ATTACK_IMPOSSIBLE;
+	reason = attack_as(ATTACK_UID, look_and_reserve, ends);
+	return attack_judge(reason == 0, (enum ipsec_latch_reason)reason);
+}
+
+/* A process of the same user that shares the descriptor, but not the context. */
+static int release_unasked(struct end ends[2])
+{
+	struct kbind_lease guessed = ends[1].lease;
+
+	memcpy(guessed.secret, "0123456789abcdef", sizeof(guessed.secret));
+	kbind_release(ends[1].host->socket_path, &ends[1].candidate, &guessed);
+	return 0;
+}
+
+static enum attack_outcome release_by_stranger(struct end ends[2])
+{
+	if (!probe_pair_latch(ends, PROBE_TOKEN_BYTES) || attack_as(0, release_unasked, ends) != 0)
+		return ATTACK_IMPOSSIBLE;
+	return attack_judge(probe_end_state(&ends[1]) != IPSEC_LATCH_STATE_ESTABLISHED,
+		IPSEC_LATCH_NOT_ALLOWED);
+}
+
+/* Another thread closes the descriptor and opens another connection, under the same number. */
+static enum attack_outcome swapped(struct end ends[2])
+{
+	enum ipsec_latch_reason reason;
+	struct end others[2];
+
+	if (!probe_pair_open_veth(others) || dup2(others[1].fd, ends[1].fd) < 0)
+		return ATTACK_IMPOSSIBLE;
+	reason = probe_end_reserve(&ends[1], false, 0);
+	probe_pair_close(others);
+	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
+}
+
+/* --- connections that must not be latched --- */
+
+static enum attack_outcome reserve_refused(struct end ends[2])
+{
+	enum ipsec_latch_reason reason = probe_end_reserve(&ends[1], false, 0);
+
+	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
+}
+
+static enum attack_outcome offload_loaded(struct end ends[2])
+{
+	enum attack_outcome outcome;
+
+	probe_shell("modprobe esp4_offload");
+	if (access("/sys/module/esp4_offload", F_OK) != 0)
+		return ATTACK_IMPOSSIBLE;
+	outcome = reserve_refused(ends);
+	probe_pair_close(ends);
+	/* In use as long as an association that it accelerates. */
+	(void)probe_nothing_is_left(8);
+	probe_shell("modprobe -r esp4_offload");
+	return outcome;
+}
+
+/* The administrator has blocked this way; whoever latches gets through. */
+static enum attack_outcome around_the_spd(struct end ends[2])
+{
+	enum ipsec_latch_reason reason;
+	bool gets_through = false;
+
+	if (!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES) ||
+		probe_end_reserve(&ends[1], false, 0) != 0 ||
+		!probe_transfer(&ends[1], &ends[0], PROBE_TOKEN_BYTES))
+		return ATTACK_IMPOSSIBLE;
+	probe_shell("ip -n probe-a xfrm policy add dst 10.79.0.2 dir out action block");
+	reason = probe_end_reserve(&ends[0], true, ends[1].lease.spi_in);
+	if (reason == IPSEC_LATCH_LATCHED)
+		gets_through = probe_transfer(&ends[0], &ends[1], 100);
+	probe_shell("ip -n probe-a xfrm policy delete dst 10.79.0.2 dir out");
+	return attack_judge(gets_through, reason);
+}
+
+/* A socket of a container is asked for at the machine's own broker. */
+static enum attack_outcome other_namespace(struct end ends[2])
+{
+	enum attack_outcome outcome;
+
+	ends[1].host = &probe_hosts[0];
+	outcome = reserve_refused(ends);
+	ends[1].host = &probe_hosts[1];
+	return outcome;
+}
+
+/* A filter that lets nothing pass is an application's guard; it shall not vanish. */
+static enum attack_outcome own_filter(struct end ends[2])
+{
+	struct sock_filter nothing = { .code = BPF_RET | BPF_K, .k = 0 };
+	struct sock_fprog guard = { 1, &nothing };
+	enum ipsec_latch_reason reason;
+
+	if (setsockopt(ends[1].fd, SOL_SOCKET, SO_ATTACH_FILTER, &guard, sizeof(guard)) != 0)
+		return ATTACK_IMPOSSIBLE;
+	reason = probe_end_reserve(&ends[1], false, 0);
+	return attack_judge(
+		reason == IPSEC_LATCH_LATCHED && probe_transfer(&ends[0], &ends[1], 10), reason);
+}
+
+/* --- exhaustion --- */
+
+/* A broker in place of the acceptor's that gives each user one lease. */
+static bool start_stingy(const char *daemon)
+{
+	static const char wrapper[] = "/run/probe-b/stingy";
+	FILE *file = fopen(wrapper, "w");
+
+	if (file == NULL)
+		return false;
+	(void)fprintf(file, "#!/bin/sh\nexec '%s' --quota-user 1 \"$@\"\n", daemon);
+	if (fclose(file) != 0 || chmod(wrapper, 0755) != 0)
+		return false;
+	probe_broker_stop(&probe_hosts[1], SIGTERM);
+	probe_daemon_path = wrapper;
+	probe_broker_start(&probe_hosts[1]);
+	probe_daemon_path = daemon;
+	return true;
+}
+
+static enum attack_outcome more_than_allowed(struct end ends[2])
+{
+	enum ipsec_latch_reason reason;
+	struct end others[2];
+
+	if (!start_stingy(probe_daemon_path) || !probe_pair_open_veth(others) ||
+		probe_end_reserve(&others[1], false, 0) != 0)
+		return ATTACK_IMPOSSIBLE;
+	reason = probe_end_reserve(&ends[1], false, 0);
+	probe_pair_close(others);
+	probe_broker_stop(&probe_hosts[1], SIGTERM);
+	probe_broker_start(&probe_hosts[1]);
+	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
+}
+
+/* Asks about a descriptor and goes away, so that the broker's side has the last reference. */
+static void query_and_forget(const struct end *end)
+{
+	static const uint8_t query[] = { BROKER_VERSION, BROKER_QUERY };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	union {
+		struct cmsghdr header;
+		uint8_t octets[CMSG_SPACE(sizeof(int))];
+	} control = { .octets = { 0 } };
+	struct iovec vector = { (void *)(uintptr_t)query, sizeof(query) };
+	struct msghdr message = { .msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *item = CMSG_FIRSTHDR(&message);
+	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", end->host->socket_path);
+	item->cmsg_level = SOL_SOCKET;
+	item->cmsg_type = SCM_RIGHTS;
+	item->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(item), &end->fd, sizeof(int));
+	if (connect(connection, (struct sockaddr *)&address, sizeof(address)) == 0)
+		(void)sendmsg(connection, &message, MSG_NOSIGNAL);
+	(void)close(connection);
+}
+
+/* A descriptor whose last close() takes five seconds, in whoever does it. */
+static int pass_lingering(struct end ends[2])
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 5 };
+	const int small = 4096;
+	static const uint8_t octets[65536];
+
+	(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	/* Until the other end takes no more. */
+	for (int i = 0; i < 40; i++) {
+		while (send(ends[0].fd, octets, sizeof(octets), MSG_DONTWAIT) > 0)
+			continue;
+		probe_pause_ms(20);
+	}
+	for (int i = 0; i < 4; i++)
+		query_and_forget(&ends[0]);
+	/* Not its own close(): that would take the five seconds here. */
+	(void)kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static long elapsed_ms(const struct timespec *since)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - since->tv_sec) * 1000 + (now.tv_nsec - since->tv_nsec) / 1000000;
+}
+
+static enum attack_outcome hang_the_broker(struct end ends[2])
+{
+	struct timespec start;
+	long waited;
+
+	/* Stopped, so that its workers look only when the sender has gone. */
+	(void)kill(probe_hosts[0].broker, SIGSTOP);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(setuid(ATTACK_UID) == 0 ? pass_lingering(ends) : 1);
+	(void)close(ends[0].fd);
+	ends[0].fd = -1;
+	(void)waitpid(child, NULL, 0);
+	(void)kill(probe_hosts[0].broker, SIGCONT);
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	for (int i = 0; i < 5; i++)
+		(void)probe_broker_ping(&probe_hosts[0]);
+	waited = elapsed_ms(&start);
+	(void)printf("# five answers to another user took %ld ms\n", waited);
+	return attack_judge(waited > 1500, IPSEC_LATCH_LATCHED);
+}
+
+/* clang-format off */
+const struct attack attacks_of_users[] = {
+	{ "take_over",           take_over },
+	{ "second_context",      second_context },
+	{ "release_by_stranger", release_by_stranger },
+	{ "swapped",             swapped },
+	{ "offload_loaded",      offload_loaded },
+	{ "around_the_spd",      around_the_spd },
+	{ "other_namespace",     other_namespace },
+	{ "own_filter",          own_filter },
+	{ "more_than_allowed",   more_than_allowed },
+	{ "hang_the_broker",     hang_the_broker },
+	{ NULL,                  NULL },
+};
+/* clang-format on */
