@@ -16,7 +16,7 @@ run()
 	local name=$1 program broker
 	shift
 	program=$(weakened_program "$builds" "$name" attack_latch)
-	broker=$(weakened_program "$builds" "$name" gss-ipsecd)
+	broker=$(weakened_program "$builds" "$name" root/usr/sbin/gss-ipsecd)
 	ip -all netns delete
 	rm -rf /run/probe-a /run/probe-b
 	timeout 120 "$program" "$broker" "$@" >>"$out/$name.log" 2>&1 </dev/null

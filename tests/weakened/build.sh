@@ -6,9 +6,9 @@
 # the default is all that attacks.table names.
 # In OUT/NAME afterwards, made without optimization from the same sources:
 #
-#   gss-ipsecd, mech_ipsec.so   to be put over the installed ones (/usr/sbin, /usr/lib/gss)
-#   attack_latch                attacks on broker and kernel, linked with the weakened client half
-#   unit                        the unit tests, attacks on the exchange among them
+#   root           gss-ipsecd and mech_ipsec.so where they are installed, to be put over those
+#   attack_latch   attacks on broker and kernel, linked with the weakened client half
+#   unit           the unit tests, attacks on the exchange among them
 #
 # Only what a patch changes is compiled again, and only what it can change is linked: what is not
 # there is as in OUT/none.  The first line of each patch says what it takes away; doc/testing.md has
@@ -68,15 +68,16 @@ build_tree()
 
 link_broker()
 {
-	$CC -o "$1/gss-ipsecd" "$out/tests/kernel-bind_broker_main.c.o" "$2" $LIBS
+	mkdir -p "$1/root/usr/sbin"
+	$CC -o "$1/root/usr/sbin/gss-ipsecd" "$out/tests/kernel-bind_broker_main.c.o" "$2" $LIBS
 }
 
 # The entries that the mechglue looks for stand in plugin/; they draw in the rest.
 link_plugin()
 {
-	$CC -shared -o "$1/mech_ipsec.so" -Wl,-Bsymbolic -Wl,--version-script=plugin/exports.map \
-		-Wl,--undefined=gss_mech_initialize $(sed -n \
-		's/^[[:space:]]*\(gss[a-z_]*\);/-Wl,--undefined=\1/p' plugin/exports.map) \
+	mkdir -p "$1/root/usr/lib/gss"
+	$CC -shared -o "$1/root/usr/lib/gss/mech_ipsec.so" -Wl,-Bsymbolic -Wl,--version-script=plugin/exports.map \
+		$(sed -n 's/^[[:space:]]*\(gss[a-z_]*\);/-Wl,--undefined=\1/p' plugin/exports.map) \
 		"$2" $LIBS
 }
 
