@@ -55,7 +55,7 @@ for row in "${rows[@]}"; do
 	report "$attack: refused" is_outcome refused none "$attack"
 	report "$attack: succeeds without $defence" is_outcome succeeded "$defence" "$attack"
 	for part in $(weakened_one_left "$defence"); do
-		report "$attack: refused without $part only" is_outcome refused "$part" "$attack"
+		report "$attack: refused where only $part is missing" is_outcome refused "$part" "$attack"
 	done
 done
 report_end

@@ -105,6 +105,74 @@ START_TEST(impostor_acceptor)
 }
 END_TEST
 
+/* The acceptor's database has another key under alice's name. */
+START_TEST(stranger)
+{
+	struct two_ends ends, others;
+
+	attack_begin(&ends, "");
+	two_ends_new(&others, "", "");
+	mech_context_free(&ends.acceptor);
+	ck_assert_int_eq(
+		mech_acceptor_new(others.acceptor_credential, &fake_acceptor_ops, &ends.acceptor),
+		ERR_OK);
+	attack_step(&ends, ends.initiator);
+	attack_step(&ends, ends.acceptor);
+	attack_step(&ends, ends.initiator);
+	attack_last_step(&ends, ends.acceptor);
+	ck_assert(!mech_context_is_open(ends.acceptor));
+	two_ends_free(&ends);
+	two_ends_free(&others);
+}
+END_TEST
+
+/* A server that is known, under its own name and with its own key, answers for another one. */
+START_TEST(wrong_host)
+{
+	struct ike_context notify = { .flags = FLAGS };
+	struct mech_context *acceptor;
+	struct ike_builder b = { 0 };
+	struct two_ends ends;
+
+	two_ends_new(&ends, "", "");
+	two_ends_contexts(&ends, "host@other.example.org", FLAGS);
+	attack_step(&ends, ends.initiator);
+	attack_step(&ends, ends.acceptor);
+	attack_step(&ends, ends.initiator);
+	acceptor = ends.acceptor;
+	ck_assert_int_eq(mech_credential_acceptor(ends.acceptor_credential, NULL, "host",
+				 &acceptor->exchange->identity),
+		ERR_OK);
+	writer_free(&ends.token);
+	writer_init(&ends.token, IKE_MESSAGE_BYTES_MAX);
+	ck_assert_int_eq(
+		mech_context_begin_sealed(acceptor, &b, IKE_EXCHANGE_AUTH, 1, true), ERR_OK);
+	ck_assert_int_eq(mech_auth_put(acceptor, &b), ERR_OK);
+	ike_put_context(&b, &notify);
+	mech_latching_put_child(acceptor, &b);
+	ck_assert_int_eq(mech_context_seal_message(acceptor, &b, &ends.token), ERR_OK);
+	ike_builder_free(&b);
+	attack_last_step(&ends, ends.initiator);
+	ck_assert(!mech_context_is_open(ends.initiator));
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* Tokens that somebody in the middle hands on from one outer channel into another. */
+START_TEST(relayed)
+{
+	static const uint8_t a[] = "channel to the relay", b[] = "channel from the relay";
+	struct mech_bindings one = { .present = true, .application_data = BYTES_OF(a) };
+	struct mech_bindings other = { .present = true, .application_data = BYTES_OF(b) };
+	struct two_ends ends;
+
+	attack_begin(&ends, "");
+	(void)two_ends_run(&ends, &one, &other);
+	ck_assert(!mech_context_is_open(ends.initiator) && !mech_context_is_open(ends.acceptor));
+	two_ends_free(&ends);
+}
+END_TEST
+
 static void attack_flip(struct two_ends *ends, size_t octets_from_end)
 {
 	size_t len = writer_len(&ends->token);
@@ -238,6 +306,9 @@ END_TEST
 #define ATTACKS(X) \
 	X(impostor_initiator) \
 	X(impostor_acceptor) \
+	X(stranger) \
+	X(wrong_host) \
+	X(relayed) \
 	X(downgrade) \
 	X(other_spi) \
 	X(named_by_acceptor) \

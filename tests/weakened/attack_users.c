@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Attacks of local users on the broker, and on each other by way of it. */
 #include <linux/filter.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #include "tests/weakened/attack.h"
+
+#define THIEF_PATH "/tmp/attack_latch.thief" /* any folder that users may write to */
 
 /* --- a connection that somebody else is latching --- */
 
@@ -76,6 +79,80 @@ static enum attack_outcome swapped(struct end ends[2])
 	reason = probe_end_reserve(&ends[1], false, 0);
 	probe_pair_close(others);
 	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
+}
+
+/* Disconnects the acceptor's socket and connects it to a listener of its own host. */
+static bool connect_elsewhere(const struct end *end)
+{
+	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	socklen_t len = sizeof(address);
+	int listener;
+
+	probe_namespace_enter(end->host);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	/* Stays open until this process ends: so long the connection lives. */
+	return bind(listener, (struct sockaddr *)&address, len) == 0 && listen(listener, 1) == 0 &&
+	       getsockname(listener, (struct sockaddr *)&address, &len) == 0 &&
+	       connect(end->fd, &nowhere, sizeof(nowhere)) == 0 &&
+	       connect(end->fd, (struct sockaddr *)&address, len) == 0;
+}
+
+/* The same socket, but by now another connection. */
+static enum attack_outcome reconnected(struct end ends[2])
+{
+	enum ipsec_latch_reason reason;
+
+	if (!attack_prepare(ends) || !connect_elsewhere(&ends[1]))
+		return ATTACK_IMPOSSIBLE;
+	reason = attack_close(ends, PROBE_TOKEN_BYTES);
+	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
+}
+
+/* --- a program that listens where the broker should --- */
+
+/* Waits for one request; 0: keys came with it. */
+static int steal_keys(struct end ends[2])
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	uint8_t request[BROKER_REQUEST_BYTES_MAX];
+	int connection;
+	ssize_t len;
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", THIEF_PATH);
+	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+		listen(listener, 1) != 0)
+		return 2;
+	connection = accept(listener, NULL, NULL);
+	len = recv(connection, request, sizeof(request), 0);
+	return len > 0 && memmem(request, (size_t)len, ends[1].key_in.data, 36) != NULL ? 0 : 1;
+}
+
+static enum attack_outcome fake_broker(struct end ends[2])
+{
+	struct host thief = *ends[1].host;
+	enum ipsec_latch_reason reason;
+	int result = -1;
+	pid_t child;
+
+	(void)unlink(THIEF_PATH);
+	child = fork();
+	if (child == 0)
+		_exit(setuid(ATTACK_UID) == 0 ? steal_keys(ends) : 255);
+	for (int i = 0; i < 20 && access(THIEF_PATH, F_OK) != 0; i++)
+		probe_pause_ms(50);
+	probe_pause_ms(50);
+	(void)snprintf(thief.socket_path, sizeof(thief.socket_path), "%s", THIEF_PATH);
+	ends[1].host = &thief;
+	reason = probe_end_reserve(&ends[1], false, 0);
+	ends[1].host = &probe_hosts[1];
+	(void)waitpid(child, &result, 0);
+	(void)unlink(THIEF_PATH);
+	if (!WIFEXITED(result) || WEXITSTATUS(result) > 1)
+		return ATTACK_IMPOSSIBLE;
+	return attack_judge(WEXITSTATUS(result) == 0, reason);
 }
 
 /* --- connections that must not be latched --- */
@@ -265,6 +342,8 @@ const struct attack attacks_of_users[] = {
 	{ "second_context",      second_context },
 	{ "release_by_stranger", release_by_stranger },
 	{ "swapped",             swapped },
+	{ "reconnected",         reconnected },
+	{ "fake_broker",         fake_broker },
 	{ "offload_loaded",      offload_loaded },
 	{ "around_the_spd",      around_the_spd },
 	{ "other_namespace",     other_namespace },

@@ -35,7 +35,7 @@ while read -r defence case; do
 	report "$case: refused" is_outcome refused none "$case"
 	report "$case: succeeds without $defence" is_outcome succeeded "$defence" "$case"
 	for part in $(weakened_one_left "$defence"); do
-		report "$case: refused without $part only" is_outcome refused "$part" "$case"
+		report "$case: refused where only $part is missing" is_outcome refused "$part" "$case"
 	done
 done < <(weakened_rows unit)
 report_end
