@@ -179,8 +179,9 @@ check_patches()
 	for patch in tests/weakened/*.patch; do
 		name=$(basename "$patch" .patch)
 		if patch_tree "$out/tree" "$patch" && head -n 1 "$patch" | grep -q '^[A-Z].*\.$' &&
-			weakened_builds | tr + '\n' | grep -qx "$name"; then
-			echo "ok $name applies, changes only C sources, and has an attack"
+			weakened_builds | tr + '\n' | grep -qx "$name" &&
+			grep -q "^| $name |" doc/testing.md; then
+			echo "ok $name applies, changes only C sources, has an attack and is documented"
 		else
 			echo "FAIL $patch"
 			failed=1
