@@ -20,7 +20,7 @@
 
 static int reserve_anew(struct end ends[2])
 {
-	return probe_end_reserve(&ends[1], false, 0);
+	return (int)probe_end_reserve(&ends[1], false, 0);
 }
 
 /* Another user, with keys of his own, who holds the same descriptor. */
