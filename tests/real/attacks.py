@@ -295,6 +295,11 @@ class Run:
         signs = self.violations()
         if self.differences():
             signs.add("denied")
+        for victim, expected in ((self.victims["A"], self.row.client),
+                                 (self.victims["B"], self.row.server)):
+            if "COMPLETE" not in expected and not victim.is_latched() and \
+                    (victim.result or "").startswith("COMPLETE"):
+                signs.add("unlatched")
         return [] if self.row.sign in signs else \
             [f"{self.row.sign} does not show, but: {' '.join(sorted(signs)) or 'nothing'}"]
 

@@ -22,9 +22,9 @@ cd "$(dirname "$0")/../.." || exit 1
 CC=${CC:-cc}
 CFLAGS="-std=c11 -D_GNU_SOURCE -O0 -fPIC -fvisibility=hidden -w -pthread -DSYSCONFDIR=\"/etc\"
 	-DTESTS_SOURCE_DIR=\"$PWD\""
-modules="libcrypto mit-krb5-gssapi libnl-3.0 check"
+modules="libcrypto mit-krb5-gssapi libnl-3.0 libseccomp check"
 INCLUDES="-I$PWD $(pkg-config --cflags $modules)" || exit 1
-LIBS="$(pkg-config --libs $modules) -lkrb5 -lcom_err -lpthread"
+LIBS="-Wl,--as-needed $(pkg-config --libs $modules) -lkrb5 -lcom_err -lpthread"
 export CC CFLAGS INCLUDES
 
 die()
@@ -89,8 +89,8 @@ link_attack_latch()
 
 link_unit()
 {
-	$CC -o "$1/unit" "$out"/tests/tests_unit_*.o "$out/tests/tests_support_two_ends.c.o" \
-		"$2" $LIBS
+	$CC -o "$1/unit" $(grep -o -e '-Wl,--wrap=[a-z_]*' Makefile.am) \
+		"$out"/tests/tests_unit_*.o "$out/tests/tests_support_two_ends.c.o" "$2" $LIBS
 }
 
 # Which programs a source is part of.
