@@ -174,9 +174,11 @@ def genuine(side, count):
 class Run:
     """One row, run."""
 
-    def __init__(self, row, wire, victims, hosts, port):
+    def __init__(self, row, wire, victims, hosts, port, expects_success):
         self.row, self.wire, self.victims, self.hosts = row, wire, victims, hosts
         self.port = port  # the client's own: an earlier connection may be closing for long
+        # An attack that succeeds leaves two programs that wait for each other.
+        self.patience = WAITS_MS if row.is_stall() or expects_success else NEVER_MS
         self.send_bytes = int(row.order.get("send", 320))
 
     def play(self, past):
@@ -202,8 +204,7 @@ class Run:
 
     def exchange(self, flow):
         row, wire = self.row, self.wire
-        patience = WAITS_MS if row.is_stall() else NEVER_MS
-        words = {"service": row.policy, "timeout": patience, **row.order}
+        words = {"service": row.policy, "timeout": self.patience, **row.order}
         order = " ".join(f"{name}={value}" for name, value in words.items())
         for victim in self.victims.values():
             victim.begin(flow)
@@ -314,7 +315,8 @@ def run_rows(rows, wire, victims, options):
     hosts = {"A": options.host_a, "B": options.host_b}
     for number, row in enumerate(rows):
         begun = time.monotonic()
-        run = Run(row, wire, victims, hosts, FIRST_PORT + 2 * number)
+        run = Run(row, wire, victims, hosts, FIRST_PORT + 2 * number,
+                  options.expect_success)
         run.play(past)
         wrong = run.judge_success() if options.expect_success else run.judge()
         name = f"{row.defence}: {row.name}" if options.expect_success else row.name
