@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mech/ike/wire.h"
 #include "tests/support/two_ends.h"
@@ -302,6 +303,127 @@ START_TEST(other_selectors)
 }
 END_TEST
 
+/* --- connections that somebody else, or the program itself, holds beside the right one --- */
+
+/* So many octets moved since T1 as no tokens have. */
+static struct kbind_candidate attack_moved(struct kbind_candidate connection)
+{
+	connection.sent_bytes += 60000;
+	connection.received_bytes += 60000;
+	return connection;
+}
+
+static struct kbind_candidate attack_other(size_t side)
+{
+	struct kbind_candidate other = fake_connection(side == 0);
+
+	other.cookie = 99;
+	other.fd = 8;
+	return other;
+}
+
+/* The acceptor has reserved one of two that T1 names; the tokens may have come on the other. */
+START_TEST(other_carried)
+{
+	struct fake_kernel *k = &fake_kernels[1];
+	struct two_ends ends;
+
+	two_ends_new(&ends, "latch = auto", "latch = auto");
+	k->twins[0] = attack_other(1);
+	k->twins[0].last_received_ms = 700;
+	k->others[0] = attack_moved(k->twins[0]);
+	k->twin_count = k->other_count = 1;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	(void)two_ends_run(&ends, NULL, NULL);
+	ck_assert(!mech_context_is_open(ends.acceptor));
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* The initiator holds another connection to that server, which the acceptor could not name. */
+START_TEST(hidden_carried)
+{
+	struct fake_kernel *k = &fake_kernels[0];
+	struct two_ends ends;
+
+	two_ends_new(&ends, "latch = auto", "");
+	k->others[0] = attack_moved(attack_other(0));
+	k->other_count = 1;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	(void)two_ends_run(&ends, NULL, NULL);
+	ck_assert_uint_eq(k->reserved, 0);
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* Somebody with a latch of his own passes on the tokens of others. */
+START_TEST(passed_on)
+{
+	struct fake_kernel *k = &fake_kernels[1];
+	struct two_ends ends;
+
+	two_ends_new(&ends, "latch = auto", "");
+	fake_kernels[0].find = fake_kernels[1].find = IPSEC_LATCH_ALREADY_LATCHED;
+	k->has_unfit = true;
+	k->fitness = IPSEC_LATCH_ALREADY_LATCHED;
+	k->status =
+		(struct kbind_status){ .state = IPSEC_LATCH_STATE_ESTABLISHED, .uid = geteuid() };
+	strcpy(k->status.peer_name, "mallory@example.org");
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	(void)two_ends_run(&ends, NULL, NULL);
+	ck_assert(!mech_context_is_open(ends.acceptor));
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* The initiator, under "yes", holds nothing at T1, and then this connection: whether it completes. */
+static bool attack_beside(struct kbind_candidate connection)
+{
+	struct fake_kernel *k = &fake_kernels[0];
+	struct two_ends ends;
+	bool is_open;
+
+	two_ends_new(&ends, "", "latch = auto");
+	fake_kernels[0].find = fake_kernels[1].find = IPSEC_LATCH_NONE;
+	k->others[0] = connection;
+	k->other_count = 1;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	(void)two_ends_run(&ends, NULL, NULL);
+	is_open = mech_context_is_open(ends.initiator);
+	two_ends_free(&ends);
+	return is_open;
+}
+
+/* The tokens went over a connection that was opened after T1's search. */
+START_TEST(opened_later)
+{
+	struct kbind_candidate connection = { .fd = 8, .cookie = 77 };
+
+	connection = attack_moved(connection);
+	ck_assert(!attack_beside(connection));
+}
+END_TEST
+
+/* They went one way over this connection and came back over another. */
+START_TEST(one_way)
+{
+	struct kbind_candidate connection = { .fd = 8, .cookie = 77 };
+
+	connection.received_bytes = 60000;
+	ck_assert(!attack_beside(connection));
+}
+END_TEST
+
+/* They may have gone over one of several paths, which nobody counts. */
+START_TEST(several_paths)
+{
+	struct kbind_candidate connection = { .fd = 8, .cookie = 77 };
+
+	connection.is_uncounted = true;
+	ck_assert(!attack_beside(connection));
+}
+END_TEST
+
 /* clang-format off */
 #define ATTACKS(X) \
 	X(impostor_initiator) \
@@ -315,7 +437,13 @@ END_TEST
 	X(named_by_initiator) \
 	X(no_latch_to_be_had) \
 	X(no_latch_at_acceptor) \
-	X(other_selectors)
+	X(other_selectors) \
+	X(other_carried) \
+	X(hidden_carried) \
+	X(passed_on) \
+	X(opened_later) \
+	X(one_way) \
+	X(several_paths)
 /* clang-format on */
 
 static void attack_add(Suite *suite, const char *name, const TTest *test)
