@@ -213,6 +213,23 @@ static enum attack_outcome after_latch(struct end ends[2])
 	return attack_judge(strcmp(text, ATTACK_TEXT) == 0, IPSEC_LATCH_LATCHED);
 }
 
+/* Somebody flushes the SAs between T3 and T4; the initiator gives up, and its program reads on. */
+static enum attack_outcome after_release(struct end ends[2])
+{
+	char text[64];
+
+	if (!attack_prepare(ends))
+		return ATTACK_IMPOSSIBLE;
+	probe_shell("ip -n %s xfrm state flush", ends[0].host->name);
+	if (!probe_end_reaches_state(&ends[0], IPSEC_LATCH_STATE_BROKEN))
+		return ATTACK_IMPOSSIBLE;
+	kbind_release(ends[0].host->socket_path, &ends[0].candidate, &ends[0].lease);
+	if (!probe_inject(&ends[1], ATTACK_TEXT, 0))
+		return ATTACK_IMPOSSIBLE;
+	attack_hear(&ends[0], text, sizeof(text));
+	return attack_judge(strcmp(text, ATTACK_TEXT) == 0, IPSEC_LATCH_LATCHED);
+}
+
 static int take_recorder_off(struct end ends[2])
 {
 	int nothing = 0;
@@ -254,6 +271,7 @@ const struct attack attacks_on_stream[] = {
 	{ "fin_ahead",              fin_ahead },
 	{ "token_elsewhere",        token_elsewhere },
 	{ "after_latch",            after_latch },
+	{ "after_release",          after_release },
 	{ "shared_descriptor",      shared_descriptor },
 	{ "stall",                  stall },
 	{ NULL,                     NULL },
