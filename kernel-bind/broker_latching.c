@@ -17,6 +17,27 @@
 
 /* --- LATCH --- */
 
+/*
+ * A segment that bears the mark must have come through the SA, which counts before the recorder
+ * does.  More of them: a firewall has put the mark on clear ones, too (ct mark restored).
+ */
+static bool mark_is_proof(const struct broker_work *work, const struct recorder_record *record)
+{
+	const struct broker_lease *lease = work->job->lease;
+	const struct kxfrm_path path = { &lease->tuple, true };
+	struct kxfrm_counters counters;
+
+	if (kxfrm_sa_query(work->broker->xfrm, path, lease->spi_in, &counters) != 0 ||
+		record->protected_packets <= counters.packets)
+		return true;
+	broker_log_user(lease->uid,
+		"SPI %08x: %llu segments bear its mark, %llu came through it; does a firewall rule "
+		"restore packet marks (ct mark)?",
+		lease->spi_in, (unsigned long long)record->protected_packets,
+		(unsigned long long)counters.packets);
+	return false;
+}
+
 static enum ipsec_latch_reason latch_judge(const struct broker_work *work)
 {
 	const uint32_t buffer_bytes = work->job->message.facts.buffer_bytes;
@@ -26,6 +47,8 @@ static enum ipsec_latch_reason latch_judge(const struct broker_work *work)
 	if (buffer_bytes > lease->buffer_bytes)
 		lease->buffer_bytes = buffer_bytes;
 	recorder_read(lease->recorder, &record);
+	if (!mark_is_proof(work, &record))
+		return IPSEC_LATCH_CLEAR_BEHIND;
 	return recorder_judge(&record, work->job->message.request.token_bytes, lease->buffer_bytes);
 }
 
