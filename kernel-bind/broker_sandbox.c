@@ -75,6 +75,9 @@ static int privileges_keep(uint64_t keep)
 	result = bounding_set_drop(keep);
 	if (result == 0)
 		result = capabilities_keep(keep);
+	/* Without CAP_BPF it serves too, and says no-bpf to whoever asks. */
+	if (result == EPERM)
+		result = capabilities_keep(BIT(CAP_NET_ADMIN));
 	/* Behind them: each change of credentials sets it anew. */
 	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		result = errno;
