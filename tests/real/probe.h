@@ -90,6 +90,11 @@ struct probe_segment {
 };
 /* A clear segment of this end's connection, made by root; the end may be closed. */
 bool probe_segment_send(const struct end *from, const struct probe_segment *segment);
+/* The same of an IPv4 connection, for whoever sends it over a raw socket: its length, 0 for none. */
+#define PROBE_TEXT_MAX 32
+#define PROBE_SEGMENT_MAX (20 + PROBE_TEXT_MAX)
+size_t probe_segment_octets(const struct end *from, const struct probe_segment *segment,
+	uint8_t octets[PROBE_SEGMENT_MAX]);
 /* One with text, that much behind what `from` has sent. */
 bool probe_inject(const struct end *from, const char *text, uint32_t offset);
 

@@ -14,7 +14,6 @@
 
 #include "tests/real/probe.h"
 
-#define TEXT_MAX 32
 #define EXTENSION_BYTES 8
 #define WIRE_BUFFER_BYTES (8 << 20)
 #define RECEIVE_QUEUE 1
@@ -39,7 +38,8 @@ bool probe_position_read(const struct end *end, struct probe_position *ret_posit
 }
 
 struct packet {
-	uint8_t octets[sizeof(struct ip6_hdr) + EXTENSION_BYTES + sizeof(struct tcphdr) + TEXT_MAX];
+	uint8_t octets[sizeof(struct ip6_hdr) + EXTENSION_BYTES + sizeof(struct tcphdr) +
+		       PROBE_TEXT_MAX];
 	size_t len;
 };
 
@@ -127,17 +127,36 @@ static bool packet_send(
 	return is_good;
 }
 
+static bool packet_make(
+	struct packet *packet, const struct kbind_tuple *tuple, const struct probe_segment *segment)
+{
+	packet->len = 0;
+	if (strlen(segment->text) > PROBE_TEXT_MAX)
+		return false;
+	if (tuple->family == AF_INET6)
+		packet_put_ipv6(packet, tuple, segment);
+	packet_put_tcp(packet, tuple, segment);
+	return true;
+}
+
 bool probe_segment_send(const struct end *from, const struct probe_segment *segment)
 {
 	const struct kbind_tuple *tuple = &from->candidate.tuple;
-	struct packet packet = { .len = 0 };
+	struct packet packet;
 
-	if (strlen(segment->text) > TEXT_MAX)
-		return false;
-	if (tuple->family == AF_INET6)
-		packet_put_ipv6(&packet, tuple, segment);
-	packet_put_tcp(&packet, tuple, segment);
-	return packet_send(from->host, tuple, &packet);
+	return packet_make(&packet, tuple, segment) && packet_send(from->host, tuple, &packet);
+}
+
+size_t probe_segment_octets(const struct end *from, const struct probe_segment *segment,
+	uint8_t octets[PROBE_SEGMENT_MAX])
+{
+	struct packet packet;
+
+	if (from->candidate.tuple.family != AF_INET ||
+		!packet_make(&packet, &from->candidate.tuple, segment))
+		return 0;
+	memcpy(octets, packet.octets, packet.len);
+	return packet.len;
 }
 
 bool probe_inject(const struct end *from, const char *text, uint32_t offset)
