@@ -21,21 +21,24 @@
  * A segment that bears the mark must have come through the SA, which counts before the recorder
  * does.  More of them: a firewall has put the mark on clear ones, too (ct mark restored).
  */
-static bool mark_is_proof(const struct broker_work *work, const struct recorder_record *record)
+static enum ipsec_latch_reason mark_judge(
+	const struct broker_work *work, const struct recorder_record *record)
 {
 	const struct broker_lease *lease = work->job->lease;
 	const struct kxfrm_path path = { &lease->tuple, true };
 	struct kxfrm_counters counters;
+	int result = kxfrm_sa_query(work->broker->xfrm, path, lease->spi_in, &counters);
 
-	if (kxfrm_sa_query(work->broker->xfrm, path, lease->spi_in, &counters) != 0 ||
-		record->protected_packets <= counters.packets)
-		return true;
+	if (result != 0)
+		return broker_kernel_reason(lease->uid, result, "to show an inbound SA");
+	if (record->protected_packets <= counters.packets)
+		return IPSEC_LATCH_LATCHED;
 	broker_log_user(lease->uid,
 		"SPI %08x: %llu segments bear its mark, %llu came through it; does a firewall rule "
 		"restore packet marks (ct mark)?",
 		lease->spi_in, (unsigned long long)record->protected_packets,
 		(unsigned long long)counters.packets);
-	return false;
+	return IPSEC_LATCH_CLEAR_BEHIND;
 }
 
 static enum ipsec_latch_reason latch_judge(const struct broker_work *work)
@@ -43,12 +46,14 @@ static enum ipsec_latch_reason latch_judge(const struct broker_work *work)
 	const uint32_t buffer_bytes = work->job->message.facts.buffer_bytes;
 	struct broker_lease *lease = work->job->lease;
 	struct recorder_record record;
+	enum ipsec_latch_reason reason;
 
 	if (buffer_bytes > lease->buffer_bytes)
 		lease->buffer_bytes = buffer_bytes;
 	recorder_read(lease->recorder, &record);
-	if (!mark_is_proof(work, &record))
-		return IPSEC_LATCH_CLEAR_BEHIND;
+	reason = mark_judge(work, &record);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
 	return recorder_judge(&record, work->job->message.request.token_bytes, lease->buffer_bytes);
 }
 
