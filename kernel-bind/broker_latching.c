@@ -41,6 +41,8 @@ static enum ipsec_latch_reason mark_judge(
 	return IPSEC_LATCH_CLEAR_BEHIND;
 }
 
+/* Until the filter is locked whoever holds the descriptor can take the recorder off, and no record
+ * tells of what came since.  An eBPF filter instead of it takes privileges. */
 static enum ipsec_latch_reason latch_judge(const struct broker_work *work)
 {
 	const uint32_t buffer_bytes = work->job->message.facts.buffer_bytes;
@@ -48,6 +50,8 @@ static enum ipsec_latch_reason latch_judge(const struct broker_work *work)
 	struct recorder_record record;
 	enum ipsec_latch_reason reason;
 
+	if (!work->job->message.facts.has_extended_filter)
+		return IPSEC_LATCH_HAS_FILTER;
 	if (buffer_bytes > lease->buffer_bytes)
 		lease->buffer_bytes = buffer_bytes;
 	recorder_read(lease->recorder, &record);
@@ -293,6 +297,7 @@ static enum broker_step release_keep(struct broker_work *work)
 
 enum broker_step broker_release_begin(struct broker_work *work)
 {
+	const struct worker_facts *facts = &work->job->message.facts;
 	enum ipsec_latch_reason reason = lease_claim(work);
 	struct broker_lease *lease = work->job->lease;
 	bool may_repeat;
@@ -309,7 +314,9 @@ enum broker_step broker_release_begin(struct broker_work *work)
 		return release_keep(work);
 	if (lease->has_out_policy)
 		broker_job_add(work, WORKER_CLEAR);
-	broker_job_add(work, WORKER_DETACH);
+	/* A classic one is the program's own, set since. */
+	if (!facts->has_filter || facts->has_extended_filter)
+		broker_job_add(work, WORKER_DETACH);
 	return BROKER_STEP_OPERATIONS;
 }
 

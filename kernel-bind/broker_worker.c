@@ -110,11 +110,13 @@ static bool socket_is_near(int fd, const struct stat *own, int *ret_space)
 }
 
 /* An eBPF filter answers EACCES, a classic one its length; none: 0. */
-static bool socket_has_filter(int fd)
+static void filter_read(int fd, struct worker_facts *facts)
 {
 	socklen_t len = 0;
+	const bool is_told = getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) == 0;
 
-	return getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) != 0 || len != 0;
+	facts->has_filter = !is_told || len != 0;
+	facts->has_extended_filter = !is_told && errno == EACCES;
 }
 
 /* TLS in the kernel, for example: what is read then is not what arrives. */
@@ -157,7 +159,7 @@ static void facts_read(struct worker *worker, struct worker_facts *facts)
 		return;
 	facts->buffer_bytes = (uint32_t)buffer_bytes;
 	facts->is_established = info.tcpi_state == TCP_ESTABLISHED;
-	facts->has_filter = socket_has_filter(fd);
+	filter_read(fd, facts);
 	facts->has_ulp = socket_has_ulp(fd);
 	facts->reason = tuple_is_self(&facts->tuple) ? IPSEC_LATCH_SELF : IPSEC_LATCH_LATCHED;
 }

@@ -59,10 +59,11 @@ struct worker_facts {
 	uint8_t reason;	     /* why this descriptor cannot be latched at all; 0: it can */
 	bool is_established; /* TCP state, when reason is 0 */
 	bool has_filter, has_ulp;
-	uint64_t cookie;       /* 0: no socket */
-	uint64_t space_cookie; /* OTHER_NETNS: which; 0: not known */
-	uint32_t mark;	       /* SO_MARK */
-	uint32_t buffer_bytes; /* SO_RCVBUF: no window reaches further */
+	bool has_extended_filter; /* in eBPF: the recorder, where there is a lease */
+	uint64_t cookie;	  /* 0: no socket */
+	uint64_t space_cookie;	  /* OTHER_NETNS: which; 0: not known */
+	uint32_t mark;		  /* SO_MARK */
+	uint32_t buffer_bytes;	  /* SO_RCVBUF: no window reaches further */
 	struct kbind_tuple tuple;
 };
 

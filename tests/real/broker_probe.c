@@ -106,6 +106,34 @@ static void test_clear_behind(void)
 	probe_check(probe_nothing_is_left(8), "nothing is left");
 }
 
+/* Between the reservation and the latch nothing keeps the recorder on: whoever else holds the
+ * descriptor can take it off, and what comes then is in no record. */
+static void test_recorder_off(void)
+{
+	struct end ends[2];
+	int nothing = 0, result = 1;
+	pid_t child;
+
+	if (!probe_pair_open_veth(ends) || !probe_pair_reserve(ends) ||
+		!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES))
+		return;
+	child = fork();
+	if (child == 0)
+		_exit(setuid(PLAIN_UID) == 0 && setsockopt(ends[1].fd, SOL_SOCKET, SO_DETACH_FILTER,
+							&nothing, sizeof(nothing)) == 0
+				? 0
+				: 1);
+	(void)waitpid(child, &result, 0);
+	probe_check(result == 0 && probe_inject(&ends[0], "INJECTED", 0),
+		"the recorder taken off by another user behind T3, then clear octets");
+	probe_pause_ms(100);
+	probe_check(probe_end_latch(&ends[1], false, ends[0].lease.spi_in, PROBE_TOKEN_BYTES) ==
+			    IPSEC_LATCH_HAS_FILTER,
+		"is noticed at the verdict");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
 /* Out of order, behind the client's look at the stream and before the recorder is on. */
 static void test_slipped_in(void)
 {
@@ -493,6 +521,7 @@ static const struct {
 	{ "short",        test_short },
 	{ "clear-behind", test_clear_behind },
 	{ "slipped-in",   test_slipped_in },
+	{ "recorder-off", test_recorder_off },
 	{ "device",       test_bound_to_device },
 	{ "failed",       test_failed },
 	{ "refusals",     test_refusals },

@@ -4,6 +4,7 @@
  * kernel operations that say what the liar wants said.  It has every key that it needs.
  *
  *   rendezvous_liar client HOST PORT idle|busy   T1 lists another client's connection only
+ *   rendezvous_liar client HOST PORT hold        and nothing follows: the other client logs in
  *   rendezvous_liar server PORT                  T2 names the client's second connection
  */
 #include <arpa/inet.h>
@@ -200,9 +201,39 @@ static bool liar_step(
 
 /* --- the initiator --- */
 
+/* Whether the context was established; without T3 it stays as it is. */
+static bool client_exchange(const char *host, int fd, const struct kbind_ops *ops, bool has_t3)
+{
+	struct mech_context *context = NULL;
+	struct mech_name *target = NULL;
+	enum mech_step_result result = MECH_CONTINUE;
+	struct rv_frame frame = { .len = 0 };
+	bool is_good;
+
+	if (mech_name_of_host("sample", host, &target) != ERR_OK ||
+		mech_initiator_new(NULL, target, MECH_FLAG_MUTUAL, ops, &context) != ERR_OK)
+		return false;
+	while ((is_good = liar_step(context, fd, &result, BYTES(frame.data, frame.len))) &&
+		result == MECH_CONTINUE && rv_receive(fd, RV_READ_WHOLE, &frame) && has_t3)
+		;
+	mech_context_free(&context);
+	mech_name_release(&target);
+	return is_good && result == MECH_COMPLETE;
+}
+
+/* What the victim does while the liar is at work, and what he lives to tell. */
+enum victim_life { VICTIM_IDLE, VICTIM_BUSY, VICTIM_LOGS_IN };
+
+static bool victim_is_well(int fd, const char *host, enum victim_life life)
+{
+	if (life == VICTIM_LOGS_IN)
+		return client_exchange(host, fd, &kbind_ops_broker, true) && rv_is_latched(fd);
+	return rv_echo(fd, ECHO_BYTES) && !rv_is_latched(fd);
+}
+
 /* Another client, in a process of its own: writes its tuple to `told`, and uses its connection until
  * `told` is closed at the other end. */
-static void victim_run(const char *host, const char *port, bool is_busy, int told)
+static void victim_run(const char *host, const char *port, enum victim_life life, int told)
 {
 	struct pollfd ended = { told, 0, 0 };
 	struct kbind_tuple tuple;
@@ -210,16 +241,16 @@ static void victim_run(const char *host, const char *port, bool is_busy, int tol
 	bool is_well = fd >= 0 && rv_echo(fd, ECHO_BYTES) && tuple_of(fd, &tuple) &&
 		       write(told, &tuple, sizeof(tuple)) == (ssize_t)sizeof(tuple);
 
-	while (is_well && poll(&ended, 1, is_busy ? 0 : 20) == 0)
-		is_well = !is_busy || rv_echo(fd, ECHO_BYTES);
+	while (is_well && poll(&ended, 1, life == VICTIM_BUSY ? 0 : 20) == 0)
+		is_well = life != VICTIM_BUSY || rv_echo(fd, ECHO_BYTES);
 	/* What the server does about it is over by now. */
 	rv_sleep_ms(300);
-	if (is_well && rv_echo(fd, ECHO_BYTES) && !rv_is_latched(fd))
+	if (is_well && victim_is_well(fd, host, life))
 		printf("victim is well\n");
 	_exit(EXIT_SUCCESS);
 }
 
-static bool victim_start(const char *host, const char *port, bool is_busy, int *ret_told)
+static bool victim_start(const char *host, const char *port, enum victim_life life, int *ret_told)
 {
 	int told[2];
 
@@ -227,42 +258,28 @@ static bool victim_start(const char *host, const char *port, bool is_busy, int *
 		return false;
 	if (fork() == 0) {
 		(void)close(told[0]);
-		victim_run(host, port, is_busy, told[1]);
+		victim_run(host, port, life, told[1]);
 	}
 	(void)close(told[1]);
 	*ret_told = told[0];
 	return read(told[0], &lie.tuple, sizeof(lie.tuple)) == (ssize_t)sizeof(lie.tuple);
 }
 
-static bool client_exchange(const char *host, int fd)
+static bool client_run(const char *host, const char *port, enum victim_life life)
 {
-	struct mech_context *context = NULL;
-	struct mech_name *target = NULL;
-	enum mech_step_result result = MECH_CONTINUE;
-	struct rv_frame frame = { .len = 0 };
-
-	if (mech_name_of_host("sample", host, &target) != ERR_OK ||
-		mech_initiator_new(NULL, target, MECH_FLAG_MUTUAL, &liar_ops, &context) != ERR_OK)
-		return false;
-	while (liar_step(context, fd, &result, BYTES(frame.data, frame.len)) &&
-		result == MECH_CONTINUE && rv_receive(fd, RV_READ_WHOLE, &frame))
-		;
-	mech_context_free(&context);
-	mech_name_release(&target);
-	return true;
-}
-
-static bool client_run(const char *host, const char *port, bool is_busy)
-{
+	const bool holds = life == VICTIM_LOGS_IN;
 	int told = -1, fd;
 	bool is_done;
 
 	lie = (struct kbind_candidate){ .cookie = 1 };
-	if (!victim_start(host, port, is_busy, &told))
+	if (!victim_start(host, port, life, &told))
 		return false;
 	fd = rv_connect(host, port);
-	is_done = fd >= 0 && rv_echo(fd, ECHO_BYTES) && client_exchange(host, fd);
-	(void)close(fd);
+	is_done = fd >= 0 && rv_echo(fd, ECHO_BYTES);
+	if (is_done)
+		(void)client_exchange(host, fd, &liar_ops, !holds);
+	if (!holds)
+		(void)close(fd);
 	rv_sleep_ms(300);
 	(void)close(told);
 	(void)wait(NULL);
@@ -345,6 +362,13 @@ static bool server_run(const char *port)
 	return is_done;
 }
 
+static enum victim_life victim_life_of(const char *word)
+{
+	if (strcmp(word, "hold") == 0)
+		return VICTIM_LOGS_IN;
+	return strcmp(word, "busy") == 0 ? VICTIM_BUSY : VICTIM_IDLE;
+}
+
 int main(int argc, char **argv)
 {
 	bool is_done = false;
@@ -353,7 +377,7 @@ int main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)alarm(SECONDS_MAX);
 	if (argc == 5 && strcmp(argv[1], "client") == 0)
-		is_done = client_run(argv[2], argv[3], strcmp(argv[4], "busy") == 0);
+		is_done = client_run(argv[2], argv[3], victim_life_of(argv[4]));
 	else if (argc == 3 && strcmp(argv[1], "server") == 0)
 		is_done = server_run(argv[2]);
 	printf(is_done ? "done\n" : "failed\n");
