@@ -205,9 +205,15 @@ static enum attack_outcome token_elsewhere(struct end ends[2])
 /* Any time after the latch is closed. */
 static enum attack_outcome after_latch(struct end ends[2])
 {
+	enum ipsec_latch_reason reason;
 	char text[64];
 
-	if (!probe_pair_latch(ends, PROBE_TOKEN_BYTES) || !probe_inject(&ends[0], ATTACK_TEXT, 0))
+	if (!attack_prepare(ends))
+		return ATTACK_IMPOSSIBLE;
+	reason = attack_close(ends, PROBE_TOKEN_BYTES);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return attack_judge(false, reason);
+	if (!probe_inject(&ends[0], ATTACK_TEXT, 0))
 		return ATTACK_IMPOSSIBLE;
 	attack_hear(&ends[1], text, sizeof(text));
 	return attack_judge(strcmp(text, ATTACK_TEXT) == 0, IPSEC_LATCH_LATCHED);
@@ -251,6 +257,16 @@ static enum attack_outcome shared_descriptor(struct end ends[2])
 	return attack_judge(strcmp(text, ATTACK_TEXT) == 0, IPSEC_LATCH_LATCHED);
 }
 
+/* The same between T3 and the latch, when the filter is not locked yet. */
+static enum attack_outcome taken_off(struct end ends[2])
+{
+	if (!attack_prepare(ends) || attack_as(ATTACK_UID, take_recorder_off, ends) != 0 ||
+		!probe_inject(&ends[0], ATTACK_TEXT, 0))
+		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	return injected_is_read(ends, PROBE_TOKEN_BYTES);
+}
+
 /* No attacker at all: T3 arrives. */
 static enum attack_outcome stall(struct end ends[2])
 {
@@ -273,6 +289,7 @@ const struct attack attacks_on_stream[] = {
 	{ "after_latch",            after_latch },
 	{ "after_release",          after_release },
 	{ "shared_descriptor",      shared_descriptor },
+	{ "taken_off",              taken_off },
 	{ "stall",                  stall },
 	{ NULL,                     NULL },
 };
