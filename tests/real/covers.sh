@@ -187,7 +187,7 @@ case_foreign()
 	begin "$name" idle "--local-port $port --idle-ms 2500 --send 1000" \
 		"--idle-ms 2500 --send 1000"
 	hosts_on A ip xfrm policy update src "${hosts_address[A]}/32" dst "${hosts_address[B]}/32" \
-		proto tcp sport "$port" dport "$streams_port" dir out action block priority 9 ||
+		proto 6 sport "$port" dport "$streams_port" dir out action block priority 9 ||
 		hosts_die "the cover cannot be replaced"
 	sleep 1
 	both_done "$name"
