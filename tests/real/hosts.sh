@@ -169,7 +169,8 @@ hosts_join()
 {
 	local host address
 
-	ip link add wireA type veth peer name wireB || hosts_die "no veth in this kernel"
+	# The namespaces of the test before may take their time to end.
+	hosts_wait 10 ip link add wireA type veth peer name wireB || hosts_die "no veth in this kernel"
 	for host in A B; do
 		ip link set "wire$host" netns "${hosts_pid[host$host]}" &&
 			hosts_on "$host" ip link set "wire$host" name wire &&
