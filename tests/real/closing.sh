@@ -14,6 +14,7 @@ hosts_join()
 	local host
 
 	for host in A B; do
+		ip link delete "middle$host" 2>/dev/null # of the test before, in the same guest
 		hosts_wait 10 ip link add "middle$host" type veth peer name "wire$host" ||
 			hosts_die "no veth in this kernel"
 		ip link set "wire$host" netns "${hosts_pid[host$host]}" &&
