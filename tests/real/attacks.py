@@ -258,6 +258,12 @@ class Run:
                 return True
         return False
 
+    def protected_lines_in_clear(self, side):
+        """Protected lines that this host sent readably; a connection of the row before may still speak."""
+        return any(sender == side and PROTECTED in frame.raw and
+                   (frame.protocol != TCP or self.flow.has_ports(frame))
+                   for _, sender, frame in self.wire.log)
+
     def violations(self):
         """Whatever the row says, these never happen where the promise holds."""
         found = set()
@@ -272,7 +278,7 @@ class Run:
                 found.add("forged")
             if self.clear_after_esp(side):
                 found.add("clear")
-            if any(sender == side and PROTECTED in frame.raw for _, sender, frame in self.wire.log):
+            if self.protected_lines_in_clear(side):
                 found.add("clear")
         return found
 
