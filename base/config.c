@@ -157,6 +157,16 @@ const struct config_peer *config_peer_at(const struct config *config, size_t ind
 	return &config->lists[CONFIG_PEERS].entries[index].as.peer;
 }
 
+size_t config_localname_count(const struct config *config)
+{
+	return config->lists[CONFIG_LOCALNAMES].count;
+}
+
+const struct config_localname *config_localname_at(const struct config *config, size_t index)
+{
+	return &config->lists[CONFIG_LOCALNAMES].entries[index].as.localname;
+}
+
 /* What [service] says of this service about that key; NULL when it says nothing. */
 static const struct config_service *find_service(
 	const struct config *config, const char *service, enum config_service_key key)

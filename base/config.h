@@ -52,6 +52,14 @@ struct config_peer {
 	const char *key_file; /* PEM public key, beside or in place of keys; or NULL */
 };
 
+/* One [localname] subsection: names that a local user stands for. */
+struct config_localname {
+	const char *tag;
+	const char *const *names; /* whole display texts, or "*@domain": every user of the domain */
+	size_t name_count;
+	const char *user; /* the local user; NULL: the part before '@', of "*@domain" only */
+};
+
 /* The process's current snapshot; re-read when a file changed, looked at no more than once a second
  * (no system call in between).  ERR_CONFIG: config_last_error() says what is wrong. */
 enum err config_get(struct config **ret_config) ERR_MUST_CHECK;
@@ -68,6 +76,9 @@ size_t config_identity_count(const struct config *config);
 const struct config_identity *config_identity_at(const struct config *config, size_t index);
 size_t config_peer_count(const struct config *config);
 const struct config_peer *config_peer_at(const struct config *config, size_t index);
+
+size_t config_localname_count(const struct config *config);
+const struct config_localname *config_localname_at(const struct config *config, size_t index);
 
 /* [service] NAME = { latch = ... }, else [gss-ipsec] latch, else yes. service may be NULL. */
 enum config_latch config_latch_policy(const struct config *config, const char *service);

@@ -29,7 +29,7 @@ static enum err find_section(const struct reading *r, const struct config_line *
 	if (row == NULL)
 		return config_complain(r->path, line->number,
 			"[%s] is no section of this configuration (gss-ipsec, identity, peer, "
-			"service)",
+			"service, localname)",
 			line->section);
 	if (line->key != NULL && line->tag == NULL && row->has_subsections)
 		return config_complain(r->path, line->number,
@@ -175,6 +175,8 @@ static void entry_begin(struct config_entry *entry, enum config_list_kind kind)
 		entry->as.identity.accepts = true;
 	} else if (kind == CONFIG_PEERS) {
 		entry->as.peer.tag = entry->tag;
+	} else if (kind == CONFIG_LOCALNAMES) {
+		entry->as.localname.tag = entry->tag;
 	}
 }
 

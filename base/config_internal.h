@@ -52,10 +52,17 @@ struct config_entry {
 		struct config_identity identity;
 		struct config_peer peer;
 		struct config_service service;
+		struct config_localname localname;
 	} as;
 };
 
-enum config_list_kind { CONFIG_IDENTITIES, CONFIG_PEERS, CONFIG_SERVICES, CONFIG_LIST_COUNT };
+enum config_list_kind {
+	CONFIG_IDENTITIES,
+	CONFIG_PEERS,
+	CONFIG_SERVICES,
+	CONFIG_LOCALNAMES,
+	CONFIG_LIST_COUNT
+};
 
 struct config_list {
 	struct config_entry *entries;
@@ -170,5 +177,7 @@ config_format config_format_path;
 config_format config_format_socket;
 config_format config_format_public_key;
 config_format config_format_service;
+config_format config_format_mapped_name;
+config_format config_format_local_user;
 
 #endif

@@ -304,6 +304,41 @@ static enum err check_service(const struct config_place *place, const struct con
 	return status;
 }
 
+/* --- [localname] --- */
+
+static enum err set_mapped_name(const struct config_place *place, struct config_entry *entry)
+{
+	return append_text(place, place->value, config_format_mapped_name,
+		&entry->as.localname.names, &entry->as.localname.name_count);
+}
+
+static enum err set_local_user(const struct config_place *place, struct config_entry *entry)
+{
+	return set_text(place, place->value, config_format_local_user, &entry->as.localname.user);
+}
+
+static enum err check_localname(const struct config_place *place, const struct config_entry *entry)
+{
+	const struct config_localname *rule = &entry->as.localname;
+	bool has_pattern = false, has_whole = false;
+
+	for (size_t i = 0; i < rule->name_count; i++) {
+		bool is_pattern = rule->names[i][0] == '*';
+
+		has_pattern = has_pattern || is_pattern;
+		has_whole = has_whole || !is_pattern;
+	}
+	if (rule->name_count == 0)
+		return config_complain_entry(place, "the rule has no name (name = user@domain)");
+	if (has_whole && rule->user == NULL)
+		return config_complain_entry(place, "the rule has no local user (user = name)");
+	/* Who may become root is said one by one. */
+	if (has_pattern && rule->user != NULL && strcmp(rule->user, "root") == 0)
+		return config_complain_entry(
+			place, "root stands for whole names only, not for *@domain");
+	return ERR_OK;
+}
+
 /* --- the tables; a key's place is its bit in keys_set --- */
 /* clang-format off */
 static const struct config_key_row general_keys[] = {
@@ -335,11 +370,17 @@ static const struct config_key_row service_keys[] = {
 	[CONFIG_SERVICE_T5]    = { "t5",    set_service_t5,    false },
 };
 
+static const struct config_key_row localname_keys[] = {
+	{ "name",           set_mapped_name,       true },
+	{ "user",           set_local_user,        false },
+};
+
 static const struct config_section_row sections[] = {
 	{ "gss-ipsec", general_keys,  COUNT_OF(general_keys),  false, CONFIG_LIST_COUNT, NULL },
 	{ "identity",  identity_keys, COUNT_OF(identity_keys), true,  CONFIG_IDENTITIES, check_identity },
 	{ "peer",      peer_keys,     COUNT_OF(peer_keys),     true,  CONFIG_PEERS,      check_peer },
 	{ "service",   service_keys,  COUNT_OF(service_keys),  true,  CONFIG_SERVICES,   check_service },
+	{ "localname", localname_keys, COUNT_OF(localname_keys), true, CONFIG_LOCALNAMES, check_localname },
 };
 /* clang-format on */
 

@@ -9,8 +9,9 @@
 #define HOST_BYTES_MAX 253
 #define LABEL_BYTES_MAX 63
 #define NAME_BYTES_MAX 255
-#define SERVICE_BYTES_MAX 64 /* doc/protocol.md, GSS_CONTEXT */
-#define DIGEST_DIGITS 43     /* base64 of a SHA-256 digest without padding */
+#define SERVICE_BYTES_MAX 64	/* doc/protocol.md, GSS_CONTEXT */
+#define DIGEST_DIGITS 43	/* base64 of a SHA-256 digest without padding */
+#define LOCAL_USER_BYTES_MAX 32 /* as useradd(8) has it */
 
 static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
 static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -182,4 +183,79 @@ enum err config_format_public_key(
 		return ERR_OK;
 	}
 	return store(input, value, strlen(value), ret_text);
+}
+
+/* "*@domain", with the domain in its canonical form; ret_text stays NULL otherwise. */
+static enum err format_pattern(
+	const struct config_format_input *input, const char **ret_text, const char **ret_complaint)
+{
+	struct config_format_input domain = *input;
+	const char *host = NULL;
+	char *pattern;
+	enum err status;
+
+	domain.value = input->value + strlen("*@");
+	status = config_format_host(&domain, &host, ret_complaint);
+	*ret_complaint = "has a '*' that does not stand for the users of one domain (*@domain)";
+	if (status != ERR_OK || host == NULL)
+		return status;
+	pattern = config_alloc(input->config, strlen("*@") + strlen(host) + 1);
+	if (pattern == NULL)
+		return ERR_NO_MEMORY;
+	stpcpy(stpcpy(pattern, "*@"), host);
+	*ret_text = pattern;
+	return ERR_OK;
+}
+
+/* "service/host", the whole of it. */
+static bool is_service_of_host(const char *text)
+{
+	const char *slash = strchr(text, '/');
+
+	if (slash == NULL || slash == text || (size_t)(slash - text) > SERVICE_BYTES_MAX)
+		return false;
+	for (const char *c = text; c < slash; c++)
+		if (*c != '.' && strchr(name_characters, *c) == NULL)
+			return false;
+	return is_host(slash + 1);
+}
+
+/* A name that stands for a local user: what gss_display_name() shows.  Nobody ("anonymous") is none
+ * of them. */
+enum err config_format_mapped_name(
+	const struct config_format_input *input, const char **ret_text, const char **ret_complaint)
+{
+	static const char prefix[] = "SHA256:";
+	const char *value = input->value;
+	enum err status = ERR_OK;
+
+	if (strncmp(value, "*@", strlen("*@")) == 0)
+		return format_pattern(input, ret_text, ret_complaint);
+	if (strchr(value, '*') != NULL) {
+		*ret_complaint =
+			"has a '*' that does not stand for the users of one domain (*@domain)";
+		return ERR_OK;
+	}
+	if (is_service_of_host(value) ||
+		(strncmp(value, prefix, strlen(prefix)) == 0 && is_digest(value + strlen(prefix))))
+		return store(input, value, strlen(value), ret_text);
+	status = config_format_user(input, ret_text, ret_complaint);
+	*ret_complaint = "is none of user@domain, service/host, SHA256:digest and *@domain";
+	return status;
+}
+
+enum err config_format_local_user(
+	const struct config_format_input *input, const char **ret_text, const char **ret_complaint)
+{
+	const char *value = input->value;
+	size_t len = strlen(value);
+
+	*ret_complaint = "is no local user's name (a letter or '_', then letters, digits, '_', '-' "
+			 "and '.'; at most 32)";
+	if (len > LOCAL_USER_BYTES_MAX || strchr("0123456789-.", value[0]) != NULL)
+		return ERR_OK;
+	for (const char *c = value; *c != '\0'; c++)
+		if (*c != '.' && strchr(name_characters, *c) == NULL)
+			return ERR_OK;
+	return store(input, value, len, ret_text);
 }

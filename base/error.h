@@ -54,6 +54,10 @@
 	X(CRED_STORE,           49, NO_CRED,             false, "a value in the credential store is not acceptable") \
 	X(NO_TARGET,            50, BAD_NAME,            false, "no target name was given and none is configured as default") \
 	X(CRED_TOKEN,           51, DEFECTIVE_TOKEN,     false, "the exported credential is malformed or of another version") \
+	X(LOCALNAME,            55, UNAUTHORIZED,        false, "no rule in [localname] of the configuration lets this name be that local user") \
+	X(NAME_ATTRIBUTE,       56, UNAVAILABLE,         false, "the name has no such attribute, or it is none that a program can change; names of peers of established contexts have some") \
+	X(CRED_STORED,          57, DUPLICATE_ELEMENT,   false, "the store has an identity of this name already, and overwriting was not asked for") \
+	X(CRED_NOT_STORED,      58, UNAVAILABLE,         false, "programs cannot store this credential: identities stand in the configuration, where 'gss-ipsec keygen' and an editor put them") \
 	/* the peer's proof */ \
 	X(AUTH_FAILED,          60, BAD_SIG,             true,  "the peer's signature does not verify with the key that its name has here") \
 	X(AUTH_METHOD,          61, UNAUTHORIZED,        true,  "the peer authenticates by a method that is not allowed here") \

@@ -45,6 +45,24 @@ static void check_snapshot(const struct config *config)
 	}
 }
 
+static void check_localnames(const struct config *config)
+{
+	for (size_t i = 0; i < config_localname_count(config); i++) {
+		const struct config_localname *rule = config_localname_at(config, i);
+
+		require(rule->tag[0] != '\0' && rule->name_count > 0);
+		require(rule->user == NULL || (rule->user[0] != '\0' && strlen(rule->user) <= 32 &&
+						      strchr(rule->user, '/') == NULL));
+		for (size_t k = 0; k < rule->name_count; k++) {
+			const char *star = strchr(rule->names[k], '*');
+
+			require(star == NULL ? rule->user != NULL
+					     : star == rule->names[k] && star[1] == '@' &&
+						       strchr(star + 1, '*') == NULL);
+		}
+	}
+}
+
 static void check_services(const struct config *config)
 {
 	static const char *const services[] = { "HTTP", "x", NULL };
@@ -84,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (config_load(files, &config) == ERR_OK) {
 		check_snapshot(config);
+		check_localnames(config);
 		check_services(config);
 	} else {
 		require(config_last_error()[0] != '\0');

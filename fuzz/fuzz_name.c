@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names in every form: the first octet says which (above the forms: an IKE identity of that type),
- * the rest is the text.  What is taken must come back from its display text and from its exported
+ * Names in every form: the first octet says which (255: a composite exported name; else above the
+ * forms: an IKE identity of that type), the rest is the text.  What is taken must come back from its display text and from its exported
  * form.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/fuzz_text.h"
 #include "mech/mech.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define FORMS (MECH_FORM_EXPORTED + 1)
+#define COMPOSITE 255
 
 static void must_equal(const struct mech_name *name, enum err err, struct mech_name *again)
 {
@@ -78,6 +80,31 @@ static void check_name(const struct mech_name *name)
 	check_identity(name);
 }
 
+/* What is known of a peer comes back as it was, and every text of it can be shown. */
+static void check_facts(const struct mech_name *name)
+{
+	const struct mech_facts *facts = mech_name_facts(name), *others;
+	struct mech_name *again = NULL;
+	struct writer composite;
+
+	if (facts == NULL)
+		return;
+	fuzz_check_text(facts->method, sizeof(facts->method));
+	fuzz_check_text(facts->entry, sizeof(facts->entry));
+	writer_init(&composite, 1024);
+	if (mech_name_export_composite(name, &composite) != ERR_OK ||
+		mech_name_import_composite(writer_view(&composite), &again) != ERR_OK)
+		abort();
+	others = mech_name_facts(again);
+	if (!mech_name_equal(name, again) || others == NULL || others->reason != facts->reason ||
+		others->has_digest != facts->has_digest ||
+		strcmp(others->method, facts->method) != 0 ||
+		strcmp(others->entry, facts->entry) != 0)
+		abort();
+	mech_name_release(&again);
+	writer_free(&composite);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mech_name *name = NULL;
@@ -87,12 +114,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	text = BYTES(data + 1, size - 1);
-	if (data[0] < FORMS)
+	if (data[0] == COMPOSITE)
+		err = mech_name_import_composite(text, &name);
+	else if (data[0] < FORMS)
 		err = mech_name_import((enum mech_name_form)data[0], text, "example.org", &name);
 	else
 		err = mech_name_of_id((uint8_t)(data[0] - FORMS), text, &name);
-	if (err == ERR_OK)
+	if (err == ERR_OK) {
 		check_name(name);
+		check_facts(name);
+	}
 	mech_name_release(&name);
 	return 0;
 }

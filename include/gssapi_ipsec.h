@@ -34,6 +34,24 @@
 /* Inquiry: channel bindings of the IPsec channel, one buffer, ready for gss_channel_bindings_t.application_data (RFC 5056). */
 #define GSS_IPSEC_OID_INQ_CB_UNIQUE GSS_IPSEC_ARC "\x02\x15"
 #define GSS_IPSEC_OID_INQ_CB_END_POINT GSS_IPSEC_ARC "\x02\x16"
+/* Inquiry (gss_inquire_cred_by_oid): the public key that the credential authenticates with: its "SHA256:..." name, then the DER
+ * SubjectPublicKeyInfo: two buffers. */
+#define GSS_IPSEC_OID_INQ_CREDENTIAL_KEY GSS_IPSEC_ARC "\x02\x1e"
 #define GSS_IPSEC_OID_ITEM_LENGTH 34
+
+/*
+ * Name attributes (RFC 6680, gss_get_name_attribute) of the peer's name in an established context, the one that
+ * gss_accept_sec_context() or gss_inquire_context() gave.  One value each.
+ */
+#define GSS_IPSEC_ATTRIBUTE_ARC \
+	"urn:oid:1.2.840.113556.1.8000.2554.31079.55960.30804.18932.37582.1664278.1045436.3."
+/* How the peer proved its identity: the name of the signature algorithm ("Ed25519"). */
+#define GSS_IPSEC_ATTRIBUTE_METHOD GSS_IPSEC_ATTRIBUTE_ARC "1"
+/* Digest of the key it proved it with: 32 octets; shown as "SHA256:...". */
+#define GSS_IPSEC_ATTRIBUTE_KEY GSS_IPSEC_ATTRIBUTE_ARC "2"
+/* The latch when the context was completed: the 4-octet big-endian reason (0 = latched); shown as its word. */
+#define GSS_IPSEC_ATTRIBUTE_LATCH GSS_IPSEC_ATTRIBUTE_ARC "3"
+/* Name of the [peer] entry that says whose the key is. */
+#define GSS_IPSEC_ATTRIBUTE_PEER GSS_IPSEC_ATTRIBUTE_ARC "4"
 
 #endif

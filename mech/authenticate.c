@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ID, CERT and AUTH of both directions: who each end is, and the proof (RFC 7296 2.15, RFC 7427, RFC 7670). */
+#include <string.h>
+
 #include "mech/context.h"
 
 /* Which side speaks decides payload types, keys and nonces; everything else is the same. */
@@ -158,7 +160,7 @@ static enum err auth_read_claim(const struct ike_payload *id_payload,
 
 static enum err auth_verify_signature(const struct mech_exchange *exchange,
 	const struct auth_side *side, const struct ike_message *message, struct bytes id_body,
-	struct bytes spki)
+	struct bytes spki, const char **ret_method)
 {
 	const struct ike_payload *payload = ike_message_find(message, IKE_PAYLOAD_AUTH, 0);
 	const struct crypto_signature *signature;
@@ -181,7 +183,24 @@ static enum err auth_verify_signature(const struct mech_exchange *exchange,
 	if (err == ERR_OK)
 		err = crypto_verify(spki, signature, parts, 3, auth.signature);
 	secret_wipe(mac, sizeof(mac));
+	if (err == ERR_OK)
+		*ret_method = signature->name;
 	return err;
+}
+
+/* The judged name with what AUTH has shown. */
+static enum err auth_note_facts(const struct mech_name *judged, const char *method,
+	struct bytes spki, struct mech_name **ret_name)
+{
+	struct mech_facts facts = *mech_name_facts(judged);
+	size_t len = strnlen(method, MECH_FACT_METHOD_BYTES_MAX);
+	enum err err;
+
+	memcpy(facts.method, method, len);
+	facts.method[len] = '\0';
+	facts.has_digest = true;
+	err = crypto_sha256(&spki, 1, facts.digest);
+	return err == ERR_OK ? mech_name_with_facts(judged, &facts, ret_name) : err;
 }
 
 /* The acceptor's key is the end-point binding, whichever side we are. */
@@ -200,6 +219,7 @@ enum err mech_auth_verify(struct mech_context *context, const struct ike_message
 	struct auth_side side = auth_side_of(exchange, !context->is_initiator);
 	const struct ike_payload *id = ike_message_find(message, side.id_payload, 0);
 	struct mech_peer_claim claim = { 0 };
+	const char *method = "";
 	struct mech_name *name = NULL;
 	struct writer spki;
 	bool is_proven = false;
@@ -214,14 +234,14 @@ enum err mech_auth_verify(struct mech_context *context, const struct ike_message
 		bytes_equal(writer_view(&spki), crypto_private_key_spki(exchange->identity->key)))
 		err = ERR_SELF_PEER;
 	if (err == ERR_OK)
-		err = auth_verify_signature(exchange, &side, message, id->body, writer_view(&spki));
+		err = auth_verify_signature(
+			exchange, &side, message, id->body, writer_view(&spki), &method);
 	if (err == ERR_OK)
 		err = auth_note_end_point(context, writer_view(&spki));
-	if (err == ERR_OK) {
-		exchange->peer = name;
-		name = NULL;
+	if (err == ERR_OK)
+		err = auth_note_facts(name, method, writer_view(&spki), &exchange->peer);
+	if (err == ERR_OK)
 		*ret_is_proven = is_proven;
-	}
 	mech_name_release(&name);
 	writer_free(&spki);
 	return err;

@@ -347,11 +347,30 @@ static enum err context_make_unique(struct mech_context *context, struct bytes t
 	return err;
 }
 
+/* What is known of the peer is complete but for the latch, which has been decided by now. */
+static enum err context_note_latch(struct mech_context *context)
+{
+	struct mech_exchange *x = context->exchange;
+	struct mech_facts facts = *mech_name_facts(x->peer);
+	struct mech_name *name = NULL;
+	enum err err;
+
+	facts.reason = context->reason;
+	err = mech_name_with_facts(x->peer, &facts, &name);
+	if (err != ERR_OK)
+		return err;
+	mech_name_release(&x->peer);
+	x->peer = name;
+	return ERR_OK;
+}
+
 enum err mech_context_complete(struct mech_context *context, struct bytes t4)
 {
 	const struct mech_exchange *x = context->exchange;
 	enum err err = context_make_unique(context, t4);
 
+	if (err == ERR_OK)
+		err = context_note_latch(context);
 	if (err != ERR_OK)
 		return err;
 	return mech_protect_new(x->algorithms.prf, x->algorithms.aead, &x->keys.sk_d,

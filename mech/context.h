@@ -43,7 +43,7 @@ struct mech_exchange {
 	struct ike_keys keys;
 	bool has_keys;
 	struct mech_message t1, t2, t3;
-	struct mech_name *peer;		      /* proven, once AUTH verified */
+	struct mech_name *peer; /* proven, once AUTH verified; its facts grow until completion */
 	const struct mech_identity *identity; /* ours; borrowed from the credential */
 
 	/* latching */

@@ -91,6 +91,38 @@ enum err mech_name_export(const struct mech_name *name, struct writer *w) ERR_MU
 enum err mech_name_to_id(
 	const struct mech_name *name, uint8_t *ret_type, struct writer *w) ERR_MUST_CHECK;
 
+/* --- what is known of a peer by name: name_facts.c (RFC 6680) --- */
+#define MECH_FACT_METHOD_BYTES_MAX 31
+#define MECH_FACT_ENTRY_BYTES_MAX 64
+/* What was seen of the peer of this name when its context was established.  Immutable. */
+struct mech_facts {
+	char method[MECH_FACT_METHOD_BYTES_MAX + 1]; /* of AUTH: "Ed25519"; never "" */
+	bool has_digest;
+	uint8_t digest[CRYPTO_SHA256_BYTES];	   /* of the key that verified AUTH */
+	enum ipsec_latch_reason reason;		   /* at completion: latched, or why not */
+	char entry[MECH_FACT_ENTRY_BYTES_MAX + 1]; /* [peer] that vouches for the name; "": none */
+};
+/* A name that equals this one, with a copy of these facts in place of its own. */
+enum err mech_name_with_facts(const struct mech_name *name, const struct mech_facts *facts,
+	struct mech_name **ret_name) ERR_MUST_CHECK;
+/* NULL for a name that was imported; borrowed. */
+const struct mech_facts *mech_name_facts(const struct mech_name *name);
+/* The inner part of a composite exported name (doc/protocol.md 4): the name, then its facts. */
+enum err mech_name_export_composite(const struct mech_name *name, struct writer *w) ERR_MUST_CHECK;
+/* ERR_NAME_FORMAT */
+enum err mech_name_import_composite(struct bytes token, struct mech_name **ret_name) ERR_MUST_CHECK;
+
+/* --- local users: localname.c --- */
+#define MECH_LOCAL_USER_BYTES_MAX 32
+/*
+ * The local user that [localname] lets the name be: a rule with the whole name goes before one with
+ * "*@domain", and of each kind the first.  "*@domain" gives the part before '@' where that is
+ * a lower-case letter or '_', then lower-case letters, digits, '_', '-' and single '.', at most 32,
+ * and not root.  ERR_LOCALNAME when no rule does; nobody (anonymous) is no local user.
+ */
+enum err mech_localname(const struct config *config, const struct mech_name *name,
+	char ret_user[MECH_LOCAL_USER_BYTES_MAX + 1]) ERR_MUST_CHECK;
+
 /* --- credentials: credential.c --- */
 enum mech_usage { MECH_INITIATE = 1, MECH_ACCEPT = 2, MECH_BOTH = 3 };
 /* One key/value of a gss_key_value_set; unknown keys are ignored. Ours: ipsec_identity (tag), ipsec_key (PEM file),
@@ -119,6 +151,17 @@ enum err mech_credential_export(
 	const struct mech_credential *credential, struct writer *w) ERR_MUST_CHECK;
 enum err mech_credential_import(
 	struct bytes token, struct mech_credential **ret_credential) ERR_MUST_CHECK;
+
+/* Public key of the identity it authenticates as (an acceptor's first), as name for the caller and as DER SubjectPublicKeyInfo,
+ * borrowed.  ERR_UNSUPPORTED when there is none. */
+enum err mech_credential_key(const struct mech_credential *credential, struct mech_name **ret_name,
+	struct bytes *ret_spki) ERR_MUST_CHECK;
+/* RFC 5588, without writing: ERR_OK when the store has this identity for that usage and may overwrite it; ret_usage: what of the
+ * usage the credential has.  Of the store entries only ipsec_config counts; none: the process's configuration.
+ * ERR_CRED_STORED, ERR_CRED_NOT_STORED, ERR_CRED_USAGE, and what acquiring from there gives. */
+enum err mech_credential_store(const struct mech_credential *credential, enum mech_usage usage,
+	bool overwrites, const struct mech_store_entry *store, size_t count,
+	enum mech_usage *ret_usage) ERR_MUST_CHECK;
 
 /* --- internal between mech/ files: an identity ready for use --- */
 struct mech_identity {
@@ -152,8 +195,8 @@ struct mech_peer_claim { /* what a peer says it is */
 };
 /*
  * Judges a claim and finds the key to verify AUTH with (appended to ret_spki).  ret_name is what may
- * be shown once AUTH verified; ret_is_proven: the database, or the caller who named the key, vouches
- * for it.  wanted: the initiator's target; NULL at the acceptor.  In this order:
+ * be shown once AUTH verified, its facts the entry alone; ret_is_proven: the database, or the caller
+ * who named the key, vouches for it.  wanted: the initiator's target; NULL at the acceptor.  In this order:
  *  - the database has the claimed host or user, but not with this key: ERR_PEER_KEY_CHANGED (never
  *    a downgrade);
  *  - wanted names a host, user or key, and this is another: ERR_PEER_NAME;

@@ -21,6 +21,7 @@ struct mech_name {
 	enum mech_name_kind kind;
 	uint8_t digest[CRYPTO_SHA256_BYTES]; /* KEY */
 	const char *service, *host;	     /* point into text */
+	struct mech_facts *facts;	     /* or NULL; owned, as immutable as the rest */
 	char text[];			     /* display text, then the service again */
 };
 
@@ -160,6 +161,7 @@ static enum err name_new(const struct mech_draft *draft, struct mech_name **ret_
 		return ERR_NO_MEMORY;
 	atomic_init(&name->references, 1);
 	name->kind = draft->kind;
+	name->facts = NULL;
 	memcpy(name->digest, draft->digest, sizeof(name->digest));
 	memcpy(name->text, draft->text, draft->len + 1);
 	service = name->text + draft->len + 1;
@@ -261,9 +263,41 @@ void mech_name_release(struct mech_name **name)
 	struct mech_name *last = *name;
 
 	*name = NULL;
-	if (last != NULL &&
-		atomic_fetch_sub_explicit(&last->references, 1, memory_order_acq_rel) == 1)
-		free(last);
+	if (last == NULL ||
+		atomic_fetch_sub_explicit(&last->references, 1, memory_order_acq_rel) != 1)
+		return;
+	free(last->facts);
+	free(last);
+}
+
+enum err mech_name_with_facts(
+	const struct mech_name *name, const struct mech_facts *facts, struct mech_name **ret_name)
+{
+	size_t text_len = strlen(name->text), service_len = strlen(name->service);
+	size_t size = sizeof(*name) + text_len + 1 + service_len + 1;
+	struct mech_name *copy = malloc(size);
+	struct mech_facts *kept = malloc(sizeof(*kept));
+
+	if (copy == NULL || kept == NULL) {
+		free(copy);
+		free(kept);
+		return ERR_NO_MEMORY;
+	}
+	atomic_init(&copy->references, 1);
+	copy->kind = name->kind;
+	memcpy(copy->digest, name->digest, sizeof(copy->digest));
+	memcpy(copy->text, name->text, text_len + 1 + service_len + 1);
+	copy->service = copy->text + (name->service - name->text);
+	copy->host = copy->text + (name->host - name->text);
+	*kept = *facts;
+	copy->facts = kept;
+	*ret_name = copy;
+	return ERR_OK;
+}
+
+const struct mech_facts *mech_name_facts(const struct mech_name *name)
+{
+	return name->facts;
 }
 
 enum mech_name_kind mech_name_kind(const struct mech_name *name)

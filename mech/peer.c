@@ -156,7 +156,7 @@ static enum err find_named(const struct judgement *judgement, enum finding *ret_
 
 /* Whether the key alone is known.  An entry that cannot be read is no reason to refuse other
  * entries' peers. */
-static bool key_is_listed(const struct judgement *judgement)
+static bool key_is_listed(const struct judgement *judgement, const struct config_peer **ret_entry)
 {
 	bool any_entry = mech_name_kind(judgement->claimed) == MECH_NAME_KEY;
 	bool is_found = false;
@@ -170,6 +170,8 @@ static bool key_is_listed(const struct judgement *judgement)
 			continue;
 		if (entry_find_key(entry, judgement->digest, false, &spki, &is_found) != ERR_OK)
 			is_found = false;
+		if (is_found)
+			*ret_entry = entry;
 	}
 	writer_free(&spki);
 	return is_found;
@@ -300,14 +302,14 @@ static enum err name_of_entry(const struct judgement *judgement, const struct co
 	return mech_name_of_host(service, mech_name_host(judgement->claimed), ret_name);
 }
 
-static enum err judge_key_alone(
-	const struct judgement *judgement, struct mech_name **ret_name, bool *ret_is_proven)
+static enum err judge_key_alone(const struct judgement *judgement,
+	const struct config_peer **ret_entry, struct mech_name **ret_name, bool *ret_is_proven)
 {
 	bool is_proven = names_key(judgement->wanted, judgement);
 
 	if (!is_proven && !is_anybody(judgement->wanted))
 		return refuse(ERR_PEER_UNKNOWN, judgement);
-	is_proven = is_proven || key_is_listed(judgement);
+	is_proven = is_proven || key_is_listed(judgement, ret_entry);
 	if (!is_proven && config_unknown_peer(judgement->config) != CONFIG_UNKNOWN_ACCEPT)
 		return refuse(ERR_PEER_UNKNOWN, judgement);
 	*ret_name = mech_name_ref(judgement->key_name);
@@ -315,8 +317,9 @@ static enum err judge_key_alone(
 	return ERR_OK;
 }
 
-static enum err judge(
-	const struct judgement *judgement, struct mech_name **ret_name, bool *ret_is_proven)
+/* ret_entry: the one that vouches for the name, if any does. */
+static enum err judge(const struct judgement *judgement, const struct config_peer **ret_entry,
+	struct mech_name **ret_name, bool *ret_is_proven)
 {
 	const struct config_peer *entry = NULL;
 	enum finding finding;
@@ -333,13 +336,26 @@ static enum err judge(
 	if (!is_wanted(judgement))
 		return refuse(ERR_PEER_NAME, judgement);
 	if (finding == FOUND_NOTHING || names_key(judgement->wanted, judgement))
-		return judge_key_alone(judgement, ret_name, ret_is_proven);
+		return judge_key_alone(judgement, ret_entry, ret_name, ret_is_proven);
 	if (finding == FOUND_OTHER_SERVICE)
 		return refuse(ERR_SERVICE_REFUSED, judgement);
 	err = name_of_entry(judgement, entry, ret_name);
-	if (err == ERR_OK)
+	if (err == ERR_OK) {
+		*ret_entry = entry;
 		*ret_is_proven = true;
+	}
 	return err;
+}
+
+/* The name, knowing which entry vouches for it. */
+static enum err name_with_entry(
+	const struct mech_name *name, const struct config_peer *entry, struct mech_name **ret_name)
+{
+	struct mech_facts facts = { .reason = IPSEC_LATCH_NONE };
+
+	if (entry != NULL && strlen(entry->tag) <= MECH_FACT_ENTRY_BYTES_MAX)
+		memcpy(facts.entry, entry->tag, strlen(entry->tag) + 1);
+	return mech_name_with_facts(name, &facts, ret_name);
 }
 
 enum err mech_peer_judge(const struct config *config, bool we_initiate,
@@ -350,6 +366,7 @@ enum err mech_peer_judge(const struct config *config, bool we_initiate,
 		.config = config,
 		.wanted = we_initiate ? wanted : NULL,
 	};
+	const struct config_peer *entry = NULL;
 	struct mech_name *name = NULL;
 	bool is_proven = false;
 	enum err err;
@@ -359,15 +376,15 @@ enum err mech_peer_judge(const struct config *config, bool we_initiate,
 	if (err == ERR_OK)
 		err = read_key(claim, &judgement);
 	if (err == ERR_OK)
-		err = judge(&judgement, &name, &is_proven);
+		err = judge(&judgement, &entry, &name, &is_proven);
 	if (err == ERR_OK) {
 		writer_put_bytes(ret_spki, writer_view(&judgement.spki));
 		err = writer_status(ret_spki);
 	}
-	if (err == ERR_OK) {
-		*ret_name = mech_name_ref(name);
+	if (err == ERR_OK)
+		err = name_with_entry(name, entry, ret_name);
+	if (err == ERR_OK)
 		*ret_is_proven = is_proven;
-	}
 	mech_name_release(&name);
 	mech_name_release(&judgement.claimed);
 	mech_name_release(&judgement.key_name);

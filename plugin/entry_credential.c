@@ -22,7 +22,7 @@ static const struct credential_usage_row usage_rows[] = {
 
 #define USAGE_ROWS (sizeof(usage_rows) / sizeof(usage_rows[0]))
 
-static enum err credential_usage_of_gss(gss_cred_usage_t usage, enum mech_usage *ret_usage)
+enum err plugin_usage_of_gss(gss_cred_usage_t usage, enum mech_usage *ret_usage)
 {
 	for (size_t i = 0; i < USAGE_ROWS; i++) {
 		if (usage_rows[i].gss == usage) {
@@ -34,7 +34,7 @@ static enum err credential_usage_of_gss(gss_cred_usage_t usage, enum mech_usage 
 	return ERR_ARGUMENT;
 }
 
-static gss_cred_usage_t credential_usage_to_gss(enum mech_usage usage)
+gss_cred_usage_t plugin_usage_to_gss(enum mech_usage usage)
 {
 	for (size_t i = 0; i < USAGE_ROWS; i++) {
 		if (usage_rows[i].mech == usage)
@@ -55,16 +55,12 @@ static bool credential_mechs_have_us(gss_OID_set mechs)
 	return false;
 }
 
-static enum err credential_acquire(gss_name_t desired, gss_cred_usage_t gss_usage,
-	gss_const_key_value_set_t gss_store, struct mech_credential **ret_credential)
+enum err plugin_store_entries(
+	gss_const_key_value_set_t gss_store, struct mech_store_entry **ret_store, size_t *ret_count)
 {
-	struct mech_store_entry *store = NULL;
 	size_t count = gss_store == GSS_C_NO_CRED_STORE ? 0 : gss_store->count;
-	enum mech_usage usage;
-	enum err status = credential_usage_of_gss(gss_usage, &usage);
+	struct mech_store_entry *store = NULL;
 
-	if (status != ERR_OK)
-		return status;
 	if (count > STORE_ENTRIES_MAX)
 		return ERR_CRED_STORE;
 	if (count > 0) {
@@ -77,7 +73,24 @@ static enum err credential_acquire(gss_name_t desired, gss_cred_usage_t gss_usag
 				.value = gss_store->elements[i].value,
 			};
 	}
-	status = mech_credential_acquire(plugin_name(desired), usage, store, count, ret_credential);
+	*ret_store = store;
+	*ret_count = count;
+	return ERR_OK;
+}
+
+static enum err credential_acquire(gss_name_t desired, gss_cred_usage_t gss_usage,
+	gss_const_key_value_set_t gss_store, struct mech_credential **ret_credential)
+{
+	struct mech_store_entry *store = NULL;
+	size_t count = 0;
+	enum mech_usage usage;
+	enum err status = plugin_usage_of_gss(gss_usage, &usage);
+
+	if (status == ERR_OK)
+		status = plugin_store_entries(gss_store, &store, &count);
+	if (status == ERR_OK)
+		status = mech_credential_acquire(
+			plugin_name(desired), usage, store, count, ret_credential);
 	free(store);
 	return status;
 }
@@ -189,7 +202,7 @@ PLUGIN_EXPORT OM_uint32 gss_inquire_cred(OM_uint32 *minor_status, gss_cred_id_t 
 	if (lifetime != NULL)
 		*lifetime = GSS_C_INDEFINITE;
 	if (cred_usage != NULL)
-		*cred_usage = credential_usage_to_gss(mech_credential_usage(credential));
+		*cred_usage = plugin_usage_to_gss(mech_credential_usage(credential));
 out:
 	mech_credential_release(&credential);
 	return plugin_status(minor_status, status);
@@ -218,7 +231,7 @@ PLUGIN_EXPORT OM_uint32 gss_inquire_cred_by_mech(OM_uint32 *minor_status, gss_cr
 	if (acceptor_lifetime != NULL)
 		*acceptor_lifetime = (usage & MECH_ACCEPT) != 0 ? GSS_C_INDEFINITE : 0;
 	if (cred_usage != NULL)
-		*cred_usage = credential_usage_to_gss(usage);
+		*cred_usage = plugin_usage_to_gss(usage);
 out:
 	mech_credential_release(&credential);
 	return plugin_status(minor_status, status);

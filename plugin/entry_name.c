@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Entry points for names.  A gss_name_t of this mechanism is a reference to a struct mech_name. */
 #include <stddef.h>
+#include <string.h>
 
 #include "base/config.h"
 #include "plugin/plugin.h"
@@ -52,11 +53,21 @@ static enum err name_import_user(struct bytes text, struct mech_name **ret_name)
 	return status;
 }
 
+static enum err name_import_composite(struct bytes token, struct mech_name **ret_name)
+{
+	enum err status = plugin_framing_composite_read(token, &token);
+
+	return status == ERR_OK ? mech_name_import_composite(token, ret_name) : status;
+}
+
 static enum err name_import(gss_const_OID type, struct bytes text, struct mech_name **ret_name)
 {
 	enum mech_name_form form;
-	enum err status = name_form_of_type(type, &form);
+	enum err status;
 
+	if (type != GSS_C_NO_OID && plugin_oid_equal(type, GSS_C_NT_COMPOSITE_EXPORT))
+		return name_import_composite(text, ret_name);
+	status = name_form_of_type(type, &form);
 	if (status == ERR_OK && form == MECH_FORM_USER)
 		return name_import_user(text, ret_name);
 	if (status == ERR_OK && form == MECH_FORM_EXPORTED)
@@ -146,16 +157,87 @@ PLUGIN_EXPORT OM_uint32 gss_duplicate_name(
 	return plugin_status(minor_status, ERR_OK);
 }
 
-static enum err name_export(const struct mech_name *name, gss_buffer_t ret_token)
+/* As svc@host, if there are both parts. */
+static enum err name_show_hostbased(const struct mech_name *name, struct writer *w)
+{
+	const char *service = mech_name_service(name), *host = mech_name_host(name);
+
+	if (mech_name_kind(name) != MECH_NAME_HOSTBASED || service[0] == '\0')
+		return ERR_NAME_TYPE;
+	writer_put_bytes(w, BYTES((const uint8_t *)service, strlen(service)));
+	if (host[0] != '\0')
+		writer_put_u8(w, '@');
+	writer_put_bytes(w, BYTES((const uint8_t *)host, strlen(host)));
+	return writer_status(w);
+}
+
+/* The text that imports with this type as an equal name; ERR_NAME_TYPE when there is none. */
+static enum err name_show_as(
+	const struct mech_name *name, enum mech_name_form form, struct writer *w)
+{
+	const char *text = mech_name_display(name);
+
+	if (form == MECH_FORM_HOSTBASED)
+		return name_show_hostbased(name, w);
+	if (form == MECH_FORM_EXPORTED ||
+		(form == MECH_FORM_KEY && mech_name_kind(name) != MECH_NAME_KEY) ||
+		(form == MECH_FORM_ANONYMOUS && mech_name_kind(name) != MECH_NAME_ANONYMOUS))
+		return ERR_NAME_TYPE;
+	writer_put_bytes(w, BYTES((const uint8_t *)text, strlen(text)));
+	return writer_status(w);
+}
+
+PLUGIN_EXPORT OM_uint32 gss_display_name_ext(OM_uint32 *minor_status, gss_name_t input_name,
+	gss_OID display_as_name_type, gss_buffer_t display_name)
+{
+	enum mech_name_form form;
+	struct writer w;
+	enum err status;
+
+	if (display_name == GSS_C_NO_BUFFER)
+		return plugin_status(minor_status, ERR_ARGUMENT);
+	plugin_buffer_clear(display_name);
+	if (input_name == GSS_C_NO_NAME)
+		return plugin_status(minor_status, ERR_NAME_FORMAT);
+	writer_init(&w, MECH_NAME_BYTES_MAX + 1);
+	status = name_form_of_type(display_as_name_type, &form);
+	if (status == ERR_OK)
+		status = name_show_as(plugin_name(input_name), form, &w);
+	/* Programs take what is shown for a string. */
+	writer_put_u8(&w, '\0');
+	if (status == ERR_OK)
+		status = writer_status(&w);
+	if (status == ERR_OK)
+		status = plugin_buffer_set_text(display_name, (const char *)writer_view(&w).data);
+	writer_free(&w);
+	/* RFC 6680 7.3 */
+	if (status == ERR_NAME_TYPE)
+		return plugin_status_as(minor_status, GSS_S_UNAVAILABLE, status);
+	return plugin_status(minor_status, status);
+}
+
+/* What stands in the token, and what stands before it. */
+struct name_token {
+	enum err (*put)(const struct mech_name *name, struct writer *w);
+	enum err (*frame)(struct bytes inner, struct writer *w);
+};
+
+static const struct name_token name_token_exported = { mech_name_export,
+	plugin_framing_name_write };
+static const struct name_token name_token_composite = { mech_name_export_composite,
+	plugin_framing_composite_write };
+
+static enum err name_export(
+	const struct mech_name *name, const struct name_token *kind, gss_buffer_t ret_token)
 {
 	struct writer inner, token;
 	enum err status;
 
 	writer_init(&inner, PLUGIN_NAME_TOKEN_BYTES_MAX);
 	writer_init(&token, PLUGIN_NAME_TOKEN_BYTES_MAX + 64);
-	status = mech_name_export(name, &inner);
+	status = kind->put(name, &inner);
 	if (status == ERR_OK)
-		status = plugin_framing_name_write(writer_view(&inner), &token);
+		status = kind->frame(writer_view(&inner), &token);
 	if (status == ERR_OK)
 		status = plugin_buffer_take(ret_token, &token);
 	writer_free(&inner);
@@ -171,7 +253,20 @@ PLUGIN_EXPORT OM_uint32 gss_export_name(
 	plugin_buffer_clear(exported_name);
 	if (input_name == GSS_C_NO_NAME)
 		return plugin_status(minor_status, ERR_NAME_FORMAT);
-	return plugin_status(minor_status, name_export(plugin_name(input_name), exported_name));
+	return plugin_status(minor_status,
+		name_export(plugin_name(input_name), &name_token_exported, exported_name));
+}
+
+PLUGIN_EXPORT OM_uint32 gss_export_name_composite(
+	OM_uint32 *minor_status, gss_name_t input_name, gss_buffer_t exp_composite_name)
+{
+	if (exp_composite_name == GSS_C_NO_BUFFER)
+		return plugin_status(minor_status, ERR_ARGUMENT);
+	plugin_buffer_clear(exp_composite_name);
+	if (input_name == GSS_C_NO_NAME)
+		return plugin_status(minor_status, ERR_NAME_FORMAT);
+	return plugin_status(minor_status,
+		name_export(plugin_name(input_name), &name_token_composite, exp_composite_name));
 }
 
 PLUGIN_EXPORT OM_uint32 gss_inquire_names_for_mech(

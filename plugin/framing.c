@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The mechanism-independent headers: of a first token (RFC 2743 3.1) and of an exported name
- * (RFC 2743 3.2).  There is exactly one encoding of each, and only that one is taken: programs such
+ * (RFC 2743 3.2, RFC 6680 7.8).  There is exactly one encoding of each, and only that one is taken: programs such
  * as Cyrus SASL strip and rebuild the first header.
  */
 #include <stddef.h>
@@ -14,6 +14,7 @@
 #define DER_LONG 0x80
 #define DER_LENGTH_OCTETS_MAX 3
 #define NAME_TOKEN_ID 0x0401
+#define COMPOSITE_TOKEN_ID 0x0402
 #define OID_DER_BYTES (2 + GSS_IPSEC_OID_MECH_LENGTH)
 
 /* RFC 2743 3.1: lengths are in DER, thus as short as they can be; an octet count beyond 3 means
@@ -123,13 +124,13 @@ enum err plugin_framing_token_write(struct bytes message, struct writer *w)
 	return writer_status(w);
 }
 
-enum err plugin_framing_name_read(struct bytes token, struct bytes *ret_inner)
+static enum err framing_name_read(struct bytes token, uint16_t token_id, struct bytes *ret_inner)
 {
 	struct reader r;
 	struct bytes inner;
 
 	reader_init(&r, token);
-	if (reader_get_u16(&r) != NAME_TOKEN_ID)
+	if (reader_get_u16(&r) != token_id)
 		reader_fail(&r, ERR_NAME_FORMAT);
 	if (reader_get_u16(&r) != OID_DER_BYTES)
 		reader_fail(&r, ERR_NAME_FORMAT);
@@ -144,14 +145,34 @@ enum err plugin_framing_name_read(struct bytes token, struct bytes *ret_inner)
 	return ERR_OK;
 }
 
-enum err plugin_framing_name_write(struct bytes inner, struct writer *w)
+static enum err framing_name_write(struct bytes inner, uint16_t token_id, struct writer *w)
 {
 	if (inner.len == 0 || inner.len > PLUGIN_NAME_TOKEN_BYTES_MAX)
 		return ERR_TOO_LARGE;
-	writer_put_u16(w, NAME_TOKEN_ID);
+	writer_put_u16(w, token_id);
 	writer_put_u16(w, OID_DER_BYTES);
 	framing_put_oid(w);
 	writer_put_u32(w, (uint32_t)inner.len);
 	writer_put_bytes(w, inner);
 	return writer_status(w);
+}
+
+enum err plugin_framing_name_read(struct bytes token, struct bytes *ret_inner)
+{
+	return framing_name_read(token, NAME_TOKEN_ID, ret_inner);
+}
+
+enum err plugin_framing_name_write(struct bytes inner, struct writer *w)
+{
+	return framing_name_write(inner, NAME_TOKEN_ID, w);
+}
+
+enum err plugin_framing_composite_read(struct bytes token, struct bytes *ret_inner)
+{
+	return framing_name_read(token, COMPOSITE_TOKEN_ID, ret_inner);
+}
+
+enum err plugin_framing_composite_write(struct bytes inner, struct writer *w)
+{
+	return framing_name_write(inner, COMPOSITE_TOKEN_ID, w);
 }

@@ -12,6 +12,7 @@ enum oid_index {
 	OID_LATCH,
 	OID_UNIQUE,
 	OID_END_POINT,
+	OID_CREDENTIAL_KEY,
 	OID_COUNT
 };
 
@@ -27,6 +28,7 @@ static gss_OID_desc oids[OID_COUNT] = {
 	[OID_LATCH] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_LATCH },
 	[OID_UNIQUE] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_UNIQUE },
 	[OID_END_POINT] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_END_POINT },
+	[OID_CREDENTIAL_KEY] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CREDENTIAL_KEY },
 };
 
 const gss_OID plugin_mech_oid = &oids[OID_MECH];
@@ -36,6 +38,7 @@ const gss_OID plugin_option_no_ci_flags = &oids[OID_NO_CI_FLAGS];
 const gss_OID plugin_inquiry_latch = &oids[OID_LATCH];
 const gss_OID plugin_inquiry_unique = &oids[OID_UNIQUE];
 const gss_OID plugin_inquiry_end_point = &oids[OID_END_POINT];
+const gss_OID plugin_inquiry_credential_key = &oids[OID_CREDENTIAL_KEY];
 
 bool plugin_oid_is_ours(gss_const_OID oid)
 {

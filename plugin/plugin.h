@@ -42,6 +42,7 @@ extern const gss_OID plugin_option_no_ci_flags;
 extern const gss_OID plugin_inquiry_latch;
 extern const gss_OID plugin_inquiry_unique;
 extern const gss_OID plugin_inquiry_end_point;
+extern const gss_OID plugin_inquiry_credential_key;
 bool plugin_oid_is_ours(gss_const_OID oid);
 bool plugin_oid_equal(gss_const_OID a, gss_const_OID b);
 
@@ -62,6 +63,22 @@ enum err plugin_framing_token_write(struct bytes message, struct writer *w) ERR_
 /* The inner part of an exported name of this mechanism, as a view; ERR_NAME_FORMAT. */
 enum err plugin_framing_name_read(struct bytes token, struct bytes *ret_inner) ERR_MUST_CHECK;
 enum err plugin_framing_name_write(struct bytes inner, struct writer *w) ERR_MUST_CHECK;
+/* The same for a composite exported name (RFC 6680 7.8). */
+enum err plugin_framing_composite_read(struct bytes token, struct bytes *ret_inner) ERR_MUST_CHECK;
+enum err plugin_framing_composite_write(struct bytes inner, struct writer *w) ERR_MUST_CHECK;
+
+/* --- entry_credential.c --- */
+/* ERR_ARGUMENT for none of the three. */
+enum err plugin_usage_of_gss(gss_cred_usage_t usage, enum mech_usage *ret_usage) ERR_MUST_CHECK;
+gss_cred_usage_t plugin_usage_to_gss(enum mech_usage usage);
+/* The entries' views in an array that the caller frees; NULL for none.  ERR_CRED_STORE for too many. */
+enum err plugin_store_entries(gss_const_key_value_set_t gss_store,
+	struct mech_store_entry **ret_store, size_t *ret_count) ERR_MUST_CHECK;
+
+/* --- entry_localname.c --- */
+/* mech_localname by the process's configuration; also ERR_CONFIG, ERR_NO_MEMORY. */
+enum err plugin_localname(
+	const struct mech_name *name, char ret_user[MECH_LOCAL_USER_BYTES_MAX + 1]) ERR_MUST_CHECK;
 
 /* --- convert.c --- */
 /* A view of the buffer; none for NULL. */
@@ -102,6 +119,8 @@ static inline gss_cred_id_t plugin_credential_handle(struct mech_credential *cre
 
 /* The mechglue looks these up by name; its headers do not declare them. */
 OM_uint32 gss_internal_release_oid(OM_uint32 *minor_status, gss_OID *oid);
+OM_uint32 gssspi_authorize_localname(OM_uint32 *minor_status, const gss_name_t name,
+	gss_const_buffer_t local_user, gss_const_OID local_name_type);
 OM_uint32 gssspi_set_cred_option(OM_uint32 *minor_status, gss_cred_id_t *credential_handle,
 	const gss_OID option, const gss_buffer_t value);
 

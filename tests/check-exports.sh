@@ -30,9 +30,14 @@ else
 fi
 
 # shellcheck disable=SC2016
-sed -n 's/^| `\(gss[a-z_]*\)`.*/\1/p' "$document" | sort >"$work/document"
+sed -n '/^## /q; s/^| `\(gss[a-z_]*\)`.*/\1/p' "$document" | sort >"$work/document"
 diff "$work/map" "$work/document"
 result $? "exports.map and doc/entry-points.md agree"
+
+# shellcheck disable=SC2016
+sed -n '/^## Left out/,$ s/^| \(`.*\)` |.*/\1/p' "$document" | tr -d '`,' | tr ' ' '\n' | sort >"$work/left-out"
+[ "$(wc -l <"$work/left-out")" -ge 10 ] && [ -z "$(comm -12 "$work/map" "$work/left-out")" ]
+result $? "what the document says is left out is not exported"
 
 # Loaded into every program that lists mechanisms, and never unloaded: nothing may run then.
 ! grep -rnE '__attribute__\(\((constructor|destructor)|\b(atexit|on_exit|pthread_atfork)\(' \

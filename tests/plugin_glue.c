@@ -4,6 +4,7 @@
  * tests/plugin_run.sh, which makes identities and sets GSS_MECH_CONFIG and GSS_IPSEC_CONFIG:
  *
  *   plugin_glue configured       everything
+ *   plugin_glue naming           with rules for local users
  *   plugin_glue unconfigured     installed without any identity
  *   plugin_glue reselect         SPNEGO with a decoy mechanism before ours
  *
@@ -489,6 +490,8 @@ static void test_configured(void)
 	test_mechanism();
 	test_names();
 	test_credentials();
+	test_shown_as();
+	test_unmapped();
 	test_partial();
 	test_exchange();
 	test_messages();
@@ -506,12 +509,14 @@ int main(int argc, char **argv)
 
 	if (strcmp(mode, "configured") == 0)
 		test_configured();
+	else if (strcmp(mode, "naming") == 0)
+		test_naming();
 	else if (strcmp(mode, "unconfigured") == 0)
 		test_unconfigured();
 	else if (strcmp(mode, "reselect") == 0)
 		test_spnego(true);
 	else
-		check(false, "usage: plugin_glue configured | unconfigured | reselect");
+		check(false, "usage: plugin_glue configured | naming | unconfigured | reselect");
 	printf("%u failed\n", checks_failed());
 	return checks_failed() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -28,6 +28,7 @@ bool buffers_equal(const gss_buffer_desc *a, const gss_buffer_desc *b);
 bool name_displays(gss_name_t name, const char *text);
 /* Imports text as this type; type NULL is no type. */
 gss_name_t name_of(const char *text, gss_OID type);
+void release_name(gss_name_t *name);
 void bindings_set(struct gss_channel_bindings_struct *bindings, const char *text);
 
 struct side {
@@ -64,5 +65,10 @@ void test_mechanism(void);
 void test_names(void);
 void test_credentials(void);
 void test_unconfigured(void);
+
+/* plugin_glue_naming.c */
+void test_naming(void);
+void test_unmapped(void);
+void test_shown_as(void);
 
 #endif

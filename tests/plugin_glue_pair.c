@@ -124,6 +124,13 @@ gss_name_t name_of(const char *text, gss_OID type)
 	return name;
 }
 
+void release_name(gss_name_t *name)
+{
+	OM_uint32 minor;
+
+	(void)gss_release_name(&minor, name);
+}
+
 void bindings_set(struct gss_channel_bindings_struct *bindings, const char *text)
 {
 	if (text == NULL)

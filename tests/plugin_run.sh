@@ -63,6 +63,35 @@ memory="$work/memory/ipsec.conf $work/memory/mech.conf"
 # shellcheck disable=SC2086
 with $memory "$glue" configured
 result $? "configured"
+cp "$work/memory/ipsec.conf" "$work/memory/naming.conf" && cat >>"$work/memory/naming.conf" <<'END'
+[localname]
+	staff = {
+		name = *@example.org
+	}
+	guests = {
+		name = *@Guests.Example.ORG
+		user = guest
+	}
+	alice = {
+		name = alice@Example.ORG
+		user = wonder
+	}
+	machines = {
+		name = host/Server.example.org
+		user = hostuser
+	}
+	key = {
+		name = SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU
+		user = keyuser
+	}
+	chief = {
+		name = boss@example.org
+		name = chief@example.org
+		user = root
+	}
+END
+with "$work/memory/naming.conf" "$work/memory/mech.conf" "$glue" naming
+result $? "local users and name attributes"
 with "$work/none.conf" "$work/memory/mech.conf" "$glue" unconfigured
 result $? "unconfigured"
 with "$work/memory/ipsec.conf" "$work/decoy.conf" "$glue" reselect

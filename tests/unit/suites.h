@@ -27,6 +27,8 @@
 	X(ike_keymat) \
 	X(ike_notify) \
 	X(name) \
+	X(name_facts) \
+	X(localname) \
 	X(credential) \
 	X(peer) \
 	X(crypto) \
