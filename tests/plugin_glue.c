@@ -488,6 +488,7 @@ static void test_spnego(bool reselects)
 static void test_configured(void)
 {
 	test_mechanism();
+	test_mech_attributes();
 	test_names();
 	test_credentials();
 	test_shown_as();
