@@ -490,6 +490,7 @@ static void test_configured(void)
 	test_mechanism();
 	test_mech_attributes();
 	test_names();
+	test_name_laws();
 	test_credentials();
 	test_shown_as();
 	test_unmapped();
