@@ -492,6 +492,7 @@ static void test_configured(void)
 	test_names();
 	test_name_laws();
 	test_credentials();
+	test_credential_kin();
 	test_shown_as();
 	test_unmapped();
 	test_partial();

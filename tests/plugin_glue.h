@@ -66,6 +66,9 @@ void test_names(void);
 void test_credentials(void);
 void test_unconfigured(void);
 
+/* plugin_glue_cred.c */
+void test_credential_kin(void);
+
 /* plugin_glue_laws.c */
 void test_name_laws(void);
 
