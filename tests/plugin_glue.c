@@ -7,6 +7,7 @@
  *   plugin_glue naming           with rules for local users
  *   plugin_glue unconfigured     installed without any identity
  *   plugin_glue reselect         SPNEGO with a decoy mechanism before ours
+ *   plugin_glue decoy            the same decoy, installed without any identity
  *
  * Prints "ok" and "FAIL" lines; exit status 1 when one failed.
  */
@@ -17,8 +18,6 @@
 
 #include "tests/plugin_glue.h"
 
-static gss_OID_desc spnego_oid = { 6, "\x2b\x06\x01\x05\x05\x02" };
-static gss_OID_desc decoy_oid = { 9, "\x2b\x06\x01\x04\x01\x82\x37\x7f\x01" };
 static gss_OID_desc latch_oid = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_LATCH };
 static gss_OID_desc unique_oid = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_UNIQUE };
 static gss_OID_desc end_point_oid = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_END_POINT };
@@ -447,44 +446,6 @@ static void test_errors(void)
 	pair_free(&pair);
 }
 
-/* --- SPNEGO --- */
-
-static void test_spnego(bool reselects)
-{
-	gss_OID_set_desc ours = { 1, &mech_oid };
-	gss_OID_desc both[] = { decoy_oid, mech_oid };
-	gss_OID_set_desc decoy_first = { 2, both };
-	gss_OID_set_desc spnego = { 1, &spnego_oid };
-	struct pair pair;
-	OM_uint32 minor;
-	gss_OID inner = GSS_C_NO_OID;
-
-	pair_init(&pair, &spnego_oid, "host@server.example.org", FLAGS_ASKED);
-	if (reselects) {
-		check(gss_acquire_cred(&minor, GSS_C_NO_NAME, 0, &spnego, GSS_C_INITIATE,
-			      &pair.initiator.credential, NULL, NULL) == 0 &&
-				gss_set_neg_mechs(
-					&minor, pair.initiator.credential, &decoy_first) == 0,
-			"SPNEGO initiator prefers the decoy");
-		check(gss_acquire_cred(&minor, GSS_C_NO_NAME, 0, &spnego, GSS_C_ACCEPT,
-			      &pair.acceptor.credential, NULL, NULL) == 0 &&
-				gss_set_neg_mechs(&minor, pair.acceptor.credential, &ours) == 0,
-			"SPNEGO acceptor takes ours only");
-	}
-	check(pair_run(&pair) == GSS_S_COMPLETE, "SPNEGO completes, reselection %d", reselects);
-	if (!pair_is_open(&pair))
-		show_error("SPNEGO", pair.major, pair.minor);
-	else if (gss_inquire_context(&minor, pair.acceptor.context, NULL, NULL, NULL, &inner, NULL,
-			 NULL, NULL) == 0)
-		check(gss_oid_equal(inner, &mech_oid), "SPNEGO: the mechanism is ours");
-	check(name_displays(pair.acceptor.peer, "alice@example.org"), "SPNEGO: source name");
-	if (pair_is_open(&pair)) {
-		check_wrap(&pair.initiator, &pair.acceptor, 1, 100);
-		check_mic(&pair.acceptor, &pair.initiator);
-	}
-	pair_free(&pair);
-}
-
 static void test_configured(void)
 {
 	test_mechanism();
@@ -503,7 +464,7 @@ static void test_configured(void)
 	test_errors();
 	test_order_of_tokens();
 	test_wrong_tokens();
-	test_spnego(false);
+	test_spnego_first();
 }
 
 int main(int argc, char **argv)
@@ -517,9 +478,12 @@ int main(int argc, char **argv)
 	else if (strcmp(mode, "unconfigured") == 0)
 		test_unconfigured();
 	else if (strcmp(mode, "reselect") == 0)
-		test_spnego(true);
+		test_spnego_reselects();
+	else if (strcmp(mode, "decoy") == 0)
+		test_spnego_unconfigured();
 	else
-		check(false, "usage: plugin_glue configured | naming | unconfigured | reselect");
+		check(false,
+			"usage: plugin_glue configured | naming | unconfigured | reselect | decoy");
 	printf("%u failed\n", checks_failed());
 	return checks_failed() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -80,4 +80,9 @@ void test_naming(void);
 void test_unmapped(void);
 void test_shown_as(void);
 
+/* plugin_glue_spnego.c */
+void test_spnego_first(void);
+void test_spnego_reselects(void);
+void test_spnego_unconfigured(void);
+
 #endif

@@ -96,6 +96,8 @@ with "$work/none.conf" "$work/memory/mech.conf" "$glue" unconfigured
 result $? "unconfigured"
 with "$work/memory/ipsec.conf" "$work/decoy.conf" "$glue" reselect
 result $? "SPNEGO with reselection"
+with "$work/none.conf" "$work/decoy.conf" "$glue" decoy
+result $? "SPNEGO without an identity"
 if [ "${VALGRIND:-0}" = 1 ]; then
 	# shellcheck disable=SC2086
 	with $memory valgrind -q --leak-check=full --error-exitcode=9 \
