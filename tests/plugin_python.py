@@ -13,6 +13,8 @@ ARC = "1.2.840.113556.1.8000.2554.31079.55960.30804.18932.37582.1664278.1045436"
 IPSEC = gssapi.OID.from_int_seq(ARC + ".1")
 LATCH = gssapi.OID.from_int_seq(ARC + ".2.20")
 UNIQUE = gssapi.OID.from_int_seq(ARC + ".2.21")
+ATTRIBUTE = "urn:oid:" + ARC + ".3."
+CREDENTIAL_KEY = gssapi.OID.from_int_seq(ARC + ".2.30")
 SPNEGO = gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
 FLAGS = gssapi.RequirementFlag
 
@@ -123,6 +125,58 @@ def test_context():
     check(raw.inquire_sec_context_by_oid(initiator, LATCH)[1] == b"none", "latch inquiry")
 
 
+def test_attributes():
+    initiator, acceptor = run(*ends(flags=FLAGS.mutual_authentication))
+    peer = acceptor.initiator_name
+    inquired = raw.inquire_name(peer)
+    check(inquired.is_mech_name and inquired.mech == IPSEC and
+          {ATTRIBUTE + n for n in "1234"} == {a.decode() for a in inquired.attrs},
+          "attributes of the peer's name")
+    method = raw.get_name_attribute(peer, (ATTRIBUTE + "1").encode())
+    check(method.values == [b"Ed25519"] and method.authenticated and method.complete, "method")
+    key = raw.get_name_attribute(peer, (ATTRIBUTE + "2").encode())
+    own = gssapi.Credentials(usage="initiate", mechs=[IPSEC])
+    told = raw.inquire_cred_by_oid(own, CREDENTIAL_KEY)
+    check(len(key.values[0]) == 32 and key.display_values == [told[0]], "key, as its owner tells it")
+    latch = raw.get_name_attribute(peer, (ATTRIBUTE + "3").encode())
+    check(latch.display_values == [b"none"] and len(latch.values[0]) == 4, "latch")
+    check(raw.get_name_attribute(peer, (ATTRIBUTE + "4").encode()).values == [b"alice"], "entry")
+    refuses(gssapi.exceptions.GSSError,
+            lambda: raw.get_name_attribute(peer, (ATTRIBUTE + "5").encode()), "no such attribute")
+    refuses(gssapi.exceptions.GSSError, lambda: raw.set_name_attribute(
+        peer, (ATTRIBUTE + "1").encode(), [b"better"]), "attributes are not set")
+    refuses(gssapi.exceptions.GSSError, lambda: raw.delete_name_attribute(
+        peer, (ATTRIBUTE + "3").encode()), "attributes are not deleted")
+    back = gssapi.Name(raw.export_name_composite(peer), gssapi.NameType.composite_export)
+    check(back == peer and set(raw.inquire_name(back).attrs) == set(inquired.attrs),
+          "composite name")
+    check(raw.display_name_ext(acceptor.target_name, gssapi.NameType.hostbased_service) ==
+          b"host@server.example.org", "host name as host-based service")
+
+
+def test_stores():
+    mine = gssapi.Credentials(usage="initiate", mechs=[IPSEC])
+    stored = mine.store(usage="initiate", mech=IPSEC, overwrite=True)
+    check(stored.mechs == {IPSEC} or list(stored.mechs) == [IPSEC], "stored: it is there")
+    refuses(raw.DuplicateCredentialsElementError,
+            lambda: mine.store(usage="initiate", mech=IPSEC), "stored twice")
+    refuses(gssapi.exceptions.GSSError, lambda: mine.store(
+        store={"ipsec_config": "/nonexistent"}, usage="initiate", mech=IPSEC, overwrite=True),
+        "stored elsewhere")
+    alice = gssapi.Name("alice@example.org", gssapi.NameType.user)
+    added = mine.add(alice, SPNEGO, usage="initiate")
+    check(SPNEGO in added.mechs and IPSEC in added.mechs, "a copy with one mechanism more")
+
+
+def test_mech_attributes():
+    mech = gssapi.mechs.Mechanism(IPSEC)
+    by_name = set(raw.inquire_attrs_for_mech(mech).mech_attrs)
+    check(by_name and all(str(raw.display_mech_attr(a).name, "ascii").startswith("GSS_C_MA_")
+                          for a in by_name), "every attribute has a name")
+    check(IPSEC in raw.indicate_mechs_by_attrs(desired_mech_attrs=by_name), "found by attributes")
+    check(IPSEC not in raw.indicate_mechs_by_attrs(except_mech_attrs=by_name), "excluded by them")
+
+
 def bindings(text):
     if text is None:
         return None
@@ -155,8 +209,8 @@ def test_spnego():
     check(acceptor.unwrap(initiator.wrap(b"x", True).message).message == b"x", "SPNEGO: wrap")
 
 
-for test in (test_mechanism, test_names, test_credentials, test_context, test_bindings,
-             test_failures, test_spnego):
+for test in (test_mechanism, test_mech_attributes, test_names, test_attributes, test_credentials,
+             test_stores, test_context, test_bindings, test_failures, test_spnego):
     try:
         test()
     except Exception as error:  # the others still run
