@@ -27,7 +27,7 @@ static enum err acceptor_take_offer(struct mech_context *context, const struct i
 	if (err == ERR_OK)
 		err = mech_nonce_make(&exchange->nr);
 	if (err == ERR_OK)
-		err = crypto_random((uint8_t *)&exchange->spi_r, sizeof(exchange->spi_r));
+		err = crypto_random_public((uint8_t *)&exchange->spi_r, sizeof(exchange->spi_r));
 	exchange->spi_r |= 1; /* RFC 7296 3.1: zero means "not chosen yet" */
 	if (err == ERR_OK)
 		err = crypto_exchange_new(exchange->algorithms.group, &exchange->ephemeral);

@@ -397,7 +397,7 @@ enum err mech_nonce_make(struct mech_nonce *ret_nonce)
 	enum err err;
 
 	do
-		err = crypto_random(ret_nonce->data, IKE_NONCE_BYTES);
+		err = crypto_random_public(ret_nonce->data, IKE_NONCE_BYTES);
 	while (err == ERR_OK && ret_nonce->data[0] == 0);
 	ret_nonce->len = IKE_NONCE_BYTES;
 	return err;

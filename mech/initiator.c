@@ -41,7 +41,7 @@ static enum err initiator_choose_secrets(struct mech_exchange *exchange)
 
 	err = ike_algorithms_of(ike_suite_at(0), &exchange->algorithms);
 	if (err == ERR_OK)
-		err = crypto_random((uint8_t *)&exchange->spi_i, sizeof(exchange->spi_i));
+		err = crypto_random_public((uint8_t *)&exchange->spi_i, sizeof(exchange->spi_i));
 	exchange->spi_i |= 1; /* RFC 7296 3.1: the initiator's SPI is never zero */
 	if (err == ERR_OK)
 		err = mech_nonce_make(&exchange->ni);

@@ -25,6 +25,9 @@
 enum err crypto_ready(void) ERR_MUST_CHECK;
 
 enum err crypto_random(uint8_t *out, size_t len) ERR_MUST_CHECK;
+/* For what is sent in the clear or shown to the peer, never for keys: drawn ahead in part, so mostly
+ * without a system call.  Not the same octets in two processes, however they were forked. */
+enum err crypto_random_public(uint8_t *out, size_t len) ERR_MUST_CHECK;
 /* SHA-256 over the parts one after the other. */
 enum err crypto_sha256(const struct bytes *parts, size_t count,
 	uint8_t ret_digest[CRYPTO_SHA256_BYTES]) ERR_MUST_CHECK;

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -57,6 +58,89 @@ START_TEST(random_differs)
 	ck_assert_int_eq(crypto_random(b, sizeof(b)), ERR_OK);
 	ck_assert(!bytes_equal(BYTES_OF(a), BYTES_OF(b)));
 	ck_assert_int_eq(crypto_random(a, 0), ERR_OK);
+}
+END_TEST
+
+#define DRAWS 1000
+
+/* What a child draws: only its own octets come back, through a pipe. */
+static void drawn_by_child(uint8_t (*draws)[16], size_t count)
+{
+	const size_t len = count * sizeof(*draws);
+	int pipe_ends[2], status = -1;
+	pid_t child;
+
+	ck_assert_int_eq(pipe(pipe_ends), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	for (size_t i = 0; child == 0 && i < count; i++) {
+		if (crypto_random_public(draws[i], sizeof(draws[i])) != ERR_OK)
+			_exit(1);
+	}
+	if (child == 0)
+		_exit(write(pipe_ends[1], draws, len) == (ssize_t)len ? 0 : 1);
+	ck_assert_int_eq(read(pipe_ends[0], draws, len), (ssize_t)len);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	(void)close(pipe_ends[0]);
+	(void)close(pipe_ends[1]);
+}
+
+static int draws_compare(const void *a, const void *b)
+{
+	const uint64_t *left = a, *right = b;
+
+	return left[0] != right[0] ? (left[0] > right[0]) - (left[0] < right[0])
+				   : (left[1] > right[1]) - (left[1] < right[1]);
+}
+
+/* Before a fork, in three children of one parent, in it afterwards: never twice the same. */
+START_TEST(random_public_is_never_repeated)
+{
+	static uint8_t draws[5 * DRAWS][16];
+	uint8_t long_one[3000];
+
+	for (size_t i = 0; i < DRAWS; i++)
+		ck_assert_int_eq(crypto_random_public(draws[i], 16), ERR_OK);
+	for (size_t i = 1; i < 4; i++)
+		drawn_by_child(draws + i * DRAWS, DRAWS);
+	for (size_t i = 4 * DRAWS; i < 5 * (size_t)DRAWS; i++)
+		ck_assert_int_eq(crypto_random_public(draws[i], 16), ERR_OK);
+	qsort(draws, 5 * (size_t)DRAWS, sizeof(draws[0]), draws_compare);
+	for (size_t i = 1; i < 5 * (size_t)DRAWS; i++)
+		ck_assert_int_ne(draws_compare(draws[i - 1], draws[i]), 0);
+	ck_assert_int_eq(crypto_random_public(long_one, sizeof(long_one)), ERR_OK);
+	ck_assert_int_eq(crypto_random_public(long_one, 0), ERR_OK);
+}
+END_TEST
+
+static void *draw_in_thread(void *context)
+{
+	uint8_t(*draws)[16] = context;
+
+	for (size_t i = 0; i < DRAWS; i++) {
+		if (crypto_random_public(draws[i], 16) != ERR_OK)
+			return draws;
+	}
+	return NULL;
+}
+
+START_TEST(random_public_from_many_threads)
+{
+	static uint8_t draws[8 * DRAWS][16];
+	pthread_t threads[8];
+	void *failed = NULL;
+
+	for (size_t i = 0; i < 8; i++)
+		ck_assert_int_eq(
+			pthread_create(&threads[i], NULL, draw_in_thread, draws + i * DRAWS), 0);
+	for (size_t i = 0; i < 8; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], &failed), 0);
+		ck_assert_ptr_null(failed);
+	}
+	qsort(draws, 8 * (size_t)DRAWS, sizeof(draws[0]), draws_compare);
+	for (size_t i = 1; i < 8 * (size_t)DRAWS; i++)
+		ck_assert_int_ne(draws_compare(draws[i - 1], draws[i]), 0);
 }
 END_TEST
 
@@ -381,6 +465,8 @@ Suite *suite_crypto(void)
 	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_add_test(tests, tables_hold_the_enabled_rows_only);
 	tcase_add_test(tests, random_differs);
+	tcase_add_test(tests, random_public_is_never_repeated);
+	tcase_add_test(tests, random_public_from_many_threads);
 	tcase_add_test(tests, sha256_joins_parts);
 	tcase_add_test(tests, prf_vectors);
 	tcase_add_test(tests, prf_takes_an_empty_key);
