@@ -17,6 +17,7 @@ trap 'rm -rf "$directory"' EXIT
 export GSS_MECH_CONFIG=$directory/mech.conf GSS_IPSEC_CONFIG=$directory/ipsec.conf
 "$build/bench/bench_context" "$rounds"
 "$build/bench/bench_message"
+"$build/bench/bench_memory"
 if command -v strace >/dev/null; then
 	for contexts in 1 201; do
 		strace -f -c -o "$directory/calls.$contexts" "$build/bench/bench_context" 0 "$contexts"
