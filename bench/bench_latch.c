@@ -7,8 +7,7 @@
  *
  * A latch is what lies between the first octet of T1 and the last answer of a broker: four tokens
  * and two requests at each end, made without GSS-API (tests/real/probe.c).  Runs as root where ESP
- * is there; bench/latch.sh does so in a guest.  ROUNDS 0: makes the live ones, then, each time a
- * line comes in, one more latch of the first pair of hosts (for strace).
+ * is there; bench/latch.sh does so in a guest.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -189,24 +188,6 @@ static void pair_print(struct pair *pair, double smallest_us)
 	(void)fflush(stdout);
 }
 
-static bool latch_when_asked(void)
-{
-	char line[16];
-	bool is_good = true;
-
-	(void)printf(
-		"brokers %d %d\n", (int)pairs[0].hosts[0].broker, (int)pairs[0].hosts[1].broker);
-	(void)fflush(stdout);
-	while (is_good && fgets(line, sizeof(line), stdin) != NULL) {
-		rounds_wanted = 1;
-		pairs[0].rounds = 0;
-		is_good = pair_measure(&pairs[0]);
-		(void)printf("latched\n");
-		(void)fflush(stdout);
-	}
-	return is_good;
-}
-
 static void daemon_set_options(const char *cover_max)
 {
 	static const char *const options[] = { "--quota-user", "100000", "--quota-total", "100000",
@@ -237,8 +218,8 @@ int main(int argc, char **argv)
 		pair_make(&pairs[i], i, strtoul(argv[4 + i], NULL, 10));
 		is_good = is_good && pair_fill(&pairs[i]);
 	}
-	is_good = is_good && (rounds_wanted == 0 ? latch_when_asked() : measure_all());
-	for (size_t i = 0; is_good && rounds_wanted > 1 && i < pair_count; i++)
+	is_good = is_good && measure_all();
+	for (size_t i = 0; is_good && i < pair_count; i++)
 		pair_print(&pairs[i], median(pairs[0].total_us));
 	for (size_t i = 0; i < 2 * pair_count; i++)
 		probe_broker_stop(&pairs[i / 2].hosts[i % 2], SIGKILL);
