@@ -184,7 +184,7 @@ int broker_sweep_whole(struct broker *broker) ERR_MUST_CHECK;
 
 /* broker_upkeep.c: what happens to a lease without anybody asking. */
 /* Writes the lease's record; a failure is logged and returned. */
-int broker_record(struct broker *broker, const struct broker_lease *lease);
+int broker_record(struct broker *broker, struct broker_lease *lease);
 /* Removes both SAs; one that the mirrored lease shares goes over to that. */
 void broker_remove_associations(struct broker *broker, struct broker_lease *lease);
 /* Removes SAs, cover and lease. */

@@ -81,22 +81,10 @@ int broker_cover_check_interfaces(struct broker *broker)
 
 /* --- which form --- */
 
-static bool lease_is_between(const struct broker_lease *lease, const struct kbind_tuple *tuple)
-{
-	return bytes_equal(BYTES_OF(lease->tuple.remote), BYTES_OF(tuple->remote)) &&
-	       bytes_equal(BYTES_OF(lease->tuple.local), BYTES_OF(tuple->local));
-}
-
 /* Whether there is room for one more cover between these two addresses. */
 static bool covers_have_room(const struct broker *broker, const struct kbind_tuple *tuple)
 {
-	const struct broker_lease *lease;
-	size_t count = 0;
-
-	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
-		lease = lease_table_next(lease))
-		count += lease->has_cover && lease_is_between(lease, tuple);
-	return count < broker->options.cover_max;
+	return lease_table_count_covers(broker->leases, tuple) < broker->options.cover_max;
 }
 
 static bool lease_is_any(const struct broker_lease *lease)
@@ -153,6 +141,13 @@ static int association_mark(struct broker *broker, const struct broker_lease *le
 	return kxfrm_sa_set_mark(broker->xfrm, &sa);
 }
 
+static void cover_forget(struct broker *broker, struct broker_lease *lease)
+{
+	lease->has_cover = false;
+	if (!lease_table_recount(broker->leases, lease))
+		broker_log("cover of lease %llu stays counted", (unsigned long long)lease->id);
+}
+
 /* Known before it is there: whatever happens next, it is removed with the lease. */
 static int cover_install(struct broker *broker, struct broker_lease *lease)
 {
@@ -164,7 +159,7 @@ static int cover_install(struct broker *broker, struct broker_lease *lease)
 	result =
 		kxfrm_cover_install(broker->xfrm, &lease->tuple, lease->reqid_in, lease->reqid_out);
 	if (result != 0)
-		lease->has_cover = false;
+		cover_forget(broker, lease);
 	return result;
 }
 
@@ -202,7 +197,7 @@ void broker_cover_end(struct broker *broker, struct broker_lease *lease)
 	if (result != 0)
 		broker_log("cover of lease %llu cannot be removed: %s",
 			(unsigned long long)lease->id, strerror(result));
-	lease->has_cover = false;
+	cover_forget(broker, lease);
 }
 
 size_t broker_cover_entries(const struct broker *broker)

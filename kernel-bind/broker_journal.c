@@ -203,6 +203,8 @@ static void lease_update(struct broker_lease *lease, const struct broker_lease *
 	struct broker_lease merged = *record;
 
 	merged.recorder = lease->recorder;
+	memcpy(merged.counted_reqids, lease->counted_reqids, sizeof(merged.counted_reqids));
+	merged.counts_cover = lease->counts_cover;
 	merged.next_by_cookie = lease->next_by_cookie;
 	merged.next_by_tuple = lease->next_by_tuple;
 	merged.previous = lease->previous;
@@ -227,7 +229,7 @@ static bool record_apply(struct lease_table *table, const struct broker_lease *r
 	if (lease->id != record->id || !tuple_is_same(&lease->tuple, &record->tuple))
 		return false;
 	lease_update(lease, record);
-	return true;
+	return lease_table_recount(table, lease);
 }
 
 enum err journal_replay(struct bytes input, struct lease_table *table, size_t *ret_spoilt)

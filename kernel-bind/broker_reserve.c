@@ -46,21 +46,30 @@ static bool lease_is_replaceable(
 	       (lease->is_released || lease->state == IPSEC_LATCH_STATE_BROKEN);
 }
 
+struct quota_use {
+	struct broker_user user;
+	size_t of_account, of_group;
+};
+
+static void each_user(void *context, uint32_t uid, size_t count)
+{
+	struct quota_use *use = context;
+	struct broker_user other;
+
+	users_find(uid, &other);
+	use->of_account += other.account == use->user.account ? count : 0;
+	use->of_group += other.group == use->user.group ? count : 0;
+}
+
 static bool quota_is_used_up(const struct broker *broker, uint32_t uid)
 {
-	const struct broker_lease *lease = lease_table_after(broker->leases, 0);
-	size_t of_account = 0, of_group = 0;
-	struct broker_user user, other;
+	struct quota_use use = { .of_account = 0 };
 
-	users_find(uid, &user);
-	for (; lease != NULL; lease = lease_table_next(lease)) {
-		users_find(lease->uid, &other);
-		of_account += other.account == user.account;
-		of_group += other.group == user.group;
-	}
+	users_find(uid, &use.user);
+	lease_table_each_user(broker->leases, each_user, &use);
 	return lease_table_count(broker->leases) >= broker->options.quota_total ||
-	       of_account >= broker->options.quota_user ||
-	       of_group >= USERS_GROUP_FACTOR * broker->options.quota_user;
+	       use.of_account >= broker->options.quota_user ||
+	       use.of_group >= USERS_GROUP_FACTOR * broker->options.quota_user;
 }
 
 static enum ipsec_latch_reason reserve_check(struct broker_work *work)

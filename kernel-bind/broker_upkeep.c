@@ -21,10 +21,12 @@ uint64_t broker_now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-int broker_record(struct broker *broker, const struct broker_lease *lease)
+int broker_record(struct broker *broker, struct broker_lease *lease)
 {
-	int result = journal_append(broker->journal, broker->leases, lease, false);
+	int result = ENOMEM;
 
+	if (lease_table_recount(broker->leases, lease))
+		result = journal_append(broker->journal, broker->leases, lease, false);
 	if (result != 0)
 		broker_log("state file cannot be written: %s", strerror(result));
 	return result;

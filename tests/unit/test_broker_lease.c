@@ -94,6 +94,73 @@ START_TEST(test_find_tuple)
 }
 END_TEST
 
+struct users_seen {
+	size_t users, leases, of_one;
+};
+
+static void each_user(void *context, uint32_t uid, size_t count)
+{
+	struct users_seen *seen = context;
+
+	seen->users++;
+	seen->leases += count;
+	seen->of_one += uid == 1 ? count : 0;
+}
+
+/* What is counted is what a walk over all leases would find. */
+static void check_counts(const struct lease_table *table, const struct kbind_tuple *tuple)
+{
+	const struct broker_lease *lease = lease_table_after(table, 0);
+	struct users_seen seen = { 0, 0, 0 };
+	size_t covers = 0, of_one = 0;
+
+	for (; lease != NULL; lease = lease_table_next(lease)) {
+		covers += lease->has_cover;
+		of_one += lease->uid == 1;
+		ck_assert(lease_table_uses_reqid(table, lease->reqid_in));
+		ck_assert(lease_table_uses_reqid(table, lease->reqid_out));
+	}
+	lease_table_each_user(table, each_user, &seen);
+	ck_assert_uint_eq(seen.leases, lease_table_count(table));
+	ck_assert_uint_eq(seen.of_one, of_one);
+	ck_assert_uint_eq(lease_table_count_covers(table, tuple), covers);
+}
+
+START_TEST(test_counts_follow_the_leases)
+{
+	struct lease_table *table = lease_table_new();
+	struct broker_lease lease = lease_of(1, 0, 0), *held;
+	struct kbind_tuple other = lease.tuple;
+
+	for (uint16_t i = 0; i < 3000; i++) {
+		lease = lease_of(100u + i, i, i % 7);
+		lease.has_cover = i % 3 == 0;
+		ck_assert_ptr_nonnull(lease_table_insert(table, &lease));
+	}
+	check_counts(table, &other);
+	for (uint16_t i = 0; i < 3000; i += 2) {
+		held = lease_table_find(table, 100u + i);
+		held->has_cover = !held->has_cover;
+		held->reqid_out = 0x48000000u + i % 5;
+		ck_assert(lease_table_recount(table, held));
+	}
+	check_counts(table, &other);
+	ck_assert(lease_table_uses_reqid(table, 0x48000002u));
+	for (uint16_t i = 0; i < 3000; i++) {
+		if (i % 4 < 2)
+			lease_table_remove(table, lease_table_find(table, 100u + i));
+	}
+	check_counts(table, &other);
+	other.remote[0]++;
+	ck_assert_uint_eq(lease_table_count_covers(table, &other), 0);
+	while ((held = lease_table_after(table, 0)) != NULL)
+		lease_table_remove(table, held);
+	ck_assert(!lease_table_uses_reqid(table, 0x48000002u));
+	ck_assert(!lease_table_uses_reqid(table, 0x47000000u));
+	lease_table_free(&table);
+}
+END_TEST
+
 START_TEST(test_restored_ids)
 {
 	struct lease_table *table = lease_table_new();
@@ -137,6 +204,7 @@ Suite *suite_broker_lease(void)
 	tcase_add_test(tests, test_many_in_order);
 	tcase_add_test(tests, test_find_tuple);
 	tcase_add_test(tests, test_restored_ids);
+	tcase_add_test(tests, test_counts_follow_the_leases);
 	tcase_add_test(tests, test_ownership);
 	suite_add_tcase(suite, tests);
 	return suite;
