@@ -3,8 +3,9 @@
  * CPU per context, both ends in one process through MIT's mechglue, beside the fixed floor of
  * bench/floor.h in the same run: rounds of both take turns, medians and their ratio are printed.
  *
- *   bench_context [ROUNDS [CONTEXTS-PER-ROUND]]
+ *   bench_context [ROUNDS [CONTEXTS-PER-ROUND [KEY-TYPE]]]
  *
+ * KEY-TYPE (bench/floor.h) says which floor; the configuration says which key is used.
  * No rounds (0): the contexts alone, nothing measured, for strace and valgrind.
  *
  * Needs GSS_MECH_CONFIG and GSS_IPSEC_CONFIG (bench/run.sh sets them up); no connection is latched.
@@ -46,11 +47,12 @@ int main(int argc, char **argv)
 {
 	static double ours[ROUNDS_MAX], floors[ROUNDS_MAX], ratios[ROUNDS_MAX];
 	int rounds = argc > 1 ? atoi(argv[1]) : 21, contexts = argc > 2 ? atoi(argv[2]) : 100;
+	const char *type = argc > 3 ? argv[3] : "ed25519";
 	struct bench_ends ends;
 	double start;
 
-	if (rounds < 0 || rounds > ROUNDS_MAX || contexts < 1) {
-		fprintf(stderr, "usage: bench_context [ROUNDS [CONTEXTS-PER-ROUND]]\n");
+	if (rounds < 0 || rounds > ROUNDS_MAX || contexts < 1 || !floor_key_choose(type)) {
+		fprintf(stderr, "usage: bench_context [ROUNDS [CONTEXTS-PER-ROUND [KEY-TYPE]]]\n");
 		return EXIT_FAILURE;
 	}
 	bench_ends_acquire(bench_mech_ipsec, "host@server.example.org", &ends);
@@ -70,9 +72,10 @@ int main(int argc, char **argv)
 	qsort(ours, (size_t)rounds, sizeof(double), compare_doubles);
 	qsort(floors, (size_t)rounds, sizeof(double), compare_doubles);
 	qsort(ratios, (size_t)rounds, sizeof(double), compare_doubles);
-	printf("context, both ends: %.1f us CPU; floor: %.1f us; ratio %.3f (%.3f-%.3f), aim "
+	printf("context with %s, both ends: %.1f us CPU; floor: %.1f us; ratio %.3f (%.3f-%.3f), "
+	       "aim "
 	       "1.10\n",
-		ours[rounds / 2], floors[rounds / 2], ratios[rounds / 2], ratios[0],
+		type, ours[rounds / 2], floors[rounds / 2], ratios[rounds / 2], ratios[0],
 		ratios[rounds - 1]);
 out:
 	bench_ends_release(&ends);

@@ -5,20 +5,35 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <openssl/rsa.h>
 #include <stdint.h>
 #include <string.h>
 
 #define FLOOR_MESSAGE_BYTES 512
+#define FLOOR_SIGNATURE_MAX 512
 #define FLOOR_ROUNDS 15
 #define FLOOR_SLICE_MS 10
 
 const unsigned int floor_times[FLOOR_OPERATIONS] = { 2, 2, 2, 2, 20 };
 
+static const struct floor_key {
+	const char *type, *algorithm, *curve, *digest;
+	size_t bits;
+} floor_keys[] = {
+	{ .type = "ed25519", .algorithm = "ED25519" },
+	{ .type = "p256", .algorithm = "EC", .curve = "P-256", .digest = "SHA256" },
+	{ .type = "p384", .algorithm = "EC", .curve = "P-384", .digest = "SHA384" },
+	{ .type = "rsa2048", .algorithm = "RSA", .bits = 2048, .digest = "SHA256" },
+	{ .type = "rsa3072", .algorithm = "RSA", .bits = 3072, .digest = "SHA256" },
+};
+static const struct floor_key *floor_key = &floor_keys[0];
+
 static struct {
 	EVP_PKEY_CTX *generator, *deriver;
 	uint8_t peer[32];
 	EVP_MD_CTX *signer, *verifier, *scratch;
-	uint8_t message[FLOOR_MESSAGE_BYTES], signature[64];
+	uint8_t message[FLOOR_MESSAGE_BYTES], signature[FLOOR_SIGNATURE_MAX];
+	size_t signature_len;
 	EVP_MAC_CTX *mac;
 	uint8_t mac_key[32];
 } floor_state;
@@ -48,12 +63,12 @@ static void floor_derive(void *context)
 
 static void floor_sign(void *context)
 {
-	size_t len = sizeof(floor_state.signature);
-
 	(void)context;
+	floor_state.signature_len = sizeof(floor_state.signature);
 	bench_require(EVP_MD_CTX_copy_ex(floor_state.scratch, floor_state.signer) == 1 &&
-			      EVP_DigestSign(floor_state.scratch, floor_state.signature, &len,
-				      floor_state.message, sizeof(floor_state.message)) == 1,
+			      EVP_DigestSign(floor_state.scratch, floor_state.signature,
+				      &floor_state.signature_len, floor_state.message,
+				      sizeof(floor_state.message)) == 1,
 		"sign");
 }
 
@@ -62,7 +77,7 @@ static void floor_verify(void *context)
 	(void)context;
 	bench_require(EVP_MD_CTX_copy_ex(floor_state.scratch, floor_state.verifier) == 1 &&
 			      EVP_DigestVerify(floor_state.scratch, floor_state.signature,
-				      sizeof(floor_state.signature), floor_state.message,
+				      floor_state.signature_len, floor_state.message,
 				      sizeof(floor_state.message)) == 1,
 		"verify");
 }
@@ -98,18 +113,50 @@ static void floor_prepare_exchange(void)
 	EVP_PKEY_free(peer);
 }
 
+static EVP_PKEY *floor_key_new(void)
+{
+	if (floor_key->curve != NULL)
+		return EVP_PKEY_Q_keygen(NULL, NULL, floor_key->algorithm, floor_key->curve);
+	if (floor_key->bits != 0)
+		return EVP_PKEY_Q_keygen(NULL, NULL, floor_key->algorithm, floor_key->bits);
+	return EVP_PKEY_Q_keygen(NULL, NULL, floor_key->algorithm);
+}
+
+/* The salt is as long as the hash (RFC 4055 3.1). */
+static bool floor_set_padding(EVP_PKEY_CTX *context)
+{
+	return floor_key->bits == 0 ||
+	       (EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+		       EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1);
+}
+
 static void floor_prepare_signature(void)
 {
-	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	EVP_PKEY_CTX *signs = NULL, *verifies = NULL;
+	EVP_PKEY *key = floor_key_new();
 
 	floor_state.signer = EVP_MD_CTX_new();
 	floor_state.verifier = EVP_MD_CTX_new();
 	floor_state.scratch = EVP_MD_CTX_new();
-	bench_require(
-		EVP_DigestSignInit(floor_state.signer, NULL, NULL, NULL, key) == 1 &&
-			EVP_DigestVerifyInit(floor_state.verifier, NULL, NULL, NULL, key) == 1,
-		"Ed25519");
+	bench_require(key != NULL &&
+			      EVP_DigestSignInit_ex(floor_state.signer, &signs, floor_key->digest,
+				      NULL, NULL, key, NULL) == 1 &&
+			      EVP_DigestVerifyInit_ex(floor_state.verifier, &verifies,
+				      floor_key->digest, NULL, NULL, key, NULL) == 1 &&
+			      floor_set_padding(signs) && floor_set_padding(verifies),
+		floor_key->type);
 	EVP_PKEY_free(key);
+}
+
+bool floor_key_choose(const char *type)
+{
+	for (size_t i = 0; i < sizeof(floor_keys) / sizeof(floor_keys[0]); i++) {
+		if (strcmp(floor_keys[i].type, type) != 0)
+			continue;
+		floor_key = &floor_keys[i];
+		return true;
+	}
+	return false;
 }
 
 static void floor_prepare_mac(void)
@@ -132,8 +179,8 @@ void floor_items(struct bench_item items[FLOOR_OPERATIONS])
 		const char *name;
 		void (*run)(void *context);
 	} runs[FLOOR_OPERATIONS] = { { "x25519 keygen", floor_keygen },
-		{ "x25519 import+derive", floor_derive }, { "ed25519 sign", floor_sign },
-		{ "ed25519 verify", floor_verify }, { "hmac-sha256, new key", floor_hmac } };
+		{ "x25519 import+derive", floor_derive }, { "sign", floor_sign },
+		{ "verify", floor_verify }, { "hmac-sha256, new key", floor_hmac } };
 
 	if (floor_state.mac == NULL) {
 		floor_prepare_exchange();

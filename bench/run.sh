@@ -4,6 +4,7 @@
 #
 #   bench/run.sh BUILD [ROUNDS]
 #
+# KEY_TYPES in the environment: the types of key to measure contexts with (bench/floor.h).
 # Figures are ratios to what is measured beside them in the same run; absolute ones belong to this
 # machine and this hour.  Nothing is latched: latch = no.
 set -eu
@@ -12,11 +13,26 @@ build=$(cd "$1" && pwd)
 rounds=${2:-21}
 directory=$(mktemp -d /tmp/gss-ipsec-bench.XXXXXX)
 trap 'rm -rf "$directory"' EXIT
+cat >"$directory/krb5.conf" <<END
+[libdefaults]
+	default_realm = EXAMPLE.ORG
+	permitted_enctypes = aes256-cts-hmac-sha1-96
+	dns_canonicalize_hostname = false
+	dns_lookup_kdc = false
+	dns_lookup_realm = false
+[domain_realm]
+	.example.org = EXAMPLE.ORG
+END
+export KRB5_CONFIG=$directory/krb5.conf
 
-"$here/../tests/support/make_identities.sh" "$directory" no "$build/.libs/mech_ipsec.so"
 export GSS_MECH_CONFIG=$directory/mech.conf GSS_IPSEC_CONFIG=$directory/ipsec.conf
-"$build/bench/bench_context" "$rounds"
+for type in ${KEY_TYPES:-ed25519}; do
+	KEY_TYPE=$type "$here/../tests/support/make_identities.sh" "$directory" no \
+		"$build/.libs/mech_ipsec.so"
+	"$build/bench/bench_context" "$rounds" 100 "$type"
+done
 "$build/bench/bench_message"
+"$build/bench/bench_wrap" "$rounds"
 "$build/bench/bench_memory"
 if command -v strace >/dev/null; then
 	for contexts in 1 201; do

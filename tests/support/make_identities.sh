@@ -5,6 +5,8 @@
 # DIRECTORY/ipsec.conf   alice@example.org initiates, server.example.org accepts, each knows the other
 # DIRECTORY/mallory.key  a key that nobody knows
 # DIRECTORY/mech.conf    the mechglue's line for PLUGIN, for GSS_MECH_CONFIG
+#
+# KEY_TYPE in the environment: ed25519 (the default), p256, p384, rsa2048, rsa3072
 set -eu
 umask 077
 
@@ -15,8 +17,16 @@ oid=1.2.840.113556.1.8000.2554.31079.55960.30804.18932.37582.1664278.1045436.1
 
 mkdir -p "$directory"
 cd "$directory"
+case ${KEY_TYPE:-ed25519} in
+ed25519) key='ed25519' ;;
+p256) key='ec -pkeyopt ec_paramgen_curve:P-256' ;;
+p384) key='ec -pkeyopt ec_paramgen_curve:P-384' ;;
+rsa*) key="rsa -pkeyopt rsa_keygen_bits:${KEY_TYPE#rsa}" ;;
+*) echo "make_identities.sh: no such type of key: $KEY_TYPE" >&2; exit 2 ;;
+esac
 for name in alice server mallory; do
-	openssl genpkey -algorithm ed25519 -out "$name.key" 2>/dev/null
+	# shellcheck disable=SC2086
+	openssl genpkey -algorithm $key -out "$name.key" 2>/dev/null
 	openssl pkey -in "$name.key" -pubout -out "$name.pub"
 done
 
