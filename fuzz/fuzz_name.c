@@ -89,8 +89,8 @@ static void check_facts(const struct mech_name *name)
 
 	if (facts == NULL)
 		return;
-	fuzz_check_text(facts->method, sizeof(facts->method));
-	fuzz_check_text(facts->entry, sizeof(facts->entry));
+	fuzz_check_text(facts->method, MECH_FACT_METHOD_BYTES_MAX + 1);
+	fuzz_check_text(facts->entry, MECH_FACT_ENTRY_BYTES_MAX + 1);
 	writer_init(&composite, 1024);
 	if (mech_name_export_composite(name, &composite) != ERR_OK ||
 		mech_name_import_composite(writer_view(&composite), &again) != ERR_OK)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ID, CERT and AUTH of both directions: who each end is, and the proof (RFC 7296 2.15, RFC 7427, RFC 7670). */
-#include <string.h>
-
 #include "mech/context.h"
 
 /* Which side speaks decides payload types, keys and nonces; everything else is the same. */
@@ -193,11 +191,9 @@ static enum err auth_note_facts(const struct mech_name *judged, const char *meth
 	struct bytes spki, struct mech_name **ret_name)
 {
 	struct mech_facts facts = *mech_name_facts(judged);
-	size_t len = strnlen(method, MECH_FACT_METHOD_BYTES_MAX);
 	enum err err;
 
-	memcpy(facts.method, method, len);
-	facts.method[len] = '\0';
+	facts.method = method;
 	facts.has_digest = true;
 	err = crypto_sha256(&spki, 1, facts.digest);
 	return err == ERR_OK ? mech_name_with_facts(judged, &facts, ret_name) : err;

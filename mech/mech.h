@@ -94,13 +94,14 @@ enum err mech_name_to_id(
 /* --- what is known of a peer by name: name_facts.c (RFC 6680) --- */
 #define MECH_FACT_METHOD_BYTES_MAX 31
 #define MECH_FACT_ENTRY_BYTES_MAX 64
-/* What was seen of the peer of this name when its context was established.  Immutable. */
+/* What was seen of the peer of this name when its context was established.  Immutable; the texts are
+ * as borrowed as the facts, printable and no longer than said above. */
 struct mech_facts {
-	char method[MECH_FACT_METHOD_BYTES_MAX + 1]; /* of AUTH: "Ed25519"; never "" */
+	const char *method;		/* of AUTH: "Ed25519"; "" only until it has verified */
+	const char *entry;		/* [peer] that vouches for the name; "": none */
+	enum ipsec_latch_reason reason; /* at completion: latched, or why not */
 	bool has_digest;
-	uint8_t digest[CRYPTO_SHA256_BYTES];	   /* of the key that verified AUTH */
-	enum ipsec_latch_reason reason;		   /* at completion: latched, or why not */
-	char entry[MECH_FACT_ENTRY_BYTES_MAX + 1]; /* [peer] that vouches for the name; "": none */
+	uint8_t digest[CRYPTO_SHA256_BYTES]; /* of the key that verified AUTH */
 };
 /* A name that equals this one, with a copy of these facts in place of its own. */
 enum err mech_name_with_facts(const struct mech_name *name, const struct mech_facts *facts,

@@ -270,13 +270,30 @@ void mech_name_release(struct mech_name **name)
 	free(last);
 }
 
+/* One block, its texts at its end; NULL without memory. */
+static struct mech_facts *facts_copy(const struct mech_facts *facts)
+{
+	size_t method_len = strlen(facts->method), entry_len = strlen(facts->entry);
+	struct mech_facts *copy = malloc(sizeof(*copy) + method_len + 1 + entry_len + 1);
+	char *texts = (char *)(copy + 1);
+
+	if (copy == NULL)
+		return NULL;
+	*copy = *facts;
+	memcpy(texts, facts->method, method_len + 1);
+	copy->method = texts;
+	memcpy(texts + method_len + 1, facts->entry, entry_len + 1);
+	copy->entry = texts + method_len + 1;
+	return copy;
+}
+
 enum err mech_name_with_facts(
 	const struct mech_name *name, const struct mech_facts *facts, struct mech_name **ret_name)
 {
 	size_t text_len = strlen(name->text), service_len = strlen(name->service);
 	size_t size = sizeof(*name) + text_len + 1 + service_len + 1;
 	struct mech_name *copy = malloc(size);
-	struct mech_facts *kept = malloc(sizeof(*kept));
+	struct mech_facts *kept = facts_copy(facts);
 
 	if (copy == NULL || kept == NULL) {
 		free(copy);
@@ -289,7 +306,6 @@ enum err mech_name_with_facts(
 	memcpy(copy->text, name->text, text_len + 1 + service_len + 1);
 	copy->service = copy->text + (name->service - name->text);
 	copy->host = copy->text + (name->host - name->text);
-	*kept = *facts;
 	copy->facts = kept;
 	*ret_name = copy;
 	return ERR_OK;

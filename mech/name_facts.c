@@ -61,23 +61,28 @@ static enum err get_digest(struct reader *r, struct mech_facts *facts)
 	return ERR_OK;
 }
 
-static enum err get_facts(struct reader *r, struct mech_facts *facts)
+/* The name with the facts that stand next in the reader. */
+static enum err get_facts(
+	struct reader *r, const struct mech_name *name, struct mech_name **ret_name)
 {
+	char method[MECH_FACT_METHOD_BYTES_MAX + 1], entry[MECH_FACT_ENTRY_BYTES_MAX + 1];
+	struct mech_facts facts = { .method = method, .entry = entry };
 	enum err err;
 
-	facts->reason = (enum ipsec_latch_reason)reader_get_u8(r);
-	err = get_text(r, MECH_FACT_METHOD_BYTES_MAX, facts->method);
-	if (err == ERR_OK && facts->method[0] == '\0')
+	facts.reason = (enum ipsec_latch_reason)reader_get_u8(r);
+	err = get_text(r, MECH_FACT_METHOD_BYTES_MAX, method);
+	if (err == ERR_OK && method[0] == '\0')
 		err = ERR_NAME_FORMAT;
 	if (err == ERR_OK)
-		err = get_digest(r, facts);
-	return err == ERR_OK ? get_text(r, MECH_FACT_ENTRY_BYTES_MAX, facts->entry) : err;
+		err = get_digest(r, &facts);
+	if (err == ERR_OK)
+		err = get_text(r, MECH_FACT_ENTRY_BYTES_MAX, entry);
+	return err == ERR_OK ? mech_name_with_facts(name, &facts, ret_name) : err;
 }
 
 enum err mech_name_import_composite(struct bytes token, struct mech_name **ret_name)
 {
 	struct mech_name *name = NULL;
-	struct mech_facts facts = { .method = "" };
 	struct bytes inner;
 	struct reader r;
 	uint8_t version, kind;
@@ -91,9 +96,7 @@ enum err mech_name_import_composite(struct bytes token, struct mech_name **ret_n
 		return ERR_NAME_FORMAT;
 	err = mech_name_import(MECH_FORM_EXPORTED, inner, NULL, &name);
 	if (err == ERR_OK && kind == FACTS_THERE)
-		err = get_facts(&r, &facts);
-	if (err == ERR_OK && kind == FACTS_THERE)
-		err = mech_name_with_facts(name, &facts, ret_name);
+		err = get_facts(&r, name, ret_name);
 	else if (err == ERR_OK)
 		*ret_name = mech_name_ref(name);
 	mech_name_release(&name);

@@ -351,10 +351,10 @@ static enum err judge(const struct judgement *judgement, const struct config_pee
 static enum err name_with_entry(
 	const struct mech_name *name, const struct config_peer *entry, struct mech_name **ret_name)
 {
-	struct mech_facts facts = { .reason = IPSEC_LATCH_NONE };
+	const struct mech_facts facts = {
+		.method = "", .entry = entry == NULL ? "" : entry->tag, .reason = IPSEC_LATCH_NONE
+	};
 
-	if (entry != NULL && strlen(entry->tag) <= MECH_FACT_ENTRY_BYTES_MAX)
-		memcpy(facts.entry, entry->tag, strlen(entry->tag) + 1);
 	return mech_name_with_facts(name, &facts, ret_name);
 }
 
