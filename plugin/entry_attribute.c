@@ -181,7 +181,8 @@ static enum err attribute_hand_over(
 	if (attribute->shown[0] == '\0' && writer_len(&attribute->value) > 0)
 		memcpy(attribute->shown, writer_view(&attribute->value).data,
 			writer_len(&attribute->value));
-	if (display_value != GSS_C_NO_BUFFER)
+	/* gss_release_buffer() frees no buffer of length 0. */
+	if (display_value != GSS_C_NO_BUFFER && attribute->shown[0] != '\0')
 		status = plugin_buffer_set_text(display_value, attribute->shown);
 	if (status == ERR_OK && value != GSS_C_NO_BUFFER)
 		status = plugin_buffer_take(value, &attribute->value);

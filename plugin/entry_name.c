@@ -18,6 +18,7 @@ static const struct name_type_row name_types[] = {
 	{ &GSS_C_NT_HOSTBASED_SERVICE_X, MECH_FORM_HOSTBASED },
 	{ &GSS_C_NT_ANONYMOUS, MECH_FORM_ANONYMOUS },
 	{ &GSS_C_NT_EXPORT_NAME, MECH_FORM_EXPORTED },
+	{ &GSS_C_NT_COMPOSITE_EXPORT, MECH_FORM_EXPORTED }, /* name_import knows better */
 	{ &plugin_public_key_name_type, MECH_FORM_KEY },
 };
 

@@ -293,6 +293,8 @@ static void check_inquired(gss_name_t name, size_t count, const char *what)
 			has_attribute(set, GSS_IPSEC_ATTRIBUTE_PEER),
 		"inquire_name of %s", what);
 	(void)gss_release_buffer_set(&minor, &set);
+	/* The mechglue's copy; a mechanism's own would stay. */
+	(void)gss_release_oid(&minor, &mech);
 }
 
 /* The key that the attribute names is the one that the peer's credential tells of itself. */
@@ -372,7 +374,7 @@ static void check_imported(bool has_rules)
 	check_no_attribute(name, GSS_IPSEC_ATTRIBUTE_LATCH);
 	check_no_attribute(name, GSS_IPSEC_ATTRIBUTE_PEER);
 	check(got.major == GSS_S_COMPLETE && got.is_authenticated == 0 &&
-			buffer_is(&got.value, has_rules ? "bob" : ""),
+			(has_rules ? buffer_is(&got.value, "bob") : got.value.length == 0),
 		"local user of an imported name: not authenticated");
 	check(count_attributes(name) == (has_rules ? 1 : 0), "its attributes");
 	attribute_free(&got);

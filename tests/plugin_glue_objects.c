@@ -91,7 +91,9 @@ void test_mechanism(void)
 	check(gss_inquire_names_for_mech(&minor, &mech_oid, &types) == 0 &&
 			set_has(types, GSS_C_NT_USER_NAME) &&
 			set_has(types, GSS_C_NT_HOSTBASED_SERVICE) &&
-			set_has(types, GSS_C_NT_EXPORT_NAME) && set_has(types, &public_key_type),
+			set_has(types, GSS_C_NT_EXPORT_NAME) &&
+			set_has(types, GSS_C_NT_COMPOSITE_EXPORT) &&
+			set_has(types, &public_key_type),
 		"inquire_names_for_mech");
 	(void)gss_release_oid_set(&minor, &types);
 }

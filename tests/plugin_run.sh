@@ -99,10 +99,14 @@ result $? "SPNEGO with reselection"
 with "$work/none.conf" "$work/decoy.conf" "$glue" decoy
 result $? "SPNEGO without an identity"
 if [ "${VALGRIND:-0}" = 1 ]; then
-	# shellcheck disable=SC2086
-	with $memory valgrind -q --leak-check=full --error-exitcode=9 \
-		--suppressions="$top_srcdir/tests/support/valgrind.supp" "$glue" configured >"$work/out"
-	result $? "valgrind finds nothing"
+	for mode in configured naming; do
+		config=$work/memory/ipsec.conf
+		[ $mode = configured ] || config=$work/memory/$mode.conf
+		with "$config" "$work/memory/mech.conf" valgrind -q --leak-check=full \
+			--error-exitcode=9 --suppressions="$top_srcdir/tests/support/valgrind.supp" \
+			"$glue" $mode >"$work/out"
+		result $? "valgrind finds nothing ($mode)"
+	done
 fi
 
 # --- installed without an identity: what others see does not change ---
