@@ -351,10 +351,13 @@ static enum err context_make_unique(struct mech_context *context, struct bytes t
 static enum err context_note_latch(struct mech_context *context)
 {
 	struct mech_exchange *x = context->exchange;
-	struct mech_facts facts = *mech_name_facts(x->peer);
+	/* RFC 7619: a peer that proves nothing has no more to it. */
+	struct mech_facts facts = { .method = "NULL", .entry = "" };
 	struct mech_name *name = NULL;
 	enum err err;
 
+	if (mech_name_facts(x->peer) != NULL)
+		facts = *mech_name_facts(x->peer);
 	facts.reason = context->reason;
 	err = mech_name_with_facts(x->peer, &facts, &name);
 	if (err != ERR_OK)

@@ -97,7 +97,8 @@ enum err mech_name_to_id(
 /* What was seen of the peer of this name when its context was established.  Immutable; the texts are
  * as borrowed as the facts, printable and no longer than said above. */
 struct mech_facts {
-	const char *method;		/* of AUTH: "Ed25519"; "" only until it has verified */
+	const char *
+		method; /* of AUTH: "Ed25519"; "NULL" (RFC 7619); "" only until AUTH has verified */
 	const char *entry;		/* [peer] that vouches for the name; "": none */
 	enum ipsec_latch_reason reason; /* at completion: latched, or why not */
 	bool has_digest;

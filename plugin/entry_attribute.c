@@ -82,7 +82,6 @@ static bool attribute_local_user(const struct mech_name *name, struct attribute 
 	if (attribute->absent != ERR_OK)
 		return false;
 	attribute_put_text(attribute, user);
-	attribute->is_authenticated = mech_name_facts(name) != NULL;
 	return true;
 }
 
@@ -122,7 +121,7 @@ static const struct attribute_row *attribute_find(const gss_buffer_desc *wanted)
 
 static void attribute_init(struct attribute *attribute)
 {
-	*attribute = (struct attribute){ .is_authenticated = true };
+	*attribute = (struct attribute){ .is_authenticated = false };
 	writer_init(&attribute->value, ATTRIBUTE_BYTES_MAX);
 }
 
@@ -130,7 +129,11 @@ static void attribute_init(struct attribute *attribute)
 static enum err attribute_read(
 	const struct mech_name *name, const struct attribute_row *row, struct attribute *attribute)
 {
+	const struct mech_facts *facts = mech_name_facts(name);
+
 	attribute_init(attribute);
+	/* RFC 6680 7.5: of a peer that proved nothing (RFC 7619) nothing is authenticated. */
+	attribute->is_authenticated = facts != NULL && facts->has_digest;
 	if (row->read(name, attribute))
 		return writer_status(&attribute->value);
 	attribute->is_authenticated = false;
