@@ -139,13 +139,16 @@ port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(
 sample() {
 	text=$1
 	shift
-	with "$work/loopback/ipsec.conf" "$work/loopback/mech.conf" \
-		gss-server -port "$port" -once host@server.example.org >"$work/server" 2>&1 &
+	# Not through with(): the number of its shell is not that of the program, which has to be ended.
+	env GSS_IPSEC_CONFIG="$work/loopback/ipsec.conf" \
+		GSS_MECH_CONFIG="$work/loopback/mech.conf" ${PRELOAD:+LD_PRELOAD="$PRELOAD"} \
+		timeout 60 gss-server -port "$port" -once host@server.example.org \
+		>"$work/server" 2>&1 &
 	server=$!
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-		grep -q starting "$work/server" && break
-		"$python" -c 'import time; time.sleep(0.1)'
-		ss -Hltn "sport = :$port" 2>/dev/null | grep -q . && break
+	tries=0
+	while [ $tries -lt 200 ] && ! ss -Hltn "sport = :$port" | grep -q .; do
+		sleep 0.1
+		tries=$((tries + 1))
 	done
 	with "$work/loopback/ipsec.conf" "$work/loopback/mech.conf" \
 		gss-client -port "$port" "$@" 127.0.0.1 host@server.example.org "good morning" \
