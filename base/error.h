@@ -41,6 +41,9 @@
 	X(REFLECTED,            30, DUPLICATE_TOKEN,     true,  "the token is this side's own, sent back") \
 	X(NO_CONTEXT,           31, NO_CONTEXT,          false, "the context is not, or no longer, established") \
 	X(CONTEXT_DEAD,         32, NO_CONTEXT,          false, "the context failed before and cannot be used any more") \
+	X(CONTEXT_TOKEN,        33, DEFECTIVE_TOKEN,     false, "the exported context is malformed, was changed, or is of another version of the mechanism") \
+	X(CONTEXT_CONTROL,      34, DEFECTIVE_TOKEN,     false, "a context takes no further tokens of its own once it is established; nothing was changed by this one") \
+	X(PRF_LENGTH,           35, FAILURE,             false, "a pseudo-random function wants at least one octet of input and gives 1 to 1048576 octets of output") \
 	/* who */ \
 	X(NO_IDENTITY,          40, NO_CRED,             false, "no identity is configured for this; make one with 'gss-ipsec keygen' and name it in an [identity] section") \
 	X(KEY_FILE,             41, NO_CRED,             false, "the key file of the identity cannot be read") \

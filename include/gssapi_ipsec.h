@@ -8,7 +8,10 @@
 #ifndef GSSAPI_IPSEC_H
 #define GSSAPI_IPSEC_H
 
+#include <string.h>
+
 #include <gssapi/gssapi.h>
+#include <gssapi/gssapi_ext.h>
 
 #include "ipsec_latch.h"
 
@@ -53,5 +56,66 @@
 #define GSS_IPSEC_ATTRIBUTE_LATCH GSS_IPSEC_ATTRIBUTE_ARC "3"
 /* Name of the [peer] entry that says whose the key is. */
 #define GSS_IPSEC_ATTRIBUTE_PEER GSS_IPSEC_ATTRIBUTE_ARC "4"
+
+/*
+ * Channel bindings of an established context, for another authentication inside its channel (RFC 5056):
+ *
+ *	struct gss_ipsec_bindings outer;
+ *
+ *	major = gss_ipsec_get_unique_bindings(&minor, context, &outer);
+ *	if (major == GSS_S_COMPLETE)
+ *		major = gss_init_sec_context(..., &outer.bindings, ...);
+ *
+ * Nothing has to be released, but what .bindings points at is in the structure itself: fill each where it
+ * is used, do not copy it.  unique stands for this one exchange, end-point for the acceptor's key.  An inner acceptor must
+ * look for GSS_C_CHANNEL_BOUND_FLAG: a Kerberos acceptor, for one, takes initiators without bindings too.
+ * The context may be one that SPNEGO negotiated.  GSS_S_NO_CONTEXT before it is established,
+ * GSS_S_UNAVAILABLE for contexts of other mechanisms; *ret is then without bindings.
+ */
+#define GSS_IPSEC_BINDINGS_BYTES_MAX 64
+struct gss_ipsec_bindings {
+	struct gss_channel_bindings_struct bindings;
+	unsigned char octets[GSS_IPSEC_BINDINGS_BYTES_MAX];
+};
+
+static inline OM_uint32 gss_ipsec_get_bindings(
+	OM_uint32 *minor, gss_ctx_id_t context, const char *inquiry, struct gss_ipsec_bindings *ret)
+{
+	static const gss_buffer_desc empty = GSS_C_EMPTY_BUFFER;
+	unsigned char octets[GSS_IPSEC_OID_ITEM_LENGTH];
+	gss_OID_desc oid = { GSS_IPSEC_OID_ITEM_LENGTH, octets };
+	gss_buffer_set_t set = GSS_C_NO_BUFFER_SET;
+	OM_uint32 major, ignored;
+
+	ret->bindings.initiator_addrtype = ret->bindings.acceptor_addrtype = 0;
+	ret->bindings.initiator_address = ret->bindings.acceptor_address = empty;
+	ret->bindings.application_data = empty;
+	memcpy(octets, inquiry, sizeof(octets));
+	major = gss_inquire_sec_context_by_oid(minor, context, &oid, &set);
+	if (GSS_ERROR(major))
+		return major;
+	if (set == GSS_C_NO_BUFFER_SET || set->count != 1 ||
+		set->elements[0].length > sizeof(ret->octets)) {
+		(void)gss_release_buffer_set(&ignored, &set);
+		return GSS_S_UNAVAILABLE;
+	}
+	memcpy(ret->octets, set->elements[0].value, set->elements[0].length);
+	ret->bindings.application_data.value = ret->octets;
+	ret->bindings.application_data.length = set->elements[0].length;
+	(void)gss_release_buffer_set(&ignored, &set);
+	return GSS_S_COMPLETE;
+}
+
+static inline OM_uint32 gss_ipsec_get_unique_bindings(
+	OM_uint32 *minor, gss_ctx_id_t context, struct gss_ipsec_bindings *ret)
+{
+	return gss_ipsec_get_bindings(minor, context, GSS_IPSEC_OID_INQ_CB_UNIQUE, ret);
+}
+
+static inline OM_uint32 gss_ipsec_get_end_point_bindings(
+	OM_uint32 *minor, gss_ctx_id_t context, struct gss_ipsec_bindings *ret)
+{
+	return gss_ipsec_get_bindings(minor, context, GSS_IPSEC_OID_INQ_CB_END_POINT, ret);
+}
 
 #endif

@@ -384,7 +384,7 @@ enum err mech_context_complete(struct mech_context *context, struct bytes t4)
 
 void mech_context_opened(struct mech_context *context)
 {
-	context->granted |= MECH_FLAG_PROT_READY;
+	context->granted |= MECH_FLAG_PROT_READY | MECH_FLAG_TRANS;
 	context->state = MECH_STATE_OPEN;
 	kbind_forget(&context->lease);
 	exchange_free(&context->exchange);

@@ -260,6 +260,22 @@ enum err mech_context_unique_binding(
 	const struct mech_context *context, struct writer *w) ERR_MUST_CHECK;
 enum err mech_context_end_point_binding(
 	const struct mech_context *context, struct writer *w) ERR_MUST_CHECK;
+/*
+ * The whole of an open context, keys included, for another process of this host with the same plugin; the context
+ * itself stays, and the caller frees it at once, or two would answer to one name. At most
+ * MECH_CONTEXT_TOKEN_BYTES_MAX octets; NO_CONTEXT unless open. The latch stays with its socket.
+ */
+#define MECH_CONTEXT_TOKEN_BYTES_MAX 4096
+enum err mech_context_export(const struct mech_context *context, struct writer *w) ERR_MUST_CHECK;
+/* Importing one token twice, or after further use of a copy, repeats no nonce. ERR_CONTEXT_TOKEN for any other token. */
+enum err mech_context_import(struct bytes token, const struct kbind_ops *ops,
+	struct mech_context **ret_context) ERR_MUST_CHECK;
+/* RFC 4401: the same at both ends; from COMPLETE on, else NO_CONTEXT. Fills ret_output with len octets, 1 to
+ * MECH_PRF_BYTES_MAX; input has at least one; else PRF_LENGTH. */
+#define MECH_PRF_BYTES_MAX (1u << 20)
+enum mech_prf_key { MECH_PRF_FULL = 0, MECH_PRF_PARTIAL = 1 };
+enum err mech_context_pseudo_random(const struct mech_context *context, enum mech_prf_key kind,
+	struct bytes input, uint8_t *ret_output, size_t len) ERR_MUST_CHECK;
 /* One printable line on the last failure of this thread with this code ("peer SHA256:..., wanted
  * host/..."), kept for the last four codes; "" when there is none, never NULL; see error_text for
  * the code.  mech_set_detail changes no errno; its text must hold no secret. */
@@ -289,5 +305,28 @@ enum err mech_protect_verify(
 	struct mech_protect *protect, struct bytes message, struct bytes token) ERR_MUST_CHECK;
 struct mech_protect *mech_context_protect(
 	struct mech_context *context); /* NULL unless open; borrowed */
+/* How many bits the key of the messages' cipher has. */
+unsigned int mech_protect_key_bits(const struct mech_protect *protect);
+
+/* --- the same in pieces, in place and without copies: protect_pieces.c --- */
+/* The token's tag may stand behind the message (tag) or behind the header: MECH_TOKEN_OVERHEAD_BYTES of header
+ * then, and tag NULL. Pieces of associated data are covered; without any, header, message and tag in one run are
+ * what mech_protect_unwrap takes. A message that is not sealed stays where it is, in and out being the same. */
+enum err mech_protect_wrap_pieces(struct mech_protect *protect, bool seal,
+	const struct crypto_pieces *pieces, uint8_t *ret_header, uint8_t *ret_tag) ERR_MUST_CHECK;
+/* header: 20 octets, or with the tag behind it 36 and tag NULL; MESSAGE_TOKEN when the token says otherwise.
+ * Also MESSAGE_DUPLICATE, _OLD, _UNSEQ, _GAP, as mech_protect_unwrap. On other errors every out of a sealed message
+ * is wiped, or untouched when no key was tried. */
+enum err mech_protect_unwrap_pieces(struct mech_protect *protect,
+	const struct crypto_pieces *pieces, struct bytes header, const uint8_t *tag,
+	bool *ret_was_sealed) ERR_MUST_CHECK;
+/* Where the message and the tag are in a token in one run (views); tag is empty when it is part of the header. */
+enum err mech_protect_split(struct bytes token, struct bytes *ret_header, struct bytes *ret_message,
+	struct bytes *ret_tag) ERR_MUST_CHECK;
+/* A MIC covers the pieces in their order, so all must be pieces of the message: the same token as over one run. */
+enum err mech_protect_mic_pieces(struct mech_protect *protect, const struct crypto_pieces *pieces,
+	uint8_t ret_token[MECH_TOKEN_OVERHEAD_BYTES]) ERR_MUST_CHECK;
+enum err mech_protect_verify_pieces(struct mech_protect *protect,
+	const struct crypto_pieces *pieces, struct bytes token) ERR_MUST_CHECK;
 
 #endif

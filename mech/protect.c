@@ -14,21 +14,10 @@
 #include "mech/generation.h"
 
 #define PROTECT_VERSION 1
-#define PROTECT_ID_WRAP 0x4757
-#define PROTECT_ID_MIC 0x474d
-#define PROTECT_FLAG_ACCEPTOR 0x01
-#define PROTECT_FLAG_SEALED 0x02
 
 struct protect_header {
 	uint32_t kind; /* protect_kind() */
 	uint64_t instance, sequence;
-};
-
-struct protect_token {
-	bool is_sealed;
-	uint64_t instance, sequence;
-	struct bytes header, body;
-	const uint8_t *tag;
 };
 
 static const uint8_t label_initiator[] = "\0gss-ipsec message i";
@@ -157,10 +146,10 @@ static struct protect_header protect_header_read(const uint8_t in[MECH_TOKEN_HEA
 }
 
 /* Token id, version and flags in one. */
-static uint32_t protect_kind(uint16_t id, bool by_acceptor, bool is_sealed)
+static uint32_t protect_kind(uint16_t id, bool by_acceptor, uint8_t flags)
 {
 	return (uint32_t)id << 16 | PROTECT_VERSION << 8 |
-	       (by_acceptor ? PROTECT_FLAG_ACCEPTOR : 0) | (is_sealed ? PROTECT_FLAG_SEALED : 0);
+	       (by_acceptor ? PROTECT_FLAG_ACCEPTOR : 0) | flags;
 }
 
 /* --- sending --- */
@@ -187,39 +176,48 @@ static enum err protect_sender_ready(struct mech_protect *protect)
 	return ERR_OK;
 }
 
+enum err protect_send_begin(struct mech_protect *protect, uint16_t id, uint8_t flags,
+	uint8_t ret_header[MECH_TOKEN_HEADER_BYTES], uint8_t ret_nonce[CRYPTO_NONCE_BYTES])
+{
+	struct protect_header header;
+	enum err err = protect_sender_ready(protect);
+
+	if (err != ERR_OK)
+		return err;
+	if (protect->sender.next == UINT64_MAX)
+		return ERR_TOO_LARGE;
+	header = (struct protect_header){
+		.kind = protect_kind(id, !protect->we_initiate, flags),
+		.instance = protect->sender.instance,
+		.sequence = protect->sender.next++,
+	};
+	protect_header_write(&header, ret_header);
+	protect_nonce(&protect->sender.key, header.sequence, ret_nonce);
+	return ERR_OK;
+}
+
 /* A token whose body is carried (wrap) or only covered (MIC). */
 static enum err protect_send(struct mech_protect *protect, uint16_t id, bool is_sealed,
 	struct bytes message, uint8_t **ret_token, size_t *ret_len)
 {
 	size_t body_len = id == PROTECT_ID_WRAP ? message.len : 0;
 	uint8_t nonce[CRYPTO_NONCE_BYTES];
-	struct protect_header header;
 	uint8_t *token, *body;
 	enum err err;
 
 	if (body_len > SIZE_MAX - MECH_TOKEN_OVERHEAD_BYTES)
 		return ERR_TOO_LARGE;
-	err = protect_sender_ready(protect);
-	if (err != ERR_OK)
-		return err;
-	if (protect->sender.next == UINT64_MAX)
-		return ERR_TOO_LARGE;
 	token = malloc(body_len + MECH_TOKEN_OVERHEAD_BYTES);
 	if (token == NULL)
 		return ERR_NO_MEMORY;
 	body = token + MECH_TOKEN_HEADER_BYTES;
-	header = (struct protect_header){
-		.kind = protect_kind(id, !protect->we_initiate, is_sealed),
-		.instance = protect->sender.instance,
-		.sequence = protect->sender.next++, /* used up even if what follows fails */
-	};
-	protect_header_write(&header, token);
-	protect_nonce(&protect->sender.key, header.sequence, nonce);
-	if (body_len != 0 && !is_sealed)
+	err = protect_send_begin(protect, id, is_sealed ? PROTECT_FLAG_SEALED : 0, token, nonce);
+	if (err == ERR_OK && body_len != 0 && !is_sealed)
 		memcpy(body, message.data, body_len);
-	err = crypto_aead_seal2(protect->sender.key.cipher, nonce,
-		BYTES(token, MECH_TOKEN_HEADER_BYTES), is_sealed ? BYTES_NONE : message,
-		is_sealed ? message : BYTES_NONE, body, body + body_len);
+	if (err == ERR_OK)
+		err = crypto_aead_seal2(protect->sender.key.cipher, nonce,
+			BYTES(token, MECH_TOKEN_HEADER_BYTES), is_sealed ? BYTES_NONE : message,
+			is_sealed ? message : BYTES_NONE, body, body + body_len);
 	if (err != ERR_OK) {
 		free(token);
 		return err;
@@ -243,32 +241,60 @@ enum err mech_protect_mic(
 
 /* --- receiving --- */
 
+/* What a token of each kind may say beside its direction. */
+static uint8_t protect_flags_known(uint16_t id)
+{
+	if (id == PROTECT_ID_MIC)
+		return 0;
+	return PROTECT_FLAG_SEALED | PROTECT_FLAG_ASSOCIATED | PROTECT_FLAG_TAG_FIRST;
+}
+
+enum err protect_header_take(const struct mech_protect *protect, uint16_t id,
+	const uint8_t header[MECH_TOKEN_HEADER_BYTES], struct protect_token *ret_token)
+{
+	struct protect_header read = protect_header_read(header);
+	uint8_t flags = (uint8_t)(read.kind & protect_flags_known(id));
+
+	/* the peer's direction only: a token with ours is one of ours, sent back */
+	if (read.kind != protect_kind(id, protect->we_initiate, flags) ||
+		read.sequence == UINT64_MAX)
+		return ERR_MESSAGE_TOKEN;
+	ret_token->flags = flags;
+	ret_token->instance = read.instance;
+	ret_token->sequence = read.sequence;
+	ret_token->header = BYTES(header, MECH_TOKEN_HEADER_BYTES);
+	return ERR_OK;
+}
+
+/* A token in one run. */
 static enum err protect_token_read(const struct mech_protect *protect, uint16_t id,
 	struct bytes input, struct protect_token *ret_token)
 {
-	struct protect_header header;
+	struct protect_token token;
+	const uint8_t *behind;
 	size_t body_len;
-	bool is_sealed;
+	enum err err;
 
 	if (input.len < MECH_TOKEN_OVERHEAD_BYTES)
 		return ERR_MESSAGE_TOKEN;
+	err = protect_header_take(protect, id, input.data, &token);
+	if (err != ERR_OK)
+		return err;
 	body_len = input.len - MECH_TOKEN_OVERHEAD_BYTES;
-	header = protect_header_read(input.data);
-	is_sealed = (header.kind & PROTECT_FLAG_SEALED) != 0;
-	/* the peer's direction only: a token with ours is one of ours, sent back */
-	if (header.kind != protect_kind(id, protect->we_initiate, is_sealed) ||
-		header.sequence == UINT64_MAX)
+	if (id == PROTECT_ID_MIC && body_len != 0)
 		return ERR_MESSAGE_TOKEN;
-	if (id == PROTECT_ID_MIC && (is_sealed || body_len != 0))
-		return ERR_MESSAGE_TOKEN;
-	*ret_token = (struct protect_token){
-		.is_sealed = is_sealed,
-		.instance = header.instance,
-		.sequence = header.sequence,
-		.header = BYTES(input.data, MECH_TOKEN_HEADER_BYTES),
-		.body = BYTES(input.data + MECH_TOKEN_HEADER_BYTES, body_len),
-		.tag = input.data + MECH_TOKEN_HEADER_BYTES + body_len,
-	};
+	/* The program has given no associated data, so it is not what the token was made over. */
+	if ((token.flags & PROTECT_FLAG_ASSOCIATED) != 0)
+		return ERR_MESSAGE_MIC;
+	behind = input.data + MECH_TOKEN_HEADER_BYTES;
+	if ((token.flags & PROTECT_FLAG_TAG_FIRST) != 0) {
+		token.tag = behind;
+		token.body = BYTES(behind + CRYPTO_TAG_BYTES, body_len);
+	} else {
+		token.tag = behind + body_len;
+		token.body = BYTES(behind, body_len);
+	}
+	*ret_token = token;
 	return ERR_OK;
 }
 
@@ -290,33 +316,20 @@ static struct protect_receiver *protect_receiver_find(
 	return found;
 }
 
-static enum err protect_receiver_new(const struct mech_protect *protect, uint64_t instance,
-	struct protect_receiver **ret_receiver)
-{
-	struct protect_receiver *made = calloc(1, sizeof(*made));
-	enum err err;
-
-	if (made == NULL)
-		return ERR_NO_MEMORY;
-	made->instance = instance;
-	err = protect_key_make(protect, false, instance, &made->key);
-	if (err != ERR_OK) {
-		protect_receiver_free(made);
-		return err;
-	}
-	*ret_receiver = made;
-	return ERR_OK;
-}
-
 static enum err protect_open(const struct protect_receiver *receiver,
-	const struct protect_token *token, struct bytes covered, uint8_t *ret_plain)
+	const struct protect_token *token, const struct protect_content *content)
 {
+	bool is_sealed = (token->flags & PROTECT_FLAG_SEALED) != 0;
 	uint8_t nonce[CRYPTO_NONCE_BYTES];
 	enum err err;
 
 	protect_nonce(&receiver->key, token->sequence, nonce);
-	err = crypto_aead_open2(receiver->key.cipher, nonce, token->header, covered,
-		token->is_sealed ? token->body : BYTES_NONE, token->tag, ret_plain);
+	if (content->pieces != NULL)
+		err = crypto_aead_open_pieces(receiver->key.cipher, nonce, content->aad,
+			content->pieces, is_sealed, token->tag);
+	else
+		err = crypto_aead_open2(receiver->key.cipher, nonce, content->aad, content->covered,
+			is_sealed ? token->body : BYTES_NONE, token->tag, content->plain);
 	return err == ERR_IKE_INTEGRITY ? ERR_MESSAGE_MIC : err;
 }
 
@@ -351,22 +364,25 @@ static enum err protect_window_report(const struct mech_protect *protect, enum e
 	return ERR_OK;
 }
 
-/* Verifies a token; plain takes the message when sealed.  *ret_status, what the window says, and
- * the window itself change only when the token verified. */
-static enum err protect_receive(struct mech_protect *protect, const struct protect_token *token,
-	struct bytes covered, uint8_t *plain, enum err *ret_status)
+enum err protect_receive(struct mech_protect *protect, const struct protect_token *token,
+	const struct protect_content *content, enum err *ret_status)
 {
 	struct protect_receiver *receiver = protect_receiver_find(protect, token->instance);
 	struct protect_receiver *made = NULL;
-	enum err err;
+	enum err err = ERR_OK;
 
 	if (receiver == NULL) {
-		err = protect_receiver_new(protect, token->instance, &made);
-		if (err != ERR_OK)
-			return err;
+		made = calloc(1, sizeof(*made));
+		if (made == NULL)
+			return ERR_NO_MEMORY;
+		made->instance = token->instance;
 		receiver = made;
 	}
-	err = protect_open(receiver, token, covered, plain);
+	/* of a new instance, or one that came with an imported context */
+	if (receiver->key.cipher == NULL)
+		err = protect_key_make(protect, false, receiver->instance, &receiver->key);
+	if (err == ERR_OK)
+		err = protect_open(receiver, token, content);
 	if (err != ERR_OK)
 		goto out;
 	if (made != NULL && protect->receiver_count == PROTECT_INSTANCES_MAX) {
@@ -389,37 +405,48 @@ out:
 enum err mech_protect_unwrap(struct mech_protect *protect, struct bytes input, uint8_t **ret_plain,
 	size_t *ret_len, bool *ret_was_sealed)
 {
+	struct protect_content content = { .pieces = NULL };
 	struct protect_token token;
 	enum err err, status = ERR_OK;
-	uint8_t *plain;
+	bool is_sealed;
 
 	err = protect_token_read(protect, PROTECT_ID_WRAP, input, &token);
 	if (err != ERR_OK)
 		return err;
-	plain = malloc(token.body.len != 0 ? token.body.len : 1);
-	if (plain == NULL)
+	is_sealed = (token.flags & PROTECT_FLAG_SEALED) != 0;
+	content.aad = token.header;
+	content.covered = is_sealed ? BYTES_NONE : token.body;
+	content.plain = malloc(token.body.len != 0 ? token.body.len : 1);
+	if (content.plain == NULL)
 		return ERR_NO_MEMORY;
-	err = protect_receive(
-		protect, &token, token.is_sealed ? BYTES_NONE : token.body, plain, &status);
+	err = protect_receive(protect, &token, &content, &status);
 	if (err != ERR_OK) {
-		secret_free(plain, token.body.len);
+		secret_free(content.plain, token.body.len);
 		return err;
 	}
-	if (token.body.len != 0 && !token.is_sealed)
-		memcpy(plain, token.body.data, token.body.len);
-	*ret_plain = plain;
+	if (token.body.len != 0 && !is_sealed)
+		memcpy(content.plain, token.body.data, token.body.len);
+	*ret_plain = content.plain;
 	*ret_len = token.body.len;
-	*ret_was_sealed = token.is_sealed;
+	*ret_was_sealed = is_sealed;
 	return status;
 }
 
 enum err mech_protect_verify(struct mech_protect *protect, struct bytes message, struct bytes input)
 {
+	struct protect_content content = { .covered = message };
 	struct protect_token token;
 	enum err err, status = ERR_OK;
 
 	err = protect_token_read(protect, PROTECT_ID_MIC, input, &token);
-	if (err == ERR_OK)
-		err = protect_receive(protect, &token, message, NULL, &status);
+	if (err == ERR_OK) {
+		content.aad = token.header;
+		err = protect_receive(protect, &token, &content, &status);
+	}
 	return err != ERR_OK ? err : status;
+}
+
+unsigned int mech_protect_key_bits(const struct mech_protect *protect)
+{
+	return (unsigned int)protect->aead->key_bytes * 8;
 }

@@ -23,7 +23,7 @@ _Static_assert(MECH_FLAG_DELEG == GSS_C_DELEG_FLAG && MECH_FLAG_MUTUAL == GSS_C_
 #define CONTEXT_FLAGS_ASKED                                                          \
 	(MECH_FLAG_MUTUAL | MECH_FLAG_REPLAY | MECH_FLAG_SEQUENCE | MECH_FLAG_CONF | \
 		MECH_FLAG_INTEG | MECH_FLAG_ANON | MECH_FLAG_CHANNEL_BOUND)
-#define CONTEXT_FLAGS_GIVEN (CONTEXT_FLAGS_ASKED | MECH_FLAG_PROT_READY)
+#define CONTEXT_FLAGS_GIVEN (CONTEXT_FLAGS_ASKED | MECH_FLAG_PROT_READY | MECH_FLAG_TRANS)
 
 struct context_step {
 	struct bytes input; /* without RFC 2743's header */
@@ -31,7 +31,7 @@ struct context_step {
 	bool frames_output;
 };
 
-static void context_free(gss_ctx_id_t *context)
+void plugin_context_free(gss_ctx_id_t *context)
 {
 	gss_ctx_id_t old = *context;
 
@@ -43,8 +43,7 @@ static void context_free(gss_ctx_id_t *context)
 	free(old);
 }
 
-/* Takes over mech, on failure too. */
-static enum err context_wrap(struct mech_context *mech, gss_ctx_id_t *ret_context)
+enum err plugin_context_new(struct mech_context *mech, gss_ctx_id_t *ret_context)
 {
 	gss_ctx_id_t context = calloc(1, sizeof(*context));
 
@@ -104,7 +103,7 @@ static OM_uint32 context_flags(gss_ctx_id_t context)
 	if (context->mech != NULL) {
 		flags = mech_context_flags(context->mech) & CONTEXT_FLAGS_GIVEN;
 		if (!mech_context_is_open(context->mech))
-			flags &= ~(OM_uint32)MECH_FLAG_PROT_READY;
+			flags &= ~(OM_uint32)(MECH_FLAG_PROT_READY | MECH_FLAG_TRANS);
 	}
 	(void)pthread_mutex_unlock(&context->lock);
 	return flags;
@@ -117,7 +116,7 @@ static OM_uint32 context_finish(OM_uint32 *minor_status, enum err status,
 	/* RFC 2744 5.19: no context comes out of a first call that failed; the mechglue forgets
 	 * its half without calling for ours to be deleted. */
 	if (status != ERR_OK && is_first)
-		context_free(context);
+		plugin_context_free(context);
 	if (ret_flags != NULL && *context != GSS_C_NO_CONTEXT)
 		*ret_flags = context_flags(*context);
 	if (status == ERR_OK && result == MECH_CONTINUE)
@@ -150,7 +149,7 @@ static enum err context_initiator_new(
 		mine, plugin_name(target), flags & CONTEXT_FLAGS_ASKED, &kbind_ops_broker, &mech);
 	if (status != ERR_OK)
 		return status;
-	return context_wrap(mech, ret_context);
+	return plugin_context_new(mech, ret_context);
 }
 
 PLUGIN_EXPORT OM_uint32 gss_init_sec_context(OM_uint32 *minor_status,
@@ -192,7 +191,7 @@ static enum err context_acceptor_new(gss_cred_id_t credential, gss_ctx_id_t *ret
 	status = mech_acceptor_new(mine, &kbind_ops_broker, &mech);
 	if (status != ERR_OK)
 		return status;
-	return context_wrap(mech, ret_context);
+	return plugin_context_new(mech, ret_context);
 }
 
 /* The initiator's name for a program that asked for it; only an open context has one. */
@@ -237,12 +236,22 @@ PLUGIN_EXPORT OM_uint32 gss_accept_sec_context(OM_uint32 *minor_status,
 	return context_finish(minor_status, status, result, is_first, context_handle, ret_flags);
 }
 
+/* RFC 2743 2.2.4: what a peer's GSS_Delete_sec_context made; ours makes nothing, and whatever else
+ * comes has no proof that it is the peer's, so it changes nothing. */
 PLUGIN_EXPORT OM_uint32 gss_process_context_token(
 	OM_uint32 *minor_status, gss_ctx_id_t context_handle, gss_buffer_t token_buffer)
 {
-	(void)context_handle;
-	(void)token_buffer;
-	return plugin_status(minor_status, ERR_UNSUPPORTED);
+	bool is_open = false;
+
+	if (context_handle == GSS_C_NO_CONTEXT)
+		return plugin_status(minor_status, ERR_NO_CONTEXT);
+	if (token_buffer == GSS_C_NO_BUFFER)
+		return plugin_status(minor_status, ERR_ARGUMENT);
+	(void)pthread_mutex_lock(&context_handle->lock);
+	if (context_handle->mech != NULL)
+		is_open = mech_context_is_open(context_handle->mech);
+	(void)pthread_mutex_unlock(&context_handle->lock);
+	return plugin_status(minor_status, is_open ? ERR_CONTEXT_CONTROL : ERR_NO_CONTEXT);
 }
 
 /* Always complete: on an error the mechglue would lose its half of the context. */
@@ -251,6 +260,6 @@ PLUGIN_EXPORT OM_uint32 gss_delete_sec_context(
 {
 	plugin_buffer_clear(output_token);
 	if (context_handle != NULL)
-		context_free(context_handle);
+		plugin_context_free(context_handle);
 	return plugin_status(minor_status, ERR_OK);
 }

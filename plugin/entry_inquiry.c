@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Entry points that ask about a context, or set an option on it.  All work on partial contexts. */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plugin/plugin.h"
@@ -45,11 +46,10 @@ PLUGIN_EXPORT OM_uint32 gss_context_time(
 
 static OM_uint32 inquiry_flags(const struct mech_context *mech)
 {
-	OM_uint32 flags =
-		mech_context_flags(mech) & ~(OM_uint32)(MECH_FLAG_DELEG | MECH_FLAG_TRANS);
+	OM_uint32 flags = mech_context_flags(mech) & ~(OM_uint32)MECH_FLAG_DELEG;
 
 	if (!mech_context_is_open(mech))
-		flags &= ~(OM_uint32)MECH_FLAG_PROT_READY;
+		flags &= ~(OM_uint32)(MECH_FLAG_PROT_READY | MECH_FLAG_TRANS);
 	return flags;
 }
 
@@ -92,7 +92,7 @@ struct inquiry_answers {
 	size_t count;
 };
 
-static enum err inquiry_latch(const struct mech_context *mech, struct inquiry_answers *answers)
+static enum err inquiry_latch(struct mech_context *mech, struct inquiry_answers *answers)
 {
 	unsigned int reason = mech_context_latch_reason(mech);
 	const char *word = latch_reason_word(reason), *text = latch_reason_text(reason);
@@ -110,27 +110,41 @@ static enum err inquiry_latch(const struct mech_context *mech, struct inquiry_an
 	return ERR_OK;
 }
 
-static enum err inquiry_unique(const struct mech_context *mech, struct inquiry_answers *answers)
+static enum err inquiry_unique(struct mech_context *mech, struct inquiry_answers *answers)
 {
 	answers->count = 1;
 	return mech_context_unique_binding(mech, &answers->items[0]);
 }
 
-static enum err inquiry_end_point(const struct mech_context *mech, struct inquiry_answers *answers)
+static enum err inquiry_end_point(struct mech_context *mech, struct inquiry_answers *answers)
 {
 	answers->count = 1;
 	return mech_context_end_point_binding(mech, &answers->items[0]);
 }
 
+/* What gss_wrap gives, latched or not: it protects by itself, and both ends must say the same or
+ * SASL's two sides offer each other different layers. */
+static enum err inquiry_ssf(struct mech_context *mech, struct inquiry_answers *answers)
+{
+	const struct mech_protect *protect = mech_context_protect(mech);
+
+	if (protect == NULL)
+		return ERR_NO_CONTEXT;
+	answers->count = 1;
+	writer_put_u32(&answers->items[0], mech_protect_key_bits(protect));
+	return ERR_OK;
+}
+
 struct inquiry_row {
 	const gss_OID *oid;
-	enum err (*answer)(const struct mech_context *mech, struct inquiry_answers *answers);
+	enum err (*answer)(struct mech_context *mech, struct inquiry_answers *answers);
 };
 
 static const struct inquiry_row inquiry_rows[] = {
 	{ &plugin_inquiry_latch, inquiry_latch },
 	{ &plugin_inquiry_unique, inquiry_unique },
 	{ &plugin_inquiry_end_point, inquiry_end_point },
+	{ &plugin_inquiry_ssf, inquiry_ssf },
 };
 
 static const struct inquiry_row *inquiry_find(gss_const_OID oid)
@@ -210,5 +224,49 @@ PLUGIN_EXPORT OM_uint32 gss_set_sec_context_option(OM_uint32 *minor_status,
 		return plugin_status(minor_status, status);
 	status = mech_context_set_descriptor((*context_handle)->mech, fd);
 	inquiry_end(*context_handle);
+	return plugin_status(minor_status, status);
+}
+
+static enum err pseudo_random(
+	gss_ctx_id_t context, int prf_key, struct bytes input, uint8_t *ret_output, size_t len)
+{
+	enum err status = inquiry_begin(context);
+
+	if (status != ERR_OK)
+		return status;
+	status = mech_context_pseudo_random(context->mech,
+		prf_key == GSS_C_PRF_KEY_FULL ? MECH_PRF_FULL : MECH_PRF_PARTIAL, input, ret_output,
+		len);
+	inquiry_end(context);
+	return status;
+}
+
+PLUGIN_EXPORT OM_uint32 gss_pseudo_random(OM_uint32 *minor_status, gss_ctx_id_t context,
+	int prf_key, const gss_buffer_t prf_in, ssize_t desired_output_len, gss_buffer_t prf_out)
+{
+	size_t len = desired_output_len < 0 ? 0 : (size_t)desired_output_len;
+	uint8_t *output;
+	enum err status;
+
+	if (prf_in == GSS_C_NO_BUFFER || prf_out == GSS_C_NO_BUFFER)
+		return plugin_status(minor_status, ERR_ARGUMENT);
+	plugin_buffer_clear(prf_out);
+	if (prf_key != GSS_C_PRF_KEY_FULL && prf_key != GSS_C_PRF_KEY_PARTIAL)
+		return plugin_status(minor_status, ERR_UNSUPPORTED);
+	if (len == 0 || len > MECH_PRF_BYTES_MAX)
+		return plugin_status(minor_status, ERR_PRF_LENGTH);
+	output = malloc(len);
+	if (output == NULL)
+		return plugin_status(minor_status, ERR_NO_MEMORY);
+	status = pseudo_random(context, prf_key, plugin_buffer_view(prf_in), output, len);
+	if (status == ERR_OK) {
+		prf_out->value = output;
+		prf_out->length = len;
+		return plugin_status(minor_status, ERR_OK);
+	}
+	free(output);
+	/* RFC 4401 2: a context that is there but not established yet. */
+	if (status == ERR_NO_CONTEXT && context != GSS_C_NO_CONTEXT)
+		return plugin_status_as(minor_status, GSS_S_UNAVAILABLE, status);
 	return plugin_status(minor_status, status);
 }

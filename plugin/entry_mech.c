@@ -5,7 +5,7 @@
 
 #include "plugin/plugin.h"
 
-/* True ones only.  PROT_READY (RFC 5587 3.1: protection before full establishment), CTX_TRANS and
+/* True ones only.  PROT_READY (RFC 5587 3.1: protection before full establishment) and
  * AUTH_INIT_ANON are not: Cyrus SASL derives security flags from this list. */
 static gss_const_OID *const mech_attributes[] = {
 	&GSS_C_MA_MECH_CONCRETE,
@@ -19,6 +19,7 @@ static gss_const_OID *const mech_attributes[] = {
 	&GSS_C_MA_REPLAY_DET,
 	&GSS_C_MA_OOS_DET,
 	&GSS_C_MA_CBINDINGS,
+	&GSS_C_MA_CTX_TRANS,
 	&GSS_C_MA_PFS,
 };
 

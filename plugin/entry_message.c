@@ -4,8 +4,7 @@
 
 #include "plugin/plugin.h"
 
-/* Locks the context and gives its message state; on an error nothing is locked. */
-static enum err message_begin(gss_ctx_id_t context, struct mech_protect **ret_protect)
+enum err plugin_message_begin(gss_ctx_id_t context, struct mech_protect **ret_protect)
 {
 	struct mech_protect *protect = NULL;
 
@@ -22,13 +21,12 @@ static enum err message_begin(gss_ctx_id_t context, struct mech_protect **ret_pr
 	return ERR_OK;
 }
 
-static void message_end(gss_ctx_id_t context)
+void plugin_message_end(gss_ctx_id_t context)
 {
 	(void)pthread_mutex_unlock(&context->lock);
 }
 
-/* RFC 2743 1.2.3: with these the message is good and handed over. */
-static bool message_is_delivered(enum err status)
+bool plugin_message_is_delivered(enum err status)
 {
 	return status == ERR_OK || status == ERR_MESSAGE_DUPLICATE || status == ERR_MESSAGE_OLD ||
 	       status == ERR_MESSAGE_UNSEQ || status == ERR_MESSAGE_GAP;
@@ -48,12 +46,12 @@ PLUGIN_EXPORT OM_uint32 gss_wrap(OM_uint32 *minor_status, gss_ctx_id_t context_h
 	plugin_buffer_clear(output_message_buffer);
 	if (qop_req != GSS_C_QOP_DEFAULT)
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
-	status = message_begin(context_handle, &protect);
+	status = plugin_message_begin(context_handle, &protect);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	status = mech_protect_wrap(protect, conf_req_flag != 0,
 		plugin_buffer_view(input_message_buffer), &token, &len);
-	message_end(context_handle);
+	plugin_message_end(context_handle);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	output_message_buffer->value = token;
@@ -78,13 +76,13 @@ PLUGIN_EXPORT OM_uint32 gss_unwrap(OM_uint32 *minor_status, gss_ctx_id_t context
 	plugin_buffer_clear(output_message_buffer);
 	if (qop_state != NULL)
 		*qop_state = GSS_C_QOP_DEFAULT;
-	status = message_begin(context_handle, &protect);
+	status = plugin_message_begin(context_handle, &protect);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	status = mech_protect_unwrap(
 		protect, plugin_buffer_view(input_message_buffer), &plain, &len, &was_sealed);
-	message_end(context_handle);
-	if (!message_is_delivered(status))
+	plugin_message_end(context_handle);
+	if (!plugin_message_is_delivered(status))
 		return plugin_status(minor_status, status);
 	/* gss_release_buffer() frees nothing of length zero. */
 	if (len == 0) {
@@ -111,11 +109,11 @@ PLUGIN_EXPORT OM_uint32 gss_get_mic(OM_uint32 *minor_status, gss_ctx_id_t contex
 	plugin_buffer_clear(message_token);
 	if (qop_req != GSS_C_QOP_DEFAULT)
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
-	status = message_begin(context_handle, &protect);
+	status = plugin_message_begin(context_handle, &protect);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	status = mech_protect_mic(protect, plugin_buffer_view(message_buffer), &token, &len);
-	message_end(context_handle);
+	plugin_message_end(context_handle);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	message_token->value = token;
@@ -133,13 +131,13 @@ PLUGIN_EXPORT OM_uint32 gss_verify_mic(OM_uint32 *minor_status, gss_ctx_id_t con
 		return plugin_status(minor_status, ERR_ARGUMENT);
 	if (qop_state != NULL)
 		*qop_state = GSS_C_QOP_DEFAULT;
-	status = message_begin(context_handle, &protect);
+	status = plugin_message_begin(context_handle, &protect);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	status = mech_protect_verify(
 		protect, plugin_buffer_view(message_buffer), plugin_buffer_view(message_token));
-	message_end(context_handle);
-	if (!message_is_delivered(status))
+	plugin_message_end(context_handle);
+	if (!plugin_message_is_delivered(status))
 		return plugin_status(minor_status, status);
 	return plugin_message_status(minor_status, status);
 }
@@ -156,10 +154,10 @@ PLUGIN_EXPORT OM_uint32 gss_wrap_size_limit(OM_uint32 *minor_status, gss_ctx_id_
 	*max_input_size = 0;
 	if (qop_req != GSS_C_QOP_DEFAULT)
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
-	status = message_begin(context_handle, &protect);
+	status = plugin_message_begin(context_handle, &protect);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
-	message_end(context_handle);
+	plugin_message_end(context_handle);
 	if (req_output_size > MECH_TOKEN_OVERHEAD_BYTES)
 		*max_input_size = req_output_size - MECH_TOKEN_OVERHEAD_BYTES;
 	return plugin_status(minor_status, ERR_OK);

@@ -13,12 +13,16 @@ enum oid_index {
 	OID_UNIQUE,
 	OID_END_POINT,
 	OID_CREDENTIAL_KEY,
+	OID_SSF,
 	OID_COUNT
 };
 
 /* GSS_KRB5_CRED_NO_CI_FLAGS_X, 1.2.752.43.13.29: Cyrus SASL sets it on SPNEGO's credentials. */
 #define NO_CI_FLAGS "\x2a\x85\x70\x2b\x0d\x1d"
 #define NO_CI_FLAGS_LENGTH 6
+/* GSS_C_SEC_CONTEXT_SASL_SSF, 1.2.840.113554.1.2.2.5.15 */
+#define SSF "\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x05\x0f"
+#define SSF_LENGTH 11
 
 static gss_OID_desc oids[OID_COUNT] = {
 	[OID_MECH] = { GSS_IPSEC_OID_MECH_LENGTH, GSS_IPSEC_OID_MECH },
@@ -29,6 +33,7 @@ static gss_OID_desc oids[OID_COUNT] = {
 	[OID_UNIQUE] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_UNIQUE },
 	[OID_END_POINT] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_END_POINT },
 	[OID_CREDENTIAL_KEY] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CREDENTIAL_KEY },
+	[OID_SSF] = { SSF_LENGTH, SSF },
 };
 
 const gss_OID plugin_mech_oid = &oids[OID_MECH];
@@ -39,6 +44,7 @@ const gss_OID plugin_inquiry_latch = &oids[OID_LATCH];
 const gss_OID plugin_inquiry_unique = &oids[OID_UNIQUE];
 const gss_OID plugin_inquiry_end_point = &oids[OID_END_POINT];
 const gss_OID plugin_inquiry_credential_key = &oids[OID_CREDENTIAL_KEY];
+const gss_OID plugin_inquiry_ssf = &oids[OID_SSF];
 
 bool plugin_oid_is_ours(gss_const_OID oid)
 {

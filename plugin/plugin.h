@@ -43,6 +43,7 @@ extern const gss_OID plugin_inquiry_latch;
 extern const gss_OID plugin_inquiry_unique;
 extern const gss_OID plugin_inquiry_end_point;
 extern const gss_OID plugin_inquiry_credential_key;
+extern const gss_OID plugin_inquiry_ssf;
 bool plugin_oid_is_ours(gss_const_OID oid);
 bool plugin_oid_equal(gss_const_OID a, gss_const_OID b);
 
@@ -79,6 +80,20 @@ enum err plugin_store_entries(gss_const_key_value_set_t gss_store,
 /* mech_localname by the process's configuration; also ERR_CONFIG, ERR_NO_MEMORY. */
 enum err plugin_localname(
 	const struct mech_name *name, char ret_user[MECH_LOCAL_USER_BYTES_MAX + 1]) ERR_MUST_CHECK;
+
+/* --- entry_context.c --- */
+/* A handle for mech, which it takes over, on failure too. */
+enum err plugin_context_new(struct mech_context *mech, gss_ctx_id_t *ret_context) ERR_MUST_CHECK;
+/* Sets the handle to NULL; GSS_C_NO_CONTEXT is fine. */
+void plugin_context_free(gss_ctx_id_t *context);
+
+/* --- entry_message.c --- */
+/* Locks the context and gives its message state; on an error nothing is locked. */
+enum err plugin_message_begin(
+	gss_ctx_id_t context, struct mech_protect **ret_protect) ERR_MUST_CHECK;
+void plugin_message_end(gss_ctx_id_t context);
+/* RFC 2743 1.2.3: whether with this status the message is good and handed over. */
+bool plugin_message_is_delivered(enum err status);
 
 /* --- convert.c --- */
 /* A view of the buffer; none for NULL. */

@@ -31,6 +31,13 @@ gss_name_t name_of(const char *text, gss_OID type);
 void release_name(gss_name_t *name);
 void bindings_set(struct gss_channel_bindings_struct *bindings, const char *text);
 
+#define PAIR_FLAGS_ASKED                                                                  \
+	(GSS_C_MUTUAL_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_REPLAY_FLAG | GSS_C_INTEG_FLAG | \
+		GSS_C_CONF_FLAG)
+#define PAIR_FLAGS_OPEN (PAIR_FLAGS_ASKED | GSS_C_PROT_READY_FLAG | GSS_C_TRANS_FLAG)
+
+extern gss_OID_desc spnego_oid;
+
 struct side {
 	gss_ctx_id_t context;
 	gss_cred_id_t credential;
@@ -59,6 +66,8 @@ OM_uint32 pair_step(struct pair *pair);
 OM_uint32 pair_run(struct pair *pair);
 bool pair_is_open(const struct pair *pair);
 void pair_free(struct pair *pair);
+/* An established pair with PAIR_FLAGS_ASKED; a check of its own when that fails. */
+bool pair_open(struct pair *pair, gss_OID mech, const char *target);
 
 /* plugin_glue_objects.c */
 void test_mechanism(void);
@@ -84,5 +93,17 @@ void test_shown_as(void);
 void test_spnego_first(void);
 void test_spnego_reselects(void);
 void test_spnego_unconfigured(void);
+
+/* plugin_glue_iov.c: messages in pieces */
+void test_pieces(void);
+/* Counts what gss_wrap_iov and its like allocate; under tests/support/count_allocations.c. */
+void test_allocations(void);
+
+/* plugin_glue_transfer.c: contexts handed over, pseudo-random functions, strength, bindings */
+void test_transfer(void);
+void test_pseudo_random(void);
+void test_strength(void);
+void test_bindings_out(void);
+void test_size_limits(void);
 
 #endif

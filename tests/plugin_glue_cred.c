@@ -11,7 +11,6 @@
 #include "tests/plugin_glue.h"
 
 static gss_OID_set_desc mech_set = { 1, &mech_oid };
-static gss_OID_desc spnego_oid = { 6, "\x2b\x06\x01\x05\x05\x02" };
 static gss_OID_desc key_oid = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CREDENTIAL_KEY };
 
 #define FLAGS_ASKED (GSS_C_MUTUAL_FLAG | GSS_C_SEQUENCE_FLAG)

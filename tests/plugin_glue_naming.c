@@ -9,7 +9,6 @@
 
 #include "tests/plugin_glue.h"
 
-static gss_OID_desc spnego_oid = { 6, "\x2b\x06\x01\x05\x05\x02" };
 static gss_OID_desc public_key_type = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_NT_PUBLIC_KEY };
 
 #define FLAGS_ASKED (GSS_C_MUTUAL_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_INTEG_FLAG)

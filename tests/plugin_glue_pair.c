@@ -8,6 +8,7 @@
 #include "tests/plugin_glue.h"
 
 gss_OID_desc mech_oid = { GSS_IPSEC_OID_MECH_LENGTH, GSS_IPSEC_OID_MECH };
+gss_OID_desc spnego_oid = { 6, "\x2b\x06\x01\x05\x05\x02" };
 
 static unsigned int failed;
 
@@ -203,6 +204,17 @@ OM_uint32 pair_run(struct pair *pair)
 bool pair_is_open(const struct pair *pair)
 {
 	return pair->initiator.is_complete && pair->acceptor.is_complete;
+}
+
+bool pair_open(struct pair *pair, gss_OID mech, const char *target)
+{
+	pair_init(pair, mech, target, PAIR_FLAGS_ASKED);
+	if (pair_run(pair) == GSS_S_COMPLETE)
+		return true;
+	check(false, "exchange with %s", target);
+	show_error("exchange", pair->major, pair->minor);
+	pair_free(pair);
+	return false;
 }
 
 static void side_free(struct side *side)

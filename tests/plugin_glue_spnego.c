@@ -10,7 +10,6 @@
 
 #include "tests/plugin_glue.h"
 
-static gss_OID_desc spnego_oid = { 6, "\x2b\x06\x01\x05\x05\x02" };
 static gss_OID_desc decoy_oid = { 9, "\x2b\x06\x01\x04\x01\x82\x37\x7f\x01" };
 static gss_OID_set_desc spnego_set = { 1, &spnego_oid };
 

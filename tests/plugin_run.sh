@@ -51,8 +51,9 @@ result $? "plugin and program are built"
 "$top_srcdir/tests/support/make_identities.sh" "$work/memory" yes "$plugin" &&
 	"$top_srcdir/tests/support/make_identities.sh" "$work/loopback" auto "$plugin" &&
 	${CC:-cc} -shared -fPIC -fvisibility=hidden -o "$work/decoy.so" \
-		"$top_srcdir/tests/support/decoy_mech.c" -lgssapi_krb5
-result $? "identities and decoy are made"
+		"$top_srcdir/tests/support/decoy_mech.c" -lgssapi_krb5 &&
+	${CC:-cc} -shared -fPIC -o "$work/count.so" "$top_srcdir/tests/support/count_allocations.c"
+result $? "identities, decoy and counter are made"
 {
 	cat "$work/memory/mech.conf"
 	echo "decoy 1.3.6.1.4.1.311.127.1 $work/decoy.so"
@@ -98,6 +99,12 @@ with "$work/memory/ipsec.conf" "$work/decoy.conf" "$glue" reselect
 result $? "SPNEGO with reselection"
 with "$work/none.conf" "$work/decoy.conf" "$glue" decoy
 result $? "SPNEGO without an identity"
+# A sanitizer counts for itself.
+if [ -z "${PRELOAD:-}" ]; then
+	# shellcheck disable=SC2030,SC2086
+	(PRELOAD=$work/count.so && with $memory "$glue" allocations)
+	result $? "messages in pieces take no memory"
+fi
 if [ "${VALGRIND:-0}" = 1 ]; then
 	for mode in configured naming; do
 		config=$work/memory/ipsec.conf
@@ -135,14 +142,16 @@ result $? "python3-gssapi"
 # --- krb5-gss-samples on the loopback interface ---
 port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
 
-# sample TEXT OPTIONS...: one connection between Debian's own programs
+# sample TEXT SERVER-OPTION OPTIONS...: one connection between Debian's own programs
 sample() {
 	text=$1
-	shift
+	server_option=$2
+	shift 2
 	# Not through with(): the number of its shell is not that of the program, which has to be ended.
+	# shellcheck disable=SC2086
 	env GSS_IPSEC_CONFIG="$work/loopback/ipsec.conf" \
 		GSS_MECH_CONFIG="$work/loopback/mech.conf" ${PRELOAD:+LD_PRELOAD="$PRELOAD"} \
-		timeout 60 gss-server -port "$port" -once host@server.example.org \
+		timeout 60 gss-server -port "$port" $server_option -once host@server.example.org \
 		>"$work/server" 2>&1 &
 	server=$!
 	tries=0
@@ -166,7 +175,9 @@ sample() {
 	result $status "$text"
 }
 
-sample "gss-client and gss-server, by OID" -mech "$oid"
-sample "gss-client and gss-server, by SPNEGO" -spnego
+sample "gss-client and gss-server, by OID" "" -mech "$oid"
+sample "gss-client and gss-server, by SPNEGO" "" -spnego
+sample "gss-server hands its context over, by OID" -export -mech "$oid" -mcount 3
+sample "gss-server hands its context over, by SPNEGO" -export -spnego -mcount 3
 
 exit $failed

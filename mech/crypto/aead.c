@@ -192,3 +192,74 @@ enum err crypto_aead_open(struct crypto_aead_key *key, const uint8_t nonce[CRYPT
 {
 	return crypto_aead_open2(key, nonce, aad, BYTES_NONE, sealed, tag, ret_out);
 }
+
+size_t crypto_pieces_bytes(const struct crypto_pieces *pieces, bool is_message)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < pieces->count; i++) {
+		struct crypto_piece piece = pieces->at(pieces->items, i);
+
+		if (piece.is_message != is_message)
+			continue;
+		if (piece.len > SIZE_MAX - total)
+			return SIZE_MAX;
+		total += piece.len;
+	}
+	return total;
+}
+
+/* The associated pieces, then those of the message: into their places, or covered too. */
+static bool aead_update_pieces(
+	EVP_CIPHER_CTX *context, const struct crypto_pieces *pieces, bool is_sealed)
+{
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < pieces->count; i++) {
+			struct crypto_piece piece = pieces->at(pieces->items, i);
+			bool goes_through = is_sealed && piece.is_message;
+
+			if (piece.is_message == (pass == 1) &&
+				!aead_update(context, BYTES(piece.in, piece.len),
+					goes_through ? piece.out : NULL))
+				return false;
+		}
+	}
+	return true;
+}
+
+enum err crypto_aead_seal_pieces(struct crypto_aead_key *key,
+	const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad,
+	const struct crypto_pieces *pieces, bool seals, uint8_t ret_tag[CRYPTO_TAG_BYTES])
+{
+	EVP_CIPHER_CTX *context = key->context;
+
+	assert(key->seals);
+	if (crypto_pieces_bytes(pieces, true) > AEAD_MESSAGE_BYTES_MAX)
+		return ERR_TOO_LARGE;
+	if (EVP_EncryptInit_ex2(context, NULL, NULL, nonce, NULL) != 1 ||
+		!aead_update(context, aad, NULL) || !aead_update_pieces(context, pieces, seals) ||
+		!aead_final(context) || !aead_get_tag(context, ret_tag))
+		return ERR_CRYPTO;
+	return ERR_OK;
+}
+
+enum err crypto_aead_open_pieces(struct crypto_aead_key *key,
+	const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad,
+	const struct crypto_pieces *pieces, bool was_sealed, const uint8_t tag[CRYPTO_TAG_BYTES])
+{
+	EVP_CIPHER_CTX *context = key->context;
+
+	assert(!key->seals);
+	if (crypto_pieces_bytes(pieces, true) > AEAD_MESSAGE_BYTES_MAX)
+		return ERR_TOO_LARGE;
+	if (aead_begin_open(context, nonce, tag) && aead_update(context, aad, NULL) &&
+		aead_update_pieces(context, pieces, was_sealed) && aead_final(context))
+		return ERR_OK;
+	for (size_t i = 0; was_sealed && i < pieces->count; i++) {
+		struct crypto_piece piece = pieces->at(pieces->items, i);
+
+		if (piece.is_message && piece.len != 0)
+			secret_wipe(piece.out, piece.len);
+	}
+	return ERR_IKE_INTEGRITY;
+}

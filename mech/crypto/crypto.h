@@ -77,6 +77,34 @@ enum err crypto_aead_open2(struct crypto_aead_key *key, const uint8_t nonce[CRYP
 	struct bytes aad1, struct bytes aad2, struct bytes sealed,
 	const uint8_t tag[CRYPTO_TAG_BYTES], uint8_t *ret_out) ERR_MUST_CHECK;
 
+/* A message in pieces, wherever each of them is: at() gives one after the other, so that no list of them
+ * has to be made. A piece is opened or sealed from in to out, which may be the same (else they must not
+ * overlap); is_message false: it is associated data, out is not used. All associated data counts before
+ * the message, whatever its place among the pieces. */
+struct crypto_piece {
+	const uint8_t *in;
+	uint8_t *out;
+	size_t len;
+	bool is_message;
+};
+struct crypto_pieces {
+	const void *items;
+	size_t count;
+	struct crypto_piece (*at)(const void *items, size_t index);
+};
+/* How many octets of the message, or of associated data, there are; SIZE_MAX when more than can be. */
+size_t crypto_pieces_bytes(const struct crypto_pieces *pieces, bool is_message);
+/* seals false: the message is only covered, as associated data behind the other. */
+enum err crypto_aead_seal_pieces(struct crypto_aead_key *key,
+	const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad,
+	const struct crypto_pieces *pieces, bool seals,
+	uint8_t ret_tag[CRYPTO_TAG_BYTES]) ERR_MUST_CHECK;
+/* ERR_IKE_INTEGRITY when the tag does not verify; then every out of a sealed message holds zeros only. */
+enum err crypto_aead_open_pieces(struct crypto_aead_key *key,
+	const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad,
+	const struct crypto_pieces *pieces, bool was_sealed,
+	const uint8_t tag[CRYPTO_TAG_BYTES]) ERR_MUST_CHECK;
+
 /* --- key exchange groups (RFC 8031, RFC 5903) --- */
 struct crypto_group {
 	uint16_t id; /* IKEv2 transform type 4: curve25519 = 31 */

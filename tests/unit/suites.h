@@ -34,6 +34,9 @@
 	X(crypto) \
 	X(signature) \
 	X(protect) \
+	X(pieces) \
+	X(context_token) \
+	X(pseudo_random) \
 	X(broker_lease) \
 	X(broker_journal) \
 	X(broker_recorder) \

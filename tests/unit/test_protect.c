@@ -316,7 +316,7 @@ START_TEST(wrong_direction_and_kind_are_refused)
 		mech_protect_verify(r, message(), token_view(&wrapped)), ERR_MESSAGE_TOKEN);
 	ck_assert_int_eq(unwrap(r, token_view(&signed_token)), ERR_MESSAGE_TOKEN);
 	ck_assert_int_eq(mech_protect_verify(r, other, token_view(&signed_token)), ERR_MESSAGE_MIC);
-	for (unsigned int bit = 2; bit < 8; bit++) {
+	for (unsigned int bit = 4; bit < 8; bit++) {
 		wrapped.data[3] ^= (uint8_t)(1u << bit);
 		ck_assert_int_eq(unwrap(r, token_view(&wrapped)), ERR_MESSAGE_TOKEN);
 		wrapped.data[3] ^= (uint8_t)(1u << bit);
