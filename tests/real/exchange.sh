@@ -7,9 +7,11 @@
 #                                   with the client stopped in the middle
 #   exchange_finish                 lets the client go on, waits for it and for the connection's end
 #
+# exchange_server_options: more for gss-server, none by default.
 # Leaves in $hosts_out: A.pcap, B.pcap, status.A, status.B, client.log, server.log.
 
 exchange_port=4444
+exchange_server_options=()
 
 exchange_is_listening()
 {
@@ -37,7 +39,8 @@ exchange_begin()
 
 	# A sanitized plugin wants its runtime loaded before the program that does not know it.
 	[ -z "${HOSTS_PRELOAD:-}" ] || preload=(env "LD_PRELOAD=$HOSTS_PRELOAD")
-	hosts_start server as sample B "${preload[@]}" gss-server -port "$exchange_port" sample
+	hosts_start server as sample B "${preload[@]}" gss-server -port "$exchange_port" \
+		"${exchange_server_options[@]}" sample
 	hosts_wait 20 exchange_is_listening || hosts_die "gss-server does not listen"
 	hosts_capture A "$hosts_out/A.pcap"
 	hosts_capture B "$hosts_out/B.pcap"
