@@ -3,7 +3,9 @@
  * Per-message tokens from a peer, under fixed keys.  The first octet says as what the rest is read:
  * bit 0 the role, bit 1 unwrap or verify, bit 2 whether the last 16 octets are replaced by the right
  * tag, so that what lies behind verification is reached too.  Bit 3: the rest is a series of instances
- * and numbers, whose tokens are made here and judged by a model of the window.
+ * and numbers, whose tokens are made here and judged by a model of the window.  Bit 4: the rest is two
+ * octets, associated data of as many octets as the first says, and a token, which is opened in two
+ * pieces with the border that the second says, and in one run.
  */
 #include <endian.h>
 #include <stdint.h>
@@ -15,6 +17,7 @@
 #define FUZZ_MESSAGE "message"
 #define FUZZ_INPUT_MAX 4096
 #define FUZZ_MODE_SERIES 8
+#define FUZZ_MODE_PIECES 16
 #define FUZZ_SERIES_MAX 80 /* more than there are instances */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -164,6 +167,89 @@ static void fuzz_series(struct bytes input)
 	mech_protect_free(&protect);
 }
 
+/* --- pieces --- */
+
+struct fuzz_pieces {
+	struct crypto_piece items[3];
+};
+
+static struct crypto_piece fuzz_piece(const void *items, size_t index)
+{
+	return ((const struct fuzz_pieces *)items)->items[index];
+}
+
+/* What precedes the message in what is covered: length and octets of associated data. */
+static void fuzz_pieces_mend(bool we_initiate, struct bytes associated, uint8_t *token, size_t len)
+{
+	uint8_t covered[8 + FUZZ_INPUT_MAX];
+	uint64_t associated_len = htobe64(associated.len);
+	size_t covered_len = 0, body_len = len - MECH_TOKEN_OVERHEAD_BYTES;
+
+	if (associated.len != 0) {
+		memcpy(covered, &associated_len, 8);
+		memcpy(covered + 8, associated.data, associated.len);
+		covered_len = 8 + associated.len;
+	}
+	memcpy(covered + covered_len, token + MECH_TOKEN_HEADER_BYTES, body_len);
+	fuzz_tag_mend(we_initiate, token, len, BYTES(covered, covered_len + body_len));
+}
+
+static enum err fuzz_open_pieces(struct mech_protect *protect, struct bytes associated,
+	size_t border, uint8_t *token, size_t len, struct bytes *ret_message)
+{
+	struct bytes header, tag;
+	struct fuzz_pieces list = { .items = { { .in = associated.data, .len = associated.len } } };
+	struct crypto_pieces pieces = { &list, 3, fuzz_piece };
+	bool was_sealed = false;
+	uint8_t *at;
+
+	if (mech_protect_split(BYTES(token, len), &header, ret_message, &tag) != ERR_OK)
+		return ERR_MESSAGE_TOKEN;
+	at = token + header.len;
+	border = border > ret_message->len ? ret_message->len : border;
+	list.items[1] = (struct crypto_piece){ at, at, border, true };
+	list.items[2] =
+		(struct crypto_piece){ at + border, at + border, ret_message->len - border, true };
+	return mech_protect_unwrap_pieces(
+		protect, &pieces, header, tag.len != 0 ? tag.data : NULL, &was_sealed);
+}
+
+/* Without associated data both ways must give the same; with it one run must give nothing. */
+static void fuzz_pieces(uint8_t mode, struct bytes input)
+{
+	struct mech_protect *in_pieces = fuzz_protect_new((mode & 1) != 0);
+	struct mech_protect *in_run = fuzz_protect_new((mode & 1) != 0);
+	uint8_t token[FUZZ_INPUT_MAX], *plain = NULL;
+	struct bytes associated, rest, message = BYTES_NONE;
+	enum err of_pieces, of_run;
+	bool was_sealed = false;
+	size_t border, len = 0;
+	struct reader r;
+
+	reader_init(&r, input);
+	len = reader_get_u8(&r);
+	border = reader_get_u8(&r);
+	associated = reader_get_bytes(&r, len);
+	rest = reader_get_rest(&r);
+	if (reader_status(&r) != ERR_OK || rest.len < MECH_TOKEN_OVERHEAD_BYTES)
+		goto out;
+	memcpy(token, rest.data, rest.len);
+	if ((mode & 4) != 0)
+		fuzz_pieces_mend((mode & 1) != 0, associated, token, rest.len);
+	of_run = mech_protect_unwrap(in_run, BYTES(token, rest.len), &plain, &len, &was_sealed);
+	of_pieces = fuzz_open_pieces(in_pieces, associated, border, token, rest.len, &message);
+	if (associated.len == 0 && of_run != of_pieces)
+		abort();
+	if (associated.len != 0 && plain != NULL && of_pieces != ERR_MESSAGE_MIC)
+		abort();
+	if (associated.len == 0 && plain != NULL && !bytes_equal(message, BYTES(plain, len)))
+		abort();
+out:
+	free(plain);
+	mech_protect_free(&in_pieces);
+	mech_protect_free(&in_run);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes message = BYTES((const uint8_t *)FUZZ_MESSAGE, sizeof(FUZZ_MESSAGE) - 1);
@@ -176,6 +262,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if ((data[0] & FUZZ_MODE_SERIES) != 0) {
 		fuzz_series(BYTES(data + 1, size - 1));
+		return 0;
+	}
+	if ((data[0] & FUZZ_MODE_PIECES) != 0) {
+		fuzz_pieces(data[0], BYTES(data + 1, size - 1));
 		return 0;
 	}
 	len = size - 1;
