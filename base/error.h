@@ -57,6 +57,8 @@
 	X(CRED_STORE,           49, NO_CRED,             false, "a value in the credential store is not acceptable") \
 	X(NO_TARGET,            50, BAD_NAME,            false, "no target name was given and none is configured as default") \
 	X(CRED_TOKEN,           51, DEFECTIVE_TOKEN,     false, "the exported credential is malformed or of another version") \
+	X(KEY_SIZE,             52, DEFECTIVE_CREDENTIAL, false, "the RSA key is too short or too long: this mechanism takes 2048 to 8192 bits; make another with 'gss-ipsec keygen'") \
+	X(KEY_CURVE,            53, DEFECTIVE_CREDENTIAL, false, "the key is on an elliptic curve that this mechanism does not take: make one of type ed25519, ecdsa-p256 or ecdsa-p384 with 'gss-ipsec keygen'") \
 	X(LOCALNAME,            55, UNAUTHORIZED,        false, "no rule in [localname] of the configuration lets this name be that local user") \
 	X(NAME_ATTRIBUTE,       56, UNAVAILABLE,         false, "the name has no such attribute, or it is none that a program can change; names of peers of established contexts have some") \
 	X(CRED_STORED,          57, DUPLICATE_ELEMENT,   false, "the store has an identity of this name already, and overwriting was not asked for") \

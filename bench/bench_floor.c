@@ -74,7 +74,7 @@ static void prepare(struct bench_item items[FLOOR_OPERATIONS])
 	prf = crypto_prf_find(5);
 	bench_require(crypto_exchange_new(group, &own) == ERR_OK &&
 			      crypto_exchange_new(group, &peer) == ERR_OK &&
-			      crypto_private_key_generate(crypto_signature_at(0), &key) == ERR_OK,
+			      crypto_private_key_generate(crypto_key_kind_at(0), 0, &key) == ERR_OK,
 		"preparation");
 	run_sign(NULL);
 	for (size_t i = 0; i < FLOOR_OPERATIONS; i++)

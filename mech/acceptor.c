@@ -167,13 +167,13 @@ static enum err acceptor_take_context(struct mech_context *context,
 }
 
 /* T1 said which hashes the initiator takes; only now is it known which key signs. */
-static enum err acceptor_check_hashes(const struct mech_context *context)
+static enum err acceptor_choose_signature(const struct mech_context *context)
 {
 	struct ike_message t1;
 	enum err err =
 		ike_message_parse(mech_message_view(&context->exchange->t1), IKE_KIND_T1, &t1);
 
-	return err == ERR_OK ? mech_auth_check_hashes(&t1, context->exchange->identity) : err;
+	return err == ERR_OK ? mech_auth_choose_signature(context->exchange, &t1) : err;
 }
 
 /* svc/host for the service that was asked for; the identity's own name where it is no host. */
@@ -209,7 +209,7 @@ static enum err acceptor_choose_identity(
 	mech_name_release(&wanted);
 	if (err == ERR_OK)
 		err = acceptor_name_self(context);
-	return err == ERR_OK ? acceptor_check_hashes(context) : err;
+	return err == ERR_OK ? acceptor_choose_signature(context) : err;
 }
 
 static enum err acceptor_settle_latch(struct mech_context *context,

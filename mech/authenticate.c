@@ -89,10 +89,9 @@ static enum err auth_put_signature(const struct mech_exchange *exchange,
 
 	err = auth_signed_parts(exchange, side, id_body, mac, parts);
 	if (err == ERR_OK)
-		err = crypto_sign(key, parts, 3, signature, &len);
+		err = crypto_sign_as(key, exchange->signature, parts, 3, signature, &len);
 	if (err == ERR_OK)
-		ike_put_auth_signature(
-			b, crypto_private_key_signature(key)->algorithm, BYTES(signature, len));
+		ike_put_auth_signature(b, exchange->signature->algorithm, BYTES(signature, len));
 	secret_wipe(mac, sizeof(mac));
 	return err;
 }
@@ -243,13 +242,23 @@ enum err mech_auth_verify(struct mech_context *context, const struct ike_message
 	return err;
 }
 
+/* Several ways to sign share a hash, which is listed once. */
+static bool auth_hash_is_new(size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (crypto_signature_at(i)->hash == crypto_signature_at(index)->hash)
+			return false;
+	return true;
+}
+
 void mech_auth_put_hashes(struct ike_builder *b)
 {
 	struct writer list;
 
 	writer_init(&list, 64);
 	for (size_t i = 0; i < crypto_signature_count(); i++)
-		writer_put_u16(&list, crypto_signature_at(i)->hash);
+		if (auth_hash_is_new(i))
+			writer_put_u16(&list, crypto_signature_at(i)->hash);
 	if (writer_status(&list) == ERR_OK)
 		ike_put_notify(b, IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS, writer_view(&list));
 	else
@@ -258,13 +267,21 @@ void mech_auth_put_hashes(struct ike_builder *b)
 }
 
 /* RFC 7427 section 4: only what the peer listed may be used to sign. */
-enum err mech_auth_check_hashes(
-	const struct ike_message *message, const struct mech_identity *identity)
+enum err mech_auth_choose_signature(
+	struct mech_exchange *exchange, const struct ike_message *message)
 {
-	const struct crypto_signature *ours = crypto_private_key_signature(identity->key);
-	struct ike_notify notify;
+	const struct crypto_key_kind *kind = crypto_private_key_kind(exchange->identity->key);
+	struct ike_notify notify = { .data = BYTES_NONE };
 
-	if (!ike_message_find_notify(message, IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS, &notify))
-		return ERR_AUTH_METHOD;
-	return ike_hashes_include(notify.data, ours->hash) ? ERR_OK : ERR_AUTH_METHOD;
+	/* Without the notify nothing is listed. */
+	(void)ike_message_find_notify(message, IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS, &notify);
+	for (size_t i = 0; i < CRYPTO_KIND_SIGNATURES_MAX && kind->signatures[i] != NULL; i++) {
+		if (ike_hashes_include(notify.data, kind->signatures[i]->hash)) {
+			exchange->signature = kind->signatures[i];
+			return ERR_OK;
+		}
+	}
+	mech_set_detail(ERR_AUTH_METHOD,
+		"the peer verifies no signature that this side's %s key can make", kind->name);
+	return ERR_AUTH_METHOD;
 }

@@ -45,6 +45,7 @@ struct mech_exchange {
 	struct mech_message t1, t2, t3;
 	struct mech_name *peer; /* proven, once AUTH verified; its facts grow until completion */
 	const struct mech_identity *identity; /* ours; borrowed from the credential */
+	const struct crypto_signature *signature; /* how it signs */
 
 	/* latching */
 	struct kbind_candidates candidates; /* as they were at T1 */
@@ -157,9 +158,9 @@ enum err mech_auth_verify(struct mech_context *context, const struct ike_message
 	const struct mech_name *wanted, bool *ret_is_proven) ERR_MUST_CHECK;
 /* SIGNATURE_HASH_ALGORITHMS with what our table verifies (RFC 7427 section 4). */
 void mech_auth_put_hashes(struct ike_builder *b);
-/* Whether the peer listed the hash our identity signs with. */
-enum err mech_auth_check_hashes(
-	const struct ike_message *message, const struct mech_identity *identity) ERR_MUST_CHECK;
+/* How our identity signs: its best way of those whose hash the peer's T1 or T2 lists. */
+enum err mech_auth_choose_signature(
+	struct mech_exchange *exchange, const struct ike_message *message) ERR_MUST_CHECK;
 
 /* --- latching.c: the connection, from both ends (doc/protocol.md 6) --- */
 /* Initiator, T1: finds candidates and fills the offer. ERR_LATCH + reason under require. */

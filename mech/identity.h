@@ -12,12 +12,13 @@
 
 /*
  * A PEM private key: a regular file of at most 64 kB, owned by the effective user or root, with no
- * permission for group and others.  KEY_FILE, KEY_FILE_MODE, KEY_FORMAT.  ret_is_denied, written
+ * permission for group and others.  KEY_FILE, KEY_FILE_MODE, KEY_FORMAT, KEY_SIZE, KEY_CURVE.  ret_is_denied, written
  * always: whether it was KEY_FILE because this user may not read it: then it is somebody else's.
  */
 enum err mech_private_key_load(
 	const char *path, struct crypto_private_key **ret_key, bool *ret_is_denied) ERR_MUST_CHECK;
-/* A PEM public key's DER SubjectPublicKeyInfo, appended to w; any mode. KEY_FILE, KEY_FORMAT. */
+/* A PEM public key's DER SubjectPublicKeyInfo, appended to w; any mode. KEY_FILE, KEY_FORMAT,
+ * KEY_SIZE, KEY_CURVE. */
 enum err mech_public_key_load(const char *path, struct writer *w) ERR_MUST_CHECK;
 
 /* Loads the key and makes the name: host, else user, else the key's own.  What is in

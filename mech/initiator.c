@@ -138,7 +138,7 @@ static enum err initiator_read_t2(struct mech_context *context, struct bytes inp
 	if (err == ERR_OK)
 		err = mech_context_check_vendor(context, &message);
 	if (err == ERR_OK)
-		err = mech_auth_check_hashes(&message, exchange->identity);
+		err = mech_auth_choose_signature(exchange, &message);
 	if (err != ERR_OK)
 		return err;
 	exchange->spi_r = message.header.spi_r;

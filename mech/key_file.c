@@ -252,7 +252,7 @@ static enum err content_read(const char *path, int fd, enum key_kind kind,
 		err = file_refuse(ERR_KEY_FILE, path, "was changed while it was read");
 	else
 		err = content_parse(kind, BYTES(pem, len), ret_content);
-	if (err == ERR_KEY_FORMAT)
+	if (err == ERR_KEY_FORMAT || err == ERR_KEY_SIZE || err == ERR_KEY_CURVE)
 		mech_set_detail(err, "%s", path);
 	secret_free(pem, room);
 	return err;

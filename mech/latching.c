@@ -533,7 +533,7 @@ enum err mech_latching_close(struct mech_context *context, size_t token_bytes)
 		.local_name = mech_name_display(
 			context->is_initiator ? context->initiator_name : context->acceptor_name),
 		.peer_name = mech_name_display(exchange->peer),
-		.method = crypto_private_key_signature(identity->key)->name,
+		.method = crypto_private_key_kind(identity->key)->name,
 		.service = exchange->service };
 	enum ipsec_latch_reason reason = IPSEC_LATCH_LATCHED;
 

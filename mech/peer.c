@@ -83,7 +83,10 @@ static enum err key_at(
 		mech_set_detail(ERR_CONFIG, "peer %s: key file %s", entry->tag,
 			mech_last_detail(ERR_KEY_FILE));
 	else
-		mech_set_detail(ERR_CONFIG, "peer %s: no public key: %s", entry->tag, text);
+		mech_set_detail(ERR_CONFIG, "peer %s: %s: %s", entry->tag,
+			err == ERR_KEY_SIZE || err == ERR_KEY_CURVE ? error_text(err)
+								    : "no public key",
+			text);
 	return ERR_CONFIG;
 }
 
@@ -220,6 +223,13 @@ static enum err read_identity(const struct mech_peer_claim *claim, struct judgem
 	return err;
 }
 
+static const char *kind_of_refusal(enum err err)
+{
+	if (err == ERR_KEY_SIZE)
+		return "a length";
+	return err == ERR_KEY_CURVE ? "a curve" : "a kind";
+}
+
 static enum err read_key(const struct mech_peer_claim *claim, struct judgement *judgement)
 {
 	struct bytes spki;
@@ -227,9 +237,9 @@ static enum err read_key(const struct mech_peer_claim *claim, struct judgement *
 
 	if (claim->spki.len > 0) {
 		err = crypto_spki_check(claim->spki);
-		if (err == ERR_KEY_FORMAT) {
-			mech_set_detail(ERR_AUTH_METHOD, "%s has a key of a kind not used here",
-				mech_name_display(judgement->claimed));
+		if (err == ERR_KEY_FORMAT || err == ERR_KEY_SIZE || err == ERR_KEY_CURVE) {
+			mech_set_detail(ERR_AUTH_METHOD, "%s has a key of %s not used here",
+				mech_name_display(judgement->claimed), kind_of_refusal(err));
 			return ERR_AUTH_METHOD;
 		}
 		writer_put_bytes(&judgement->spki, claim->spki);

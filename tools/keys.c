@@ -42,11 +42,14 @@ char *tool_key_base64(struct bytes spki)
 static enum err pem_read(struct bytes pem, struct writer *ret_spki)
 {
 	struct crypto_private_key *key = NULL;
+	enum err err = crypto_spki_read_pem(pem, ret_spki);
 
-	if (crypto_spki_read_pem(pem, ret_spki) == ERR_OK)
+	if (err == ERR_OK)
 		return writer_status(ret_spki);
-	if (crypto_private_key_read(pem, &key) != ERR_OK)
-		return ERR_KEY_FORMAT;
+	if (err == ERR_KEY_FORMAT)
+		err = crypto_private_key_read(pem, &key);
+	if (err != ERR_OK)
+		return err;
 	writer_put_bytes(ret_spki, crypto_private_key_spki(key));
 	crypto_private_key_free(&key);
 	return writer_status(ret_spki);
@@ -56,6 +59,7 @@ bool tool_key_read(const char *text, struct writer *ret_spki)
 {
 	struct writer w;
 	bool is_read = false;
+	enum err err;
 
 	writer_init(&w, TOOL_FILE_BYTES_MAX);
 	if (mech_base64_read(BYTES((const uint8_t *)text, strlen(text)), &w) == ERR_OK &&
@@ -68,8 +72,11 @@ bool tool_key_read(const char *text, struct writer *ret_spki)
 	writer_init(&w, TOOL_FILE_BYTES_MAX);
 	if (!tool_file_read(text, false, &w))
 		goto out;
-	is_read = pem_read(writer_view(&w), ret_spki) == ERR_OK;
-	if (!is_read)
+	err = pem_read(writer_view(&w), ret_spki);
+	is_read = err == ERR_OK;
+	if (err == ERR_KEY_SIZE || err == ERR_KEY_CURVE)
+		(void)tool_fail("%s: %s", text, error_text(err));
+	else if (!is_read)
 		(void)tool_fail(
 			"%s holds no PEM public or private key of a kind this mechanism uses",
 			text);

@@ -125,41 +125,79 @@ enum err crypto_exchange_derive(struct crypto_exchange *exchange, struct bytes p
 	struct secret_key *ret_secret) ERR_MUST_CHECK;
 
 /* --- signature keys (RFC 7427 method 14, RFC 8420) --- */
+enum crypto_family { CRYPTO_ED25519, CRYPTO_ECDSA, CRYPTO_RSA };
+
+/* A way to sign; every key of the family can sign so. */
 struct crypto_signature {
-	const char *name;	/* "Ed25519" */
+	const char *name; /* "Ed25519", "ECDSA SHA2-256", "RSA-PSS SHA2-256" */
+	enum crypto_family family;
 	struct bytes algorithm; /* DER AlgorithmIdentifier that precedes the signature in AUTH */
 	uint16_t hash;		/* RFC 7427 hash number the peer must have listed: Identity = 5 */
-	size_t signature_bytes; /* largest signature */
-	const char *key_type;
+	const char *digest;	/* OpenSSL's name; NULL: the algorithm takes the message itself */
 };
-/* NULL when the DER AlgorithmIdentifier is none we take. */
+/*
+ * NULL when the DER AlgorithmIdentifier is none we take.  RSASSA-PSS (RFC 4055): one hash for the
+ * message and MGF1, a salt as long as it; parameters may be written in any of the forms that RFC
+ * 4055 2.1 and RFC 7427 A.4 show.
+ */
 const struct crypto_signature *crypto_signature_find(struct bytes algorithm);
 size_t crypto_signature_count(void);
 const struct crypto_signature *crypto_signature_at(size_t index);
 
+#define CRYPTO_KIND_SIGNATURES_MAX 3
+/* A kind of key. */
+struct crypto_key_kind {
+	const char *name; /* "ECDSA P-256" */
+	const char *word; /* "ecdsa-p256", in configurations and commands */
+	enum crypto_family family;
+	const struct crypto_signature *signatures[CRYPTO_KIND_SIGNATURES_MAX]; /* best first */
+	struct bytes algorithm; /* content of the AlgorithmIdentifier of its keys */
+	const char *key_type, *group;
+	size_t public_bytes; /* 0: varies */
+};
+size_t crypto_key_kind_count(void);
+const struct crypto_key_kind *crypto_key_kind_at(size_t index);
+/* By its word; NULL when unknown. */
+const struct crypto_key_kind *crypto_key_kind_find(const char *word);
+
+#define CRYPTO_RSA_BITS_MIN 2048
+#define CRYPTO_RSA_BITS_MAX 8192
+#define CRYPTO_RSA_BITS_DEFAULT 3072
+
 struct crypto_private_key; /* immutable after load, may be shared between threads; reference-counted */
-/* From the text of a PEM private key (PKCS#8, unencrypted). ERR_KEY_FORMAT. */
+/* From the text of a PEM private key (PKCS#8, unencrypted). ERR_KEY_FORMAT; ERR_KEY_SIZE for RSA out
+ * of the bounds above, ERR_KEY_CURVE for another curve. */
 enum err crypto_private_key_read(
 	struct bytes pem, struct crypto_private_key **ret_key) ERR_MUST_CHECK;
-enum err crypto_private_key_generate(const struct crypto_signature *signature,
+/* bits: for RSA only; 0 is CRYPTO_RSA_BITS_DEFAULT. ERR_ARGUMENT for bits that do not fit. */
+enum err crypto_private_key_generate(const struct crypto_key_kind *kind, size_t bits,
 	struct crypto_private_key **ret_key) ERR_MUST_CHECK;
 /* PEM text, malloc'ed and secret: wipe it. */
 enum err crypto_private_key_write(
 	const struct crypto_private_key *key, struct writer *w) ERR_MUST_CHECK;
 struct crypto_private_key *crypto_private_key_ref(struct crypto_private_key *key);
 void crypto_private_key_free(struct crypto_private_key **key);
+const struct crypto_key_kind *crypto_private_key_kind(const struct crypto_private_key *key);
+/* The best way this key signs. */
 const struct crypto_signature *crypto_private_key_signature(const struct crypto_private_key *key);
 /* DER SubjectPublicKeyInfo of the key, borrowed. */
 struct bytes crypto_private_key_spki(const struct crypto_private_key *key);
-/* Signs parts one after the other; ret_signature holds CRYPTO_SIGNATURE_MAX octets. */
+/* Signs parts one after the other, the best way; ret_signature holds CRYPTO_SIGNATURE_MAX octets. */
 enum err crypto_sign(const struct crypto_private_key *key, const struct bytes *parts, size_t count,
 	uint8_t *ret_signature, size_t *ret_len) ERR_MUST_CHECK;
+/* The same in a given way of the key's kind; ERR_ARGUMENT for another one. */
+enum err crypto_sign_as(const struct crypto_private_key *key,
+	const struct crypto_signature *signature, const struct bytes *parts, size_t count,
+	uint8_t *ret_signature, size_t *ret_len) ERR_MUST_CHECK;
 /* Verifies with the key in a DER SubjectPublicKeyInfo. ERR_AUTH_FAILED when it does not verify or the key
- * is not of the signature's type; ERR_KEY_FORMAT when the SPKI is malformed. */
+ * is not of the signature's type; what crypto_spki_check gives when the SPKI is not one we take. */
 enum err crypto_verify(struct bytes spki, const struct crypto_signature *signature,
 	const struct bytes *parts, size_t count, struct bytes value) ERR_MUST_CHECK;
-/* Whether the octets are a canonical SPKI of a kind we use. */
+/* Whether the octets are a canonical SPKI of a kind we use: ERR_KEY_FORMAT, ERR_KEY_SIZE,
+ * ERR_KEY_CURVE.  Whether an ECDSA point is on its curve shows in crypto_verify. */
 enum err crypto_spki_check(struct bytes spki) ERR_MUST_CHECK;
+/* The kind of a checked SPKI; NULL when it is none. */
+const struct crypto_key_kind *crypto_spki_kind(struct bytes spki);
 /* From the text of a PEM public key to its DER SPKI (malloc through writer). */
 enum err crypto_spki_read_pem(struct bytes pem, struct writer *w) ERR_MUST_CHECK;
 

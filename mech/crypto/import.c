@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Raw keys into OpenSSL's objects, through the provider alone: EVP_PKEY_new_raw_public_key_ex asks
+ * Keys into OpenSSL's objects, through the provider alone: EVP_PKEY_new_raw_public_key_ex asks
  * the process's engines first, which are neither ours nor there after the host's clean-up.
  */
 #include "mech/crypto/library.h"
@@ -19,39 +19,57 @@ static EVP_PKEY_CTX *import_context_new(const char *key_type)
 	return context;
 }
 
-static EVP_PKEY *import_key(struct crypto_pool *pool, const char *key_type, int selection,
-	const char *field, struct bytes raw)
+EVP_PKEY *crypto_import_fields(
+	struct crypto_pool *pool, const char *key_type, int selection, OSSL_PARAM *fields)
 {
 	EVP_PKEY_CTX *context = crypto_pool_take(pool);
-	OSSL_PARAM params[2];
 	EVP_PKEY *key = NULL;
 
 	if (context == NULL)
 		context = import_context_new(key_type);
 	if (context == NULL)
 		return NULL;
-	params[0] = (OSSL_PARAM){
-		.key = field,
-		.data_type = OSSL_PARAM_OCTET_STRING,
-		/* read only: OSSL_PARAM serves both ways */
-		.data = (void *)(uintptr_t)raw.data,
-		.data_size = raw.len,
-		.return_size = OSSL_PARAM_UNMODIFIED,
-	};
-	params[1] = OSSL_PARAM_construct_end();
-	if (EVP_PKEY_fromdata(context, &key, selection, params) != 1)
+	if (EVP_PKEY_fromdata(context, &key, selection, fields) != 1)
 		key = NULL;
 	if (!crypto_pool_put(pool, context))
 		EVP_PKEY_CTX_free(context);
 	return key;
 }
 
+OSSL_PARAM crypto_field_octets(const char *field, struct bytes value)
+{
+	/* read only: OSSL_PARAM serves both ways */
+	return OSSL_PARAM_construct_octet_string(field, (void *)(uintptr_t)value.data, value.len);
+}
+
+OSSL_PARAM crypto_field_group(const char *group)
+{
+	return OSSL_PARAM_construct_utf8_string(
+		OSSL_PKEY_PARAM_GROUP_NAME, (char *)(uintptr_t)group, 0);
+}
+
+static EVP_PKEY *import_raw(struct crypto_pool *pool, const char *key_type, int selection,
+	const char *field, struct bytes raw)
+{
+	OSSL_PARAM fields[] = { crypto_field_octets(field, raw), OSSL_PARAM_construct_end() };
+
+	return crypto_import_fields(pool, key_type, selection, fields);
+}
+
 EVP_PKEY *crypto_import_private(struct crypto_pool *pool, const char *key_type, struct bytes raw)
 {
-	return import_key(pool, key_type, EVP_PKEY_KEYPAIR, OSSL_PKEY_PARAM_PRIV_KEY, raw);
+	return import_raw(pool, key_type, EVP_PKEY_KEYPAIR, OSSL_PKEY_PARAM_PRIV_KEY, raw);
 }
 
 EVP_PKEY *crypto_import_public(struct crypto_pool *pool, const char *key_type, struct bytes raw)
 {
-	return import_key(pool, key_type, EVP_PKEY_PUBLIC_KEY, OSSL_PKEY_PARAM_PUB_KEY, raw);
+	return import_raw(pool, key_type, EVP_PKEY_PUBLIC_KEY, OSSL_PKEY_PARAM_PUB_KEY, raw);
+}
+
+EVP_PKEY *crypto_import_point(struct crypto_pool *pool, const char *group, struct bytes point)
+{
+	OSSL_PARAM fields[] = { crypto_field_group(group),
+		crypto_field_octets(OSSL_PKEY_PARAM_PUB_KEY, point), OSSL_PARAM_construct_end() };
+
+	return crypto_import_fields(pool, "EC", EVP_PKEY_PUBLIC_KEY, fields);
 }

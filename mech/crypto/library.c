@@ -19,8 +19,9 @@ static void library_make(void)
 		return;
 	if (OSSL_PROVIDER_load(library_context, "default") == NULL)
 		return;
-	library_is_ready = crypto_hash_fetch(library_context) &&
-			   crypto_prf_fetch(library_context) && crypto_aead_fetch(library_context);
+	library_is_ready =
+		crypto_hash_fetch(library_context) && crypto_prf_fetch(library_context) &&
+		crypto_aead_fetch(library_context) && crypto_curve_fetch(library_context);
 }
 
 enum err crypto_ready(void)

@@ -1,98 +1,174 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kinds of signature keys (RFC 7427 method 14; Ed25519 by RFC 8420, its keys by RFC 8410), and
- * verification with a peer's public key.
+ * The ways to sign (RFC 7427 method 14; Ed25519 by RFC 8420, hashes by RFC 8247 4.2), how AUTH names
+ * them, and verification with a peer's public key.
  */
 #include "mech/crypto/library.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const uint8_t ed25519_algorithm[] = { 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70 };
-static const uint8_t ed25519_spki[] = { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03,
-	0x21, 0x00 };
-static const uint8_t ed25519_pkcs8[] = { 0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b,
-	0x65, 0x70, 0x04, 0x22, 0x04, 0x20 };
+/* RFC 7427 A.3: parameters are absent */
+#define ECDSA_ALGORITHM(last)                                                            \
+	{                                                                                \
+		0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, (last) \
+	}
+static const uint8_t ecdsa_sha256[] = ECDSA_ALGORITHM(2);
+static const uint8_t ecdsa_sha384[] = ECDSA_ALGORITHM(3);
+static const uint8_t ecdsa_sha512[] = ECDSA_ALGORITHM(4);
+/* RFC 4055 3.1: hash, MGF1 with it, salt of its length; trailerField has its default. */
+#define PSS_HASH(last) \
+	0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, (last), 0x05, 0x00
+#define PSS_OID 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a
+#define MGF1_OID 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08
+#define PSS_ALGORITHM(last, salt)                                                              \
+	{                                                                                      \
+		0x30, 0x41, PSS_OID, 0x30, 0x34, 0xa0, 0x0f, PSS_HASH(last), 0xa1, 0x1c, 0x30, \
+			0x1a, MGF1_OID, PSS_HASH(last), 0xa2, 0x03, 0x02, 0x01, (salt)         \
+	}
+static const uint8_t pss_sha256[] = PSS_ALGORITHM(1, 32);
+static const uint8_t pss_sha384[] = PSS_ALGORITHM(2, 48);
+static const uint8_t pss_sha512[] = PSS_ALGORITHM(3, 64);
+static const uint8_t pss_oid[] = { PSS_OID };
+static const uint8_t mgf1_oid[] = { MGF1_OID };
 
 /* clang-format off */
-static const struct crypto_signature_row signature_table[] = {
-	{ .signature = { .name = "Ed25519", .algorithm = BYTES_OF(ed25519_algorithm), .hash = 5,
-			 .signature_bytes = 64, .key_type = "ED25519" },
-	  .spki_prefix = BYTES_OF(ed25519_spki), .pkcs8_prefix = BYTES_OF(ed25519_pkcs8),
-	  .public_bytes = 32, .private_bytes = 32 },
+const struct crypto_signature crypto_signatures[CRYPTO_SIGNATURE_COUNT] = {
+	{ "Ed25519",          CRYPTO_ED25519, BYTES_OF(ed25519_algorithm), 5, NULL },
+	{ "ECDSA SHA2-256",   CRYPTO_ECDSA,   BYTES_OF(ecdsa_sha256),      2, "SHA256" },
+	{ "ECDSA SHA2-384",   CRYPTO_ECDSA,   BYTES_OF(ecdsa_sha384),      3, "SHA384" },
+	{ "ECDSA SHA2-512",   CRYPTO_ECDSA,   BYTES_OF(ecdsa_sha512),      4, "SHA512" },
+	{ "RSA-PSS SHA2-256", CRYPTO_RSA,     BYTES_OF(pss_sha256),        2, "SHA256" },
+	{ "RSA-PSS SHA2-384", CRYPTO_RSA,     BYTES_OF(pss_sha384),        3, "SHA384" },
+	{ "RSA-PSS SHA2-512", CRYPTO_RSA,     BYTES_OF(pss_sha512),        4, "SHA512" },
 };
 /* clang-format on */
 
-static struct crypto_pool signature_pools[CRYPTO_COUNT(signature_table)];
-
-struct crypto_pool *crypto_signature_pool(const struct crypto_signature_row *row)
-{
-	return &signature_pools[row - signature_table];
-}
-
-const struct crypto_signature *crypto_signature_find(struct bytes algorithm)
-{
-	for (size_t i = 0; i < CRYPTO_COUNT(signature_table); i++) {
-		if (bytes_equal(signature_table[i].signature.algorithm, algorithm))
-			return &signature_table[i].signature;
-	}
-	return NULL;
-}
-
 size_t crypto_signature_count(void)
 {
-	return CRYPTO_COUNT(signature_table);
+	return CRYPTO_SIGNATURE_COUNT;
 }
 
 const struct crypto_signature *crypto_signature_at(size_t index)
 {
-	return index < CRYPTO_COUNT(signature_table) ? &signature_table[index].signature : NULL;
+	return index < CRYPTO_SIGNATURE_COUNT ? &crypto_signatures[index] : NULL;
 }
 
-const struct crypto_signature_row *crypto_signature_row(const struct crypto_signature *signature)
+/* --- AlgorithmIdentifiers --- */
+
+/* The row whose own form has this hash; where that stands in our form is the same for all. */
+static const struct crypto_signature *pss_of_hash(struct bytes oid, size_t salt_bytes)
 {
-	for (size_t i = 0; i < CRYPTO_COUNT(signature_table); i++) {
-		if (&signature_table[i].signature == signature)
-			return &signature_table[i];
-	}
+	static const uint8_t sha2_oid[] = { 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02 };
+	static const size_t salts[] = { 32, 48, 64 };
+
+	if (oid.len != sizeof(sha2_oid) + 1 ||
+		!bytes_equal(BYTES(oid.data, sizeof(sha2_oid)), BYTES_OF(sha2_oid)))
+		return NULL;
+	for (size_t i = 0; i < CRYPTO_COUNT(salts); i++)
+		if (oid.data[sizeof(sha2_oid)] == i + 1 && salt_bytes == salts[i])
+			return &crypto_signatures[4 + i];
 	return NULL;
 }
 
-/* Whether input is prefix and then tail_bytes more. */
-static bool signature_has_prefix(struct bytes input, struct bytes prefix, size_t tail_bytes)
+/* A hash's AlgorithmIdentifier: RFC 4055 2.1 takes it with NULL and without. */
+static struct bytes pss_read_hash(struct reader *r)
 {
-	return input.len == prefix.len + tail_bytes &&
-	       bytes_equal(BYTES(input.data, prefix.len), prefix);
-}
+	struct reader sequence = crypto_der_open(r, CRYPTO_DER_SEQUENCE);
+	struct reader oid = crypto_der_open(&sequence, CRYPTO_DER_OID), nothing;
+	struct bytes value = reader_get_rest(&oid);
 
-const struct crypto_signature_row *crypto_signature_row_of_spki(struct bytes spki)
-{
-	for (size_t i = 0; i < CRYPTO_COUNT(signature_table); i++) {
-		const struct crypto_signature_row *row = &signature_table[i];
-
-		if (signature_has_prefix(spki, row->spki_prefix, row->public_bytes))
-			return row;
+	if (reader_left(&sequence) > 0) {
+		nothing = crypto_der_open(&sequence, CRYPTO_DER_NULL);
+		if (reader_finish(&nothing) != ERR_OK)
+			reader_fail(r, ERR_KEY_FORMAT);
 	}
-	return NULL;
+	if (reader_finish(&sequence) != ERR_OK)
+		reader_fail(r, ERR_KEY_FORMAT);
+	return value;
 }
 
-const struct crypto_signature_row *crypto_signature_row_of_pkcs8(struct bytes pkcs8)
+/* maskGenAlgorithm: MGF1 with a hash. */
+static struct bytes pss_read_mask(struct reader *r)
 {
-	for (size_t i = 0; i < CRYPTO_COUNT(signature_table); i++) {
-		const struct crypto_signature_row *row = &signature_table[i];
+	struct reader sequence = crypto_der_open(r, CRYPTO_DER_SEQUENCE);
+	struct bytes oid = reader_get_bytes(&sequence, sizeof(mgf1_oid));
+	struct bytes hash = pss_read_hash(&sequence);
 
-		/* the prefix holds no secret; the key behind it is not compared */
-		if (signature_has_prefix(pkcs8, row->pkcs8_prefix, row->private_bytes))
-			return row;
+	if (reader_finish(&sequence) != ERR_OK || !bytes_equal(oid, BYTES_OF(mgf1_oid)))
+		reader_fail(r, ERR_KEY_FORMAT);
+	return hash;
+}
+
+/* RSASSA-PSS-params.  What is left out means SHA-1, which is not taken; only trailerField may be. */
+static const struct crypto_signature *pss_read(struct reader *r)
+{
+	struct reader field = crypto_der_open(r, CRYPTO_DER_CONTEXT(0));
+	struct bytes hash = pss_read_hash(&field), mask_hash, salt, trailer = { NULL, 0 };
+	bool is_good = reader_finish(&field) == ERR_OK;
+
+	field = crypto_der_open(r, CRYPTO_DER_CONTEXT(1));
+	mask_hash = pss_read_mask(&field);
+	is_good = is_good && reader_finish(&field) == ERR_OK;
+	field = crypto_der_open(r, CRYPTO_DER_CONTEXT(2));
+	salt = crypto_der_positive(&field);
+	is_good = is_good && reader_finish(&field) == ERR_OK && salt.len == 1;
+	if (is_good && reader_left(r) > 0) {
+		field = crypto_der_open(r, CRYPTO_DER_CONTEXT(3));
+		trailer = crypto_der_positive(&field);
+		is_good =
+			reader_finish(&field) == ERR_OK && trailer.len == 1 && trailer.data[0] == 1;
 	}
-	return NULL;
+	if (!is_good || reader_finish(r) != ERR_OK || !bytes_equal(hash, mask_hash))
+		return NULL;
+	return pss_of_hash(hash, salt.data[0]);
 }
 
-enum err crypto_spki_check(struct bytes spki)
+static const struct crypto_signature *pss_find(struct bytes algorithm)
 {
-	return crypto_signature_row_of_spki(spki) != NULL ? ERR_OK : ERR_KEY_FORMAT;
+	struct reader r, sequence, parameters;
+	const struct crypto_signature *found;
+
+	reader_init(&r, algorithm);
+	sequence = crypto_der_open(&r, CRYPTO_DER_SEQUENCE);
+	if (!bytes_equal(reader_get_bytes(&sequence, sizeof(pss_oid)), BYTES_OF(pss_oid)))
+		return NULL;
+	parameters = crypto_der_open(&sequence, CRYPTO_DER_SEQUENCE);
+	found = pss_read(&parameters);
+	return reader_finish(&sequence) == ERR_OK && reader_finish(&r) == ERR_OK ? found : NULL;
 }
+
+const struct crypto_signature *crypto_signature_find(struct bytes algorithm)
+{
+	for (size_t i = 0; i < CRYPTO_SIGNATURE_COUNT; i++) {
+		if (bytes_equal(crypto_signatures[i].algorithm, algorithm))
+			return &crypto_signatures[i];
+	}
+	return pss_find(algorithm);
+}
+
+const OSSL_PARAM *crypto_signature_params(const struct crypto_signature *signature)
+{
+	/* read only: OSSL_PARAM serves both ways */
+	static char pad_mode[] = OSSL_PKEY_RSA_PAD_MODE_PSS;
+	static char salt_length[] = OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST;
+	static const OSSL_PARAM none[] = { OSSL_PARAM_END };
+	static const OSSL_PARAM pss[] = {
+		OSSL_PARAM_utf8_string(
+			OSSL_SIGNATURE_PARAM_PAD_MODE, pad_mode, sizeof(pad_mode) - 1),
+		OSSL_PARAM_utf8_string(
+			OSSL_SIGNATURE_PARAM_PSS_SALTLEN, salt_length, sizeof(salt_length) - 1),
+		OSSL_PARAM_END,
+	};
+
+	return signature->family == CRYPTO_RSA ? pss : none;
+}
+
+/* --- verification --- */
 
 enum err crypto_signature_join(
 	const struct bytes *parts, size_t count, uint8_t **ret_data, size_t *ret_len)
@@ -118,14 +194,13 @@ enum err crypto_signature_join(
 	return ERR_OK;
 }
 
-static enum err signature_verify(const struct crypto_signature_row *row, struct bytes raw_key,
-	struct bytes message, struct bytes value)
+static enum err signature_verify(const struct crypto_public *public_key,
+	const struct crypto_signature *signature, struct bytes message, struct bytes value)
 {
+	EVP_PKEY *key = crypto_public_import(public_key);
 	EVP_MD_CTX *context = NULL;
 	enum err err = ERR_CRYPTO;
-	EVP_PKEY *key;
 
-	key = crypto_import_public(crypto_signature_pool(row), row->signature.key_type, raw_key);
 	if (key == NULL)
 		return ERR_KEY_FORMAT;
 	context = EVP_MD_CTX_new();
@@ -133,7 +208,8 @@ static enum err signature_verify(const struct crypto_signature_row *row, struct 
 		err = ERR_NO_MEMORY;
 		goto out;
 	}
-	if (EVP_DigestVerifyInit_ex(context, NULL, NULL, crypto_library(), NULL, key, NULL) != 1)
+	if (EVP_DigestVerifyInit_ex(context, NULL, signature->digest, crypto_library(), NULL, key,
+		    crypto_signature_params(signature)) != 1)
 		goto out;
 	err = EVP_DigestVerify(context, value.data, value.len, message.data, message.len) == 1
 		      ? ERR_OK
@@ -147,24 +223,23 @@ out:
 enum err crypto_verify(struct bytes spki, const struct crypto_signature *signature,
 	const struct bytes *parts, size_t count, struct bytes value)
 {
-	const struct crypto_signature_row *row = crypto_signature_row_of_spki(spki);
+	struct crypto_public public_key;
 	uint8_t *message = NULL;
 	size_t message_len = 0;
 	enum err err = crypto_ready();
 
+	if (err == ERR_OK)
+		err = crypto_public_parse(spki, &public_key);
 	if (err != ERR_OK)
 		return err;
-	if (row == NULL)
-		return ERR_KEY_FORMAT;
-	if (signature == NULL || signature != &row->signature ||
-		value.len > signature->signature_bytes || value.len == 0)
+	if (signature == NULL || signature->family != public_key.kind->family ||
+		value.len > CRYPTO_SIGNATURE_MAX || value.len == 0)
 		return ERR_AUTH_FAILED;
 	err = crypto_signature_join(parts, count, &message, &message_len);
 	if (err != ERR_OK)
 		return err;
 	(void)ERR_set_mark();
-	err = signature_verify(row, BYTES(spki.data + row->spki_prefix.len, row->public_bytes),
-		BYTES(message, message_len), value);
+	err = signature_verify(&public_key, signature, BYTES(message, message_len), value);
 	(void)ERR_pop_to_mark();
 	secret_free(message, message_len + 1);
 	return err;

@@ -13,6 +13,8 @@
 
 struct fake_kernel fake_kernels[2];
 
+#define ENDS_SPKI_DIGITS 800 /* base64 of any key that the tests make */
+
 /* --- the fake kernel: one connection 10.77.0.1:40000 to 10.77.0.2:4444, or over IPv6 --- */
 
 static void fake_candidate(bool is_initiator, struct kbind_candidate *candidate)
@@ -250,14 +252,39 @@ static void ends_base64(struct bytes in, char *out)
 	*out = '\0';
 }
 
-/* A fresh key: its PEM under path, its SPKI in base64 in ret_spki. */
-static void ends_make_key(const char *path, char ret_spki[128])
+/* A fresh key; one of RSA is a kept one, since making it takes long. */
+static struct crypto_private_key *ends_key(const char *kind, const char *name)
 {
 	struct crypto_private_key *key = NULL;
-	struct writer pem;
+	char path[64];
+	uint8_t pem[4096];
+	size_t len;
+	FILE *file;
 
-	writer_init(&pem, 4096);
-	ck_assert_int_eq(crypto_private_key_generate(crypto_signature_at(0), &key), ERR_OK);
+	if (strcmp(kind, "rsa") != 0) {
+		ck_assert_int_eq(
+			crypto_private_key_generate(crypto_key_kind_find(kind), 0, &key), ERR_OK);
+		return key;
+	}
+	snprintf(path, sizeof(path), "tests/vectors/rsa_%s.pem", name);
+	file = fopen(path, "r");
+	ck_assert_ptr_nonnull(file);
+	len = fread(pem, 1, sizeof(pem), file);
+	ck_assert_int_eq(fclose(file), 0);
+	ck_assert_int_eq(crypto_private_key_read(BYTES(pem, len), &key), ERR_OK);
+	return key;
+}
+
+/* A key of that kind: its PEM under directory/name.key, its SPKI in base64 in ret_spki. */
+static void ends_make_key(
+	const char *directory, const char *name, const char *kind, char ret_spki[ENDS_SPKI_DIGITS])
+{
+	struct crypto_private_key *key = ends_key(kind, name);
+	struct writer pem;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s.key", directory, name);
+	writer_init(&pem, 8192);
 	ck_assert_int_eq(crypto_private_key_write(key, &pem), ERR_OK);
 	ends_write(path, writer_view(&pem));
 	ends_base64(crypto_private_key_spki(key), ret_spki);
@@ -292,16 +319,20 @@ static void ends_acquire(struct two_ends *ends)
 
 void two_ends_new(struct two_ends *ends, const char *initiator_extra, const char *acceptor_extra)
 {
-	char path[128], alice[128], server[128], identity[512], peer[512];
+	two_ends_new_of(ends, "ed25519", "ed25519", initiator_extra, acceptor_extra);
+}
+
+void two_ends_new_of(struct two_ends *ends, const char *initiator_kind, const char *acceptor_kind,
+	const char *initiator_extra, const char *acceptor_extra)
+{
+	char alice[ENDS_SPKI_DIGITS], server[ENDS_SPKI_DIGITS], identity[512], peer[1024];
 
 	memset(ends, 0, sizeof(*ends));
 	memset(fake_kernels, 0, sizeof(fake_kernels));
 	strcpy(ends->directory, "/tmp/gss-ipsec-test-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(ends->directory));
-	snprintf(path, sizeof(path), "%s/alice.key", ends->directory);
-	ends_make_key(path, alice);
-	snprintf(path, sizeof(path), "%s/server.key", ends->directory);
-	ends_make_key(path, server);
+	ends_make_key(ends->directory, "alice", initiator_kind, alice);
+	ends_make_key(ends->directory, "server", acceptor_kind, server);
 	snprintf(ends->initiator_config, sizeof(ends->initiator_config), "%s/initiator.conf",
 		ends->directory);
 	snprintf(ends->acceptor_config, sizeof(ends->acceptor_config), "%s/acceptor.conf",

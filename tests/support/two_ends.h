@@ -43,6 +43,9 @@ struct two_ends {
 
 /* Extra lines for the [gss-ipsec] sections ("" for none). target "host@server.example.org". */
 void two_ends_new(struct two_ends *ends, const char *initiator_extra, const char *acceptor_extra);
+/* The same with keys of these kinds (crypto.h's words). */
+void two_ends_new_of(struct two_ends *ends, const char *initiator_kind, const char *acceptor_kind,
+	const char *initiator_extra, const char *acceptor_extra);
 /* Fresh contexts over the same credentials. */
 void two_ends_contexts(struct two_ends *ends, const char *target, uint32_t flags);
 void two_ends_free(struct two_ends *ends);

@@ -72,7 +72,7 @@ static inline struct crypto_private_key *key_store_add(
 	struct writer pem;
 
 	writer_init(&pem, 4096);
-	ck_assert_int_eq(crypto_private_key_generate(crypto_signature_at(0), &key), ERR_OK);
+	ck_assert_int_eq(crypto_private_key_generate(crypto_key_kind_at(0), 0, &key), ERR_OK);
 	ck_assert_int_eq(crypto_private_key_write(key, &pem), ERR_OK);
 	key_store_write(store, file, 0600, writer_view(&pem));
 	writer_free(&pem);

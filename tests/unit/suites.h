@@ -20,6 +20,7 @@
 	X(exchange) \
 	X(families) \
 	X(rendezvous) \
+	X(algorithms) \
 	X(attacks) \
 	X(ike_message) \
 	X(ike_sealed) \

@@ -148,6 +148,8 @@ START_TEST(wrong_host)
 	writer_init(&ends.token, IKE_MESSAGE_BYTES_MAX);
 	ck_assert_int_eq(
 		mech_context_begin_sealed(acceptor, &b, IKE_EXCHANGE_AUTH, 1, true), ERR_OK);
+	acceptor->exchange->signature =
+		crypto_private_key_signature(acceptor->exchange->identity->key);
 	ck_assert_int_eq(mech_auth_put(acceptor, &b), ERR_OK);
 	ike_put_context(&b, &notify);
 	mech_latching_put_child(acceptor, &b);

@@ -64,7 +64,7 @@ static void setup(void)
 		struct mech_name *name;
 
 		ck_assert_int_eq(
-			crypto_private_key_generate(crypto_signature_at(0), &keys[i]), ERR_OK);
+			crypto_private_key_generate(crypto_key_kind_at(0), 0, &keys[i]), ERR_OK);
 		name = key_store_name(keys[i]);
 		snprintf(key_names[i], sizeof(key_names[i]), "%s", mech_name_display(name));
 		mech_name_release(&name);
