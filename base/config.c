@@ -9,6 +9,7 @@
 #include "base/config_internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -109,6 +110,8 @@ static struct config *config_new(void)
 		.unknown_peer = CONFIG_UNKNOWN_REFUSE,
 		.broker_path = BROKER_PATH_DEFAULT,
 	};
+	for (size_t i = 0; i < CONFIG_CHOICE_COUNT; i++)
+		config->general.as.general.choices[i] = UINT_MAX;
 	return config;
 }
 
@@ -207,6 +210,24 @@ bool config_service_has_t5(const struct config *config, const char *service)
 enum config_unknown_peer config_unknown_peer(const struct config *config)
 {
 	return config->general.as.general.unknown_peer;
+}
+
+bool config_takes_anonymous(const struct config *config, const char *service)
+{
+	const struct config_service *found =
+		find_service(config, service, CONFIG_SERVICE_ANONYMOUS);
+
+	return found != NULL ? found->takes_anonymous : config->general.as.general.takes_anonymous;
+}
+
+bool config_allows(const struct config *config, enum config_choice choice, const char *word)
+{
+	const char *known;
+
+	for (size_t i = 0; (known = config_choice_word(choice, i)) != NULL; i++)
+		if (strcmp(known, word) == 0)
+			return (config->general.as.general.choices[choice] & 1u << i) != 0;
+	return false;
 }
 
 const char *config_default_domain(const struct config *config)

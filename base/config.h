@@ -24,13 +24,24 @@
 
 struct config;
 
+/* What policy narrows; each is a set of the words that config_choice_word knows. */
+enum config_choice {
+	CONFIG_IKE_GROUPS,   /* curve25519, p256 */
+	CONFIG_IKE_CIPHERS,  /* aes-256-gcm, chacha20-poly1305 */
+	CONFIG_IKE_PRFS,     /* sha2-256, sha2-512 */
+	CONFIG_ESP_CIPHERS,  /* aes-256-gcm, aes-128-gcm, chacha20-poly1305 */
+	CONFIG_AUTH_METHODS, /* ed25519, ecdsa-p256, ecdsa-p384, rsa */
+	CONFIG_CHOICE_COUNT
+};
+
 enum config_latch { CONFIG_LATCH_YES, CONFIG_LATCH_AUTO, CONFIG_LATCH_REQUIRE, CONFIG_LATCH_NO };
 enum config_unknown_peer { CONFIG_UNKNOWN_REFUSE, CONFIG_UNKNOWN_ACCEPT };
 
 /* One [identity] subsection: who this host or user is, and the key that proves it. */
 struct config_identity {
 	const char *tag;      /* subsection's name */
-	const char *key_file; /* PEM private key */
+	const char *key_file; /* PEM private key; NULL when anonymous */
+	bool is_anonymous;    /* authenticates as nobody (RFC 7619) */
 	const char *user;     /* user@domain, or NULL */
 	const char *
 		host; /* fully qualified host name, or NULL; user and host NULL: the key is the name */
@@ -50,6 +61,7 @@ struct config_peer {
 		keys; /* "SHA256:<base64>" of the DER SPKI, or base64 of the SPKI itself; several while a key changes */
 	size_t key_count;
 	const char *key_file; /* PEM public key, beside or in place of keys; or NULL */
+	bool is_anonymous; /* no keys: as acceptor this peer may be nobody, even where more was asked */
 };
 
 /* One [localname] subsection: names that a local user stands for. */
@@ -88,6 +100,13 @@ bool config_latch_is_off(const struct config *config);
 bool config_service_has_t5(const struct config *config, const char *service);
 /* [gss-ipsec] unknown_peer, default refuse. */
 enum config_unknown_peer config_unknown_peer(const struct config *config);
+/* Whether a peer may be nobody: [service] NAME = { anonymous_peer = ... }, else [gss-ipsec]'s, default
+ * refuse. */
+bool config_takes_anonymous(const struct config *config, const char *service);
+/* Whether [gss-ipsec] allows this word of a choice; all are, by default. */
+bool config_allows(const struct config *config, enum config_choice choice, const char *word);
+/* The words of a choice in order; NULL behind the last. */
+const char *config_choice_word(enum config_choice choice, size_t index);
 /* [gss-ipsec] default_domain or NULL; broker (path), default /run/gss-ipsec/broker.sock. */
 const char *config_default_domain(const struct config *config);
 const char *config_broker_path(const struct config *config);

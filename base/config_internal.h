@@ -35,11 +35,14 @@ struct config_general {
 	enum config_unknown_peer unknown_peer;
 	const char *default_domain, *broker_path;
 	size_t token_padding_bytes;
+	bool takes_anonymous;
+	unsigned int choices[CONFIG_CHOICE_COUNT]; /* bit n: word n is allowed */
 };
 
 struct config_service {
 	enum config_latch latch;
 	bool has_t5;
+	bool takes_anonymous;
 };
 
 /* One subsection, or all of [gss-ipsec]; keys_set has a bit for each key of the section's table. */
@@ -144,7 +147,7 @@ struct config_key_row {
 	bool repeats;
 };
 
-enum config_service_key { CONFIG_SERVICE_LATCH, CONFIG_SERVICE_T5 };
+enum config_service_key { CONFIG_SERVICE_LATCH, CONFIG_SERVICE_T5, CONFIG_SERVICE_ANONYMOUS };
 
 struct config_section_row {
 	const char *name;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#define CHOICE_WORDS_MAX 4
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 enum err config_complain_value(const struct config_place *place, const char *complaint)
@@ -182,7 +183,118 @@ static enum err set_token_padding(const struct config_place *place, struct confi
 	return ERR_OK;
 }
 
+static const struct word_row anonymous_peer_words[] = {
+	{ "refuse", false },
+	{ "accept", true },
+};
+
+static enum err set_anonymous_word(const struct config_place *place, bool *ret_takes)
+{
+	int value = 0;
+	enum err status = set_word(place, anonymous_peer_words, COUNT_OF(anonymous_peer_words),
+		"is neither refuse nor accept", &value);
+
+	if (status == ERR_OK)
+		*ret_takes = value != 0;
+	return status;
+}
+
+static enum err set_general_anonymous(const struct config_place *place, struct config_entry *entry)
+{
+	return set_anonymous_word(place, &entry->as.general.takes_anonymous);
+}
+
+/* The words of each choice, best first. */
+static const char *const choice_words[CONFIG_CHOICE_COUNT][CHOICE_WORDS_MAX + 1] = {
+	[CONFIG_IKE_GROUPS] = { "curve25519", "p256" },
+	[CONFIG_IKE_CIPHERS] = { "aes-256-gcm", "chacha20-poly1305" },
+	[CONFIG_IKE_PRFS] = { "sha2-256", "sha2-512" },
+	[CONFIG_ESP_CIPHERS] = { "aes-256-gcm", "aes-128-gcm", "chacha20-poly1305" },
+	[CONFIG_AUTH_METHODS] = { "ed25519", "ecdsa-p256", "ecdsa-p384", "rsa" },
+};
+
+const char *config_choice_word(enum config_choice choice, size_t index)
+{
+	return index < CHOICE_WORDS_MAX ? choice_words[choice][index] : NULL;
+}
+
+static enum err add_choice(const struct config_place *place, enum config_choice choice,
+	const char *word, unsigned int *set)
+{
+	const char *known;
+
+	for (size_t i = 0; (known = config_choice_word(choice, i)) != NULL; i++) {
+		if (strcmp(known, word) == 0) {
+			*set |= 1u << i;
+			return ERR_OK;
+		}
+	}
+	return config_complain_value(place, "has a word that is not in doc/configuration.md");
+}
+
+static enum err set_choice(
+	const struct config_place *place, struct config_entry *entry, enum config_choice choice)
+{
+	static const char blanks[] = " \t";
+	char *words = config_copy_text(place->config, place->value, strlen(place->value));
+	char *rest = NULL;
+	unsigned int set = 0;
+	enum err status = ERR_OK;
+
+	if (words == NULL)
+		return ERR_NO_MEMORY;
+	for (char *word = strtok_r(words, blanks, &rest); word != NULL && status == ERR_OK;
+		word = strtok_r(NULL, blanks, &rest))
+		status = add_choice(place, choice, word, &set);
+	if (status == ERR_OK && set == 0)
+		status = config_complain_value(place, "leaves nothing");
+	if (status == ERR_OK)
+		entry->as.general.choices[choice] = set;
+	return status;
+}
+
+static enum err set_ike_groups(const struct config_place *place, struct config_entry *entry)
+{
+	return set_choice(place, entry, CONFIG_IKE_GROUPS);
+}
+
+static enum err set_ike_ciphers(const struct config_place *place, struct config_entry *entry)
+{
+	return set_choice(place, entry, CONFIG_IKE_CIPHERS);
+}
+
+static enum err set_ike_prfs(const struct config_place *place, struct config_entry *entry)
+{
+	return set_choice(place, entry, CONFIG_IKE_PRFS);
+}
+
+static enum err set_esp_ciphers(const struct config_place *place, struct config_entry *entry)
+{
+	return set_choice(place, entry, CONFIG_ESP_CIPHERS);
+}
+
+static enum err set_auth_methods(const struct config_place *place, struct config_entry *entry)
+{
+	return set_choice(place, entry, CONFIG_AUTH_METHODS);
+}
+
 /* --- [identity] --- */
+
+static enum err set_boolean(const struct config_place *place, bool *ret_value)
+{
+	int value = 0;
+	enum err status = set_word(
+		place, boolean_words, COUNT_OF(boolean_words), "is neither yes nor no", &value);
+
+	if (status == ERR_OK)
+		*ret_value = value != 0;
+	return status;
+}
+
+static enum err set_identity_anonymous(const struct config_place *place, struct config_entry *entry)
+{
+	return set_boolean(place, &entry->as.identity.is_anonymous);
+}
 
 static enum err set_identity_key(const struct config_place *place, struct config_entry *entry)
 {
@@ -222,7 +334,11 @@ static enum err check_identity(const struct config_place *place, const struct co
 {
 	const struct config_identity *identity = &entry->as.identity;
 
-	if (identity->key_file == NULL)
+	if (identity->is_anonymous &&
+		(identity->key_file != NULL || identity->host != NULL || identity->user != NULL))
+		return config_complain_entry(
+			place, "an anonymous identity has neither key nor host nor user");
+	if (identity->key_file == NULL && !identity->is_anonymous)
 		return config_complain_entry(place, "the identity has no key (key = file)");
 	if (identity->host != NULL && identity->user != NULL)
 		return config_complain_entry(
@@ -258,11 +374,20 @@ static enum err set_peer_key_file(const struct config_place *place, struct confi
 	return set_text(place, place->value, config_format_path, &entry->as.peer.key_file);
 }
 
+static enum err set_peer_anonymous(const struct config_place *place, struct config_entry *entry)
+{
+	return set_boolean(place, &entry->as.peer.is_anonymous);
+}
+
 static enum err check_peer(const struct config_place *place, const struct config_entry *entry)
 {
 	const struct config_peer *peer = &entry->as.peer;
 
-	if (peer->key_count == 0 && peer->key_file == NULL)
+	if (peer->is_anonymous &&
+		(peer->key_count > 0 || peer->key_file != NULL || peer->host == NULL))
+		return config_complain_entry(place,
+			"an anonymous peer has a host and no key: it need not prove anything");
+	if (peer->key_count == 0 && peer->key_file == NULL && !peer->is_anonymous)
 		return config_complain_entry(place, "the peer has neither key nor key_file");
 	if (peer->host != NULL && peer->user != NULL)
 		return config_complain_entry(
@@ -281,13 +406,12 @@ static enum err set_service_latch(const struct config_place *place, struct confi
 
 static enum err set_service_t5(const struct config_place *place, struct config_entry *entry)
 {
-	int value = 0;
-	enum err status = set_word(
-		place, boolean_words, COUNT_OF(boolean_words), "is neither yes nor no", &value);
+	return set_boolean(place, &entry->as.service.has_t5);
+}
 
-	if (status == ERR_OK)
-		entry->as.service.has_t5 = value != 0;
-	return status;
+static enum err set_service_anonymous(const struct config_place *place, struct config_entry *entry)
+{
+	return set_anonymous_word(place, &entry->as.service.takes_anonymous);
 }
 
 /* The subsection's name is the service's. */
@@ -347,6 +471,12 @@ static const struct config_key_row general_keys[] = {
 	{ "default_domain", set_default_domain,    false },
 	{ "broker",         set_broker,            false },
 	{ "token_padding",  set_token_padding,     false },
+	{ "anonymous_peer", set_general_anonymous, false },
+	{ "ike_groups",     set_ike_groups,        false },
+	{ "ike_ciphers",    set_ike_ciphers,       false },
+	{ "ike_prfs",       set_ike_prfs,          false },
+	{ "esp_ciphers",    set_esp_ciphers,       false },
+	{ "auth_methods",   set_auth_methods,      false },
 };
 
 static const struct config_key_row identity_keys[] = {
@@ -355,6 +485,7 @@ static const struct config_key_row identity_keys[] = {
 	{ "host",           set_identity_host,     false },
 	{ "services",       set_identity_services, false },
 	{ "usage",          set_identity_usage,    false },
+	{ "anonymous",      set_identity_anonymous, false },
 };
 
 static const struct config_key_row peer_keys[] = {
@@ -363,11 +494,13 @@ static const struct config_key_row peer_keys[] = {
 	{ "services",       set_peer_services,     false },
 	{ "key",            set_peer_key,          true },
 	{ "key_file",       set_peer_key_file,     false },
+	{ "anonymous",      set_peer_anonymous,    false },
 };
 
 static const struct config_key_row service_keys[] = {
 	[CONFIG_SERVICE_LATCH] = { "latch", set_service_latch, false },
 	[CONFIG_SERVICE_T5]    = { "t5",    set_service_t5,    false },
+	[CONFIG_SERVICE_ANONYMOUS] = { "anonymous_peer", set_service_anonymous, false },
 };
 
 static const struct config_key_row localname_keys[] = {

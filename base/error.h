@@ -44,6 +44,7 @@
 	X(CONTEXT_TOKEN,        33, DEFECTIVE_TOKEN,     false, "the exported context is malformed, was changed, or is of another version of the mechanism") \
 	X(CONTEXT_CONTROL,      34, DEFECTIVE_TOKEN,     false, "a context takes no further tokens of its own once it is established; nothing was changed by this one") \
 	X(PRF_LENGTH,           35, FAILURE,             false, "a pseudo-random function wants at least one octet of input and gives 1 to 1048576 octets of output") \
+	X(NO_END_POINT,         36, UNAVAILABLE,         false, "the acceptor is anonymous and has no key that an end-point channel binding could name; use the unique one") \
 	/* who */ \
 	X(NO_IDENTITY,          40, NO_CRED,             false, "no identity is configured for this; make one with 'gss-ipsec keygen' and name it in an [identity] section") \
 	X(KEY_FILE,             41, NO_CRED,             false, "the key file of the identity cannot be read") \

@@ -31,7 +31,8 @@ static void check_snapshot(const struct config *config)
 	for (size_t i = 0; i < config_identity_count(config); i++) {
 		const struct config_identity *identity = config_identity_at(config, i);
 
-		require(identity->tag[0] != '\0' && identity->key_file[0] != '\0');
+		require(identity->tag[0] != '\0');
+		require(identity->is_anonymous == (identity->key_file == NULL));
 		require(identity->user == NULL || identity->host == NULL);
 		require(identity->initiates || identity->accepts);
 	}

@@ -257,7 +257,10 @@ static enum err acceptor_read_t3(struct mech_context *context, const struct ike_
 	if (err != ERR_OK)
 		return err;
 	/* The initiator judges whether we are proven to it; our flag follows what it asked for. */
-	mech_context_grant(context, (context->requested & MECH_FLAG_MUTUAL) != 0, is_bound);
+	mech_context_grant(context,
+		(context->requested & MECH_FLAG_MUTUAL) != 0 &&
+			mech_exchange_key(context->exchange) != NULL,
+		is_bound);
 	return acceptor_settle_latch(context, message, &asked, t3_bytes);
 }
 

@@ -54,6 +54,21 @@ static enum err auth_id_body(const struct mech_name *name, struct writer *w)
 	return err;
 }
 
+const struct crypto_private_key *mech_exchange_key(const struct mech_exchange *exchange)
+{
+	return exchange->identity != NULL ? exchange->identity->key : NULL;
+}
+
+/* Nobody is ID_NULL, with no data (RFC 7619 2.2), whatever the credential would be. */
+static enum err auth_own_id_body(const struct mech_exchange *exchange, struct writer *w)
+{
+	if (mech_exchange_key(exchange) != NULL)
+		return auth_id_body(exchange->identity->name, w);
+	writer_put_u8(w, IKE_ID_NULL);
+	writer_put_zeros(w, 3);
+	return writer_status(w);
+}
+
 static bool auth_wants_idr(const struct mech_context *context)
 {
 	const struct mech_name *target = context->acceptor_name;
@@ -75,6 +90,23 @@ static enum err auth_put_wanted(const struct mech_context *context, struct ike_b
 	if (err == ERR_OK)
 		ike_put_payload(b, IKE_PAYLOAD_IDR, writer_view(&body));
 	writer_free(&body);
+	return err;
+}
+
+static enum err auth_put_null(const struct mech_exchange *exchange, const struct auth_side *side,
+	struct bytes id_body, struct ike_builder *b)
+{
+	uint8_t mac[CRYPTO_PRF_OUTPUT_MAX], value[CRYPTO_PRF_OUTPUT_MAX];
+	struct bytes parts[3];
+	enum err err;
+
+	err = auth_signed_parts(exchange, side, id_body, mac, parts);
+	if (err == ERR_OK)
+		err = ike_auth_null(&exchange->algorithms, side->sk_p, parts, 3, value);
+	if (err == ERR_OK)
+		ike_put_auth(
+			b, IKE_AUTH_NULL, BYTES(value, exchange->algorithms.prf->output_bytes));
+	secret_wipe(mac, sizeof(mac));
 	return err;
 }
 
@@ -100,19 +132,23 @@ enum err mech_auth_put(struct mech_context *context, struct ike_builder *b)
 {
 	struct mech_exchange *exchange = context->exchange;
 	struct auth_side side = auth_side_of(exchange, context->is_initiator);
+	const struct crypto_private_key *key = mech_exchange_key(exchange);
 	struct writer body;
 	enum err err;
 
 	writer_init(&body, MECH_NAME_BYTES_MAX + 8);
-	err = auth_id_body(exchange->identity->name, &body);
+	err = auth_own_id_body(exchange, &body);
 	if (err != ERR_OK)
 		goto out;
 	ike_put_payload(b, side.id_payload, writer_view(&body));
-	ike_put_cert(b, IKE_PAYLOAD_CERT, IKE_CERT_RAW_PUBLIC_KEY,
-		crypto_private_key_spki(exchange->identity->key));
+	if (key != NULL)
+		ike_put_cert(
+			b, IKE_PAYLOAD_CERT, IKE_CERT_RAW_PUBLIC_KEY, crypto_private_key_spki(key));
 	err = auth_put_wanted(context, b);
-	if (err == ERR_OK)
-		err = auth_put_signature(exchange, &side, writer_view(&body), b);
+	if (err != ERR_OK)
+		goto out;
+	err = key != NULL ? auth_put_signature(exchange, &side, writer_view(&body), b)
+			  : auth_put_null(exchange, &side, writer_view(&body), b);
 out:
 	writer_free(&body);
 	return err;
@@ -189,30 +225,60 @@ static enum err auth_verify_signature(const struct mech_exchange *exchange,
 static enum err auth_note_facts(const struct mech_name *judged, const char *method,
 	struct bytes spki, struct mech_name **ret_name)
 {
-	struct mech_facts facts = *mech_name_facts(judged);
-	enum err err;
+	const struct mech_facts *judged_facts = mech_name_facts(judged);
+	struct mech_facts facts = { .method = "", .entry = "", .reason = IPSEC_LATCH_NONE };
+	enum err err = ERR_OK;
 
+	if (judged_facts != NULL)
+		facts = *judged_facts;
 	facts.method = method;
-	facts.has_digest = true;
-	err = crypto_sha256(&spki, 1, facts.digest);
+	facts.has_digest = spki.len > 0; /* nobody has no key */
+	if (facts.has_digest)
+		err = crypto_sha256(&spki, 1, facts.digest);
 	return err == ERR_OK ? mech_name_with_facts(judged, &facts, ret_name) : err;
 }
 
-/* The acceptor's key is the end-point binding, whichever side we are. */
+/* The acceptor's key is the end-point binding, whichever side we are; one without a key has none. */
 static enum err auth_note_end_point(struct mech_context *context, struct bytes peer_spki)
 {
-	const struct crypto_private_key *own = context->exchange->identity->key;
-	struct bytes spki = context->is_initiator ? peer_spki : crypto_private_key_spki(own);
+	const struct crypto_private_key *own = mech_exchange_key(context->exchange);
+	struct bytes spki = peer_spki;
+	enum err err;
 
-	return crypto_sha256(&spki, 1, context->end_point);
+	if (!context->is_initiator)
+		spki = own != NULL ? crypto_private_key_spki(own) : BYTES_NONE;
+	if (spki.len == 0)
+		return ERR_OK;
+	err = crypto_sha256(&spki, 1, context->end_point);
+	context->has_end_point = err == ERR_OK;
+	return err;
 }
 
-enum err mech_auth_verify(struct mech_context *context, const struct ike_message *message,
-	const struct mech_name *wanted, bool *ret_is_proven)
+static bool auth_is_own_key(const struct mech_exchange *exchange, struct bytes spki)
+{
+	const struct crypto_private_key *own = mech_exchange_key(exchange);
+
+	return own != NULL && bytes_equal(spki, crypto_private_key_spki(own));
+}
+
+/* Whom the policy allows to prove who it is, and how. */
+static enum err auth_check_policy(const struct mech_context *context, struct bytes spki)
+{
+	const struct crypto_key_kind *kind = crypto_spki_kind(spki);
+
+	if (kind != NULL && config_allows(context->config, CONFIG_AUTH_METHODS, kind->word))
+		return ERR_OK;
+	mech_set_detail(ERR_AUTH_METHOD,
+		"the peer's key is of type %s, which auth_methods leaves out",
+		kind != NULL ? kind->word : "unknown");
+	return ERR_AUTH_METHOD;
+}
+
+static enum err auth_verify_key(struct mech_context *context, const struct ike_message *message,
+	const struct ike_payload *id, const struct mech_name *wanted, bool *ret_is_proven)
 {
 	struct mech_exchange *exchange = context->exchange;
 	struct auth_side side = auth_side_of(exchange, !context->is_initiator);
-	const struct ike_payload *id = ike_message_find(message, side.id_payload, 0);
 	struct mech_peer_claim claim = { 0 };
 	const char *method = "";
 	struct mech_name *name = NULL;
@@ -225,9 +291,10 @@ enum err mech_auth_verify(struct mech_context *context, const struct ike_message
 	if (err == ERR_OK)
 		err = mech_peer_judge(context->config, context->is_initiator, wanted, &claim, &spki,
 			&name, &is_proven);
-	if (err == ERR_OK &&
-		bytes_equal(writer_view(&spki), crypto_private_key_spki(exchange->identity->key)))
+	if (err == ERR_OK && auth_is_own_key(exchange, writer_view(&spki)))
 		err = ERR_SELF_PEER;
+	if (err == ERR_OK)
+		err = auth_check_policy(context, writer_view(&spki));
 	if (err == ERR_OK)
 		err = auth_verify_signature(
 			exchange, &side, message, id->body, writer_view(&spki), &method);
@@ -239,6 +306,66 @@ enum err mech_auth_verify(struct mech_context *context, const struct ike_message
 		*ret_is_proven = is_proven;
 	mech_name_release(&name);
 	writer_free(&spki);
+	return err;
+}
+
+/* RFC 7619 2.1: it proves that this is whom the keys were exchanged with, and no more. */
+static enum err auth_verify_null(struct mech_context *context, const struct ike_auth *auth,
+	const struct ike_payload *id_payload, const struct mech_name *wanted)
+{
+	struct mech_exchange *exchange = context->exchange;
+	struct auth_side side = auth_side_of(exchange, !context->is_initiator);
+	uint8_t mac[CRYPTO_PRF_OUTPUT_MAX], value[CRYPTO_PRF_OUTPUT_MAX];
+	struct bytes parts[3];
+	struct mech_peer_claim claim = { 0 };
+	struct mech_name *nobody = NULL;
+	struct ike_id id;
+	enum err err = ike_id_parse(id_payload->body, &id);
+
+	if (err != ERR_OK)
+		return err;
+	claim.id_type = id.type;
+	claim.id_data = id.data;
+	err = mech_peer_judge_nobody(context->config, wanted, exchange->service,
+		context->is_initiator && (context->requested & MECH_FLAG_MUTUAL) != 0, &claim);
+	if (err == ERR_OK)
+		err = auth_signed_parts(exchange, &side, id_payload->body, mac, parts);
+	if (err == ERR_OK)
+		err = ike_auth_null(&exchange->algorithms, side.sk_p, parts, 3, value);
+	if (err == ERR_OK && !secret_equal(auth->signature,
+				     BYTES(value, exchange->algorithms.prf->output_bytes)))
+		err = ERR_AUTH_FAILED;
+	if (err == ERR_OK)
+		err = auth_note_end_point(context, BYTES_NONE);
+	if (err == ERR_OK)
+		err = mech_name_anonymous(&nobody);
+	if (err == ERR_OK)
+		err = auth_note_facts(nobody, "NULL", BYTES_NONE, &exchange->peer);
+	mech_name_release(&nobody);
+	secret_wipe(mac, sizeof(mac));
+	secret_wipe(value, sizeof(value));
+	return err;
+}
+
+enum err mech_auth_verify(struct mech_context *context, const struct ike_message *message,
+	const struct mech_name *wanted, bool *ret_is_proven)
+{
+	struct auth_side side = auth_side_of(context->exchange, !context->is_initiator);
+	const struct ike_payload *id = ike_message_find(message, side.id_payload, 0);
+	const struct ike_payload *payload = ike_message_find(message, IKE_PAYLOAD_AUTH, 0);
+	struct ike_auth auth;
+	enum err err;
+
+	if (id == NULL || payload == NULL)
+		return ERR_IKE_PAYLOAD;
+	err = ike_auth_parse(payload->body, &auth);
+	if (err != ERR_OK)
+		return err;
+	if (auth.method != IKE_AUTH_NULL)
+		return auth_verify_key(context, message, id, wanted, ret_is_proven);
+	err = auth_verify_null(context, &auth, id, wanted);
+	if (err == ERR_OK)
+		*ret_is_proven = false;
 	return err;
 }
 
@@ -270,9 +397,13 @@ void mech_auth_put_hashes(struct ike_builder *b)
 enum err mech_auth_choose_signature(
 	struct mech_exchange *exchange, const struct ike_message *message)
 {
-	const struct crypto_key_kind *kind = crypto_private_key_kind(exchange->identity->key);
+	const struct crypto_private_key *key = mech_exchange_key(exchange);
+	const struct crypto_key_kind *kind;
 	struct ike_notify notify = { .data = BYTES_NONE };
 
+	if (key == NULL)
+		return ERR_OK;
+	kind = crypto_private_key_kind(key);
 	/* Without the notify nothing is listed. */
 	(void)ike_message_find_notify(message, IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS, &notify);
 	for (size_t i = 0; i < CRYPTO_KIND_SIGNATURES_MAX && kind->signatures[i] != NULL; i++) {

@@ -108,6 +108,9 @@ static bool carriers_is_our_peers(
 	/* Before T4 the target: a peer of another name never becomes this context's. */
 	if (peer == NULL)
 		peer = context->is_initiator ? context->acceptor_name : context->initiator_name;
+	/* Two who are nobody need not be the same. */
+	if (mech_name_kind(peer) == MECH_NAME_ANONYMOUS)
+		return false;
 	return context->ops->query_settled(config_broker_path(context->config), now, wait_ms,
 		       &status) == IPSEC_LATCH_LATCHED &&
 	       status.state == IPSEC_LATCH_STATE_ESTABLISHED && status.uid == geteuid() &&

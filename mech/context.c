@@ -132,8 +132,10 @@ enum err mech_initiator_new(const struct mech_credential *credential,
 		return err;
 	context->requested = flags;
 	context->acceptor_name = mech_name_ref((struct mech_name *)(uintptr_t)target);
-	mech_name_release(&context->initiator_name);
-	context->initiator_name = mech_credential_name(context->credential);
+	if ((flags & MECH_FLAG_ANON) == 0) {
+		mech_name_release(&context->initiator_name);
+		context->initiator_name = mech_credential_name(context->credential);
+	}
 	if (mech_name_kind(target) == MECH_NAME_HOSTBASED) {
 		/* An imported service name is at most this long (mech_name_import). */
 		strncpy(context->exchange->service, mech_name_service(target),
@@ -302,12 +304,17 @@ enum err mech_context_seal_message(
 
 void mech_context_grant(struct mech_context *context, bool is_mutual, bool is_bound)
 {
+	const struct mech_exchange *exchange = context->exchange;
+
 	context->granted = MECH_FLAG_CONF | MECH_FLAG_INTEG | MECH_FLAG_REPLAY |
 			   (context->requested & MECH_FLAG_SEQUENCE);
 	if (is_mutual)
 		context->granted |= MECH_FLAG_MUTUAL;
 	if (is_bound)
 		context->granted |= MECH_FLAG_CHANNEL_BOUND;
+	if (context->is_initiator ? mech_exchange_key(exchange) == NULL
+				  : mech_name_kind(exchange->peer) == MECH_NAME_ANONYMOUS)
+		context->granted |= MECH_FLAG_ANON;
 }
 
 void mech_context_put_padding(const struct mech_context *context, struct ike_builder *b)
@@ -527,5 +534,7 @@ enum err mech_context_unique_binding(const struct mech_context *context, struct 
 
 enum err mech_context_end_point_binding(const struct mech_context *context, struct writer *w)
 {
+	if (context->state == MECH_STATE_OPEN && !context->has_end_point)
+		return ERR_NO_END_POINT;
 	return context_put_binding(context, PREFIX_END_POINT, BYTES_OF(context->end_point), w);
 }

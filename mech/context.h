@@ -44,7 +44,8 @@ struct mech_exchange {
 	bool has_keys;
 	struct mech_message t1, t2, t3;
 	struct mech_name *peer; /* proven, once AUTH verified; its facts grow until completion */
-	const struct mech_identity *identity; /* ours; borrowed from the credential */
+	/* ours, borrowed from the credential; without a key, or NULL: nobody (RFC 7619) */
+	const struct mech_identity *identity;
 	const struct crypto_signature *signature; /* how it signs */
 
 	/* latching */
@@ -84,6 +85,7 @@ struct mech_context {
 	struct mech_protect *protect;
 	uint8_t unique[MECH_UNIQUE_BYTES];
 	uint8_t end_point[CRYPTO_SHA256_BYTES];
+	bool has_end_point; /* the acceptor has a key */
 };
 
 /* --- initiator.c, acceptor.c: one function for each state that takes a token --- */
@@ -151,6 +153,8 @@ void mech_context_opened(struct mech_context *context);
 extern const struct bytes mech_vendor_id;
 
 /* --- authenticate.c: ID, CERT and AUTH of both directions (RFC 7296 2.15) --- */
+/* The key that we authenticate with; NULL: as nobody. */
+const struct crypto_private_key *mech_exchange_key(const struct mech_exchange *exchange);
 /* Puts ID, CERT and, for T3, IDr, then AUTH over own first message. */
 enum err mech_auth_put(struct mech_context *context, struct ike_builder *b) ERR_MUST_CHECK;
 /* Judges the peer's claim, verifies AUTH, sets exchange->peer and ret_is_proven. wanted: initiator's target. */

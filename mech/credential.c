@@ -79,6 +79,8 @@ static bool is_desired(
 	if (desired == NULL)
 		return true;
 	kind = mech_name_kind(desired);
+	if (config->is_anonymous || kind == MECH_NAME_ANONYMOUS)
+		return config->is_anonymous && kind == MECH_NAME_ANONYMOUS;
 	if (kind == MECH_NAME_HOSTBASED)
 		return serves_host(config, desired, role);
 	if (kind == MECH_NAME_USER)
@@ -435,6 +437,21 @@ static bool answers_for(
 		(const char *const *)identity->services, identity->service_count, service);
 }
 
+static bool find_nobody(const struct holding *holding, const char *service,
+	const struct mech_identity **ret_identity)
+{
+	for (size_t i = 0; i < holding->count; i++) {
+		const struct chosen *chosen = &holding->chosen[i];
+
+		if ((chosen->roles & MECH_ACCEPT) != 0 && chosen->identity.key == NULL &&
+			answers_for(holding, &chosen->identity, service)) {
+			*ret_identity = &chosen->identity;
+			return true;
+		}
+	}
+	return false;
+}
+
 enum err mech_credential_acceptor(const struct mech_credential *credential,
 	const struct mech_name *wanted, const char *service,
 	const struct mech_identity **ret_identity)
@@ -449,7 +466,7 @@ enum err mech_credential_acceptor(const struct mech_credential *credential,
 		bool is_wanted;
 		enum err trouble;
 
-		if ((chosen->roles & MECH_ACCEPT) == 0)
+		if ((chosen->roles & MECH_ACCEPT) == 0 || chosen->identity.key == NULL)
 			continue;
 		trouble = identity_is(&chosen->identity, wanted, &is_wanted);
 		if (trouble != ERR_OK)
@@ -462,6 +479,9 @@ enum err mech_credential_acceptor(const struct mech_credential *credential,
 		}
 		err = ERR_SERVICE_REFUSED;
 	}
+	/* Whether nobody will do is the initiator's to judge. */
+	if (err == ERR_TARGET_HOST && find_nobody(holding, asked, ret_identity))
+		return ERR_OK;
 	mech_set_detail(err, "the initiator wants %s, service \"%s\"",
 		wanted == NULL ? "any identity" : mech_name_display(wanted), asked);
 	return err;

@@ -27,7 +27,9 @@ static enum err make_name(const struct config_identity *config, struct mech_iden
 	uint8_t digest[CRYPTO_SHA256_BYTES];
 	enum err err;
 
-	if (config->host != NULL) {
+	if (config->is_anonymous) {
+		err = mech_name_anonymous(&identity->name);
+	} else if (config->host != NULL) {
 		err = mech_name_of_host("", config->host, &identity->name);
 	} else if (config->user != NULL) {
 		err = mech_name_of_user(config->user, &identity->name);
@@ -66,8 +68,11 @@ enum err mech_identity_load(const struct config_identity *config,
 	struct mech_identity *ret_identity, bool *ret_is_denied)
 {
 	struct mech_identity identity = { 0 };
-	enum err err = mech_private_key_load(config->key_file, &identity.key, ret_is_denied);
+	enum err err = ERR_OK;
 
+	*ret_is_denied = false;
+	if (!config->is_anonymous)
+		err = mech_private_key_load(config->key_file, &identity.key, ret_is_denied);
 	if (err != ERR_OK)
 		return err;
 	err = make_name(config, &identity);

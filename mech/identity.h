@@ -21,7 +21,7 @@ enum err mech_private_key_load(
  * KEY_SIZE, KEY_CURVE. */
 enum err mech_public_key_load(const char *path, struct writer *w) ERR_MUST_CHECK;
 
-/* Loads the key and makes the name: host, else user, else the key's own.  What is in
+/* Loads the key and makes the name: nobody's (then there is no key), host, else user, else the key's own.  What is in
  * *ret_identity is the caller's and ends with mech_identity_wipe.  ERR_CONFIG for a bad host or
  * user. */
 enum err mech_identity_load(const struct config_identity *config,

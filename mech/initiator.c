@@ -62,7 +62,9 @@ enum err mech_initiator_make_t1(struct mech_context *context, struct bytes input
 	(void)bindings; /* they travel in T3 */
 	if (input.len != 0)
 		return ERR_IKE_HEADER;
-	exchange->identity = mech_credential_initiator(context->credential);
+	/* RFC 2743 2.2.1: asked for anonymity, no credential is shown. */
+	if ((context->requested & MECH_FLAG_ANON) == 0)
+		exchange->identity = mech_credential_initiator(context->credential);
 	err = initiator_choose_secrets(exchange);
 	if (err == ERR_OK)
 		err = mech_latching_offer(context, &offer);
@@ -234,7 +236,9 @@ static enum err initiator_take_context(struct mech_context *context,
 	err = mech_bindings_compare(bindings, &granted, &is_bound);
 	if (err != ERR_OK)
 		return err;
-	if ((context->requested & MECH_FLAG_MUTUAL) != 0 && !is_proven)
+	/* An acceptor that is nobody has been judged: where it may be, the flag says that it is. */
+	if ((context->requested & MECH_FLAG_MUTUAL) != 0 && !is_proven &&
+		mech_name_kind(context->exchange->peer) != MECH_NAME_ANONYMOUS)
 		return ERR_NO_MUTUAL;
 	mech_context_grant(context, is_proven, is_bound);
 	context->exchange->t4_flags = granted.flags;

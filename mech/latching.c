@@ -528,12 +528,12 @@ static enum ipsec_latch_reason latching_test_traffic(
 enum err mech_latching_close(struct mech_context *context, size_t token_bytes)
 {
 	struct mech_exchange *exchange = context->exchange;
-	const struct mech_identity *identity = exchange->identity;
+	const struct crypto_private_key *key = mech_exchange_key(exchange);
 	struct kbind_latch latch = { .token_bytes = token_bytes,
 		.local_name = mech_name_display(
 			context->is_initiator ? context->initiator_name : context->acceptor_name),
 		.peer_name = mech_name_display(exchange->peer),
-		.method = crypto_private_key_kind(identity->key)->name,
+		.method = key != NULL ? crypto_private_key_kind(key)->name : "NULL",
 		.service = exchange->service };
 	enum ipsec_latch_reason reason = IPSEC_LATCH_LATCHED;
 

@@ -169,7 +169,7 @@ enum err mech_credential_store(const struct mech_credential *credential, enum me
 struct mech_identity {
 	struct mech_name
 		*name; /* what the ID payload says; hostbased with empty service for a host */
-	struct crypto_private_key *key;
+	struct crypto_private_key *key; /* NULL: nobody, who authenticates by NULL (RFC 7619) */
 	char **services;
 	size_t service_count; /* acceptor: empty = all */
 	char *tag;
@@ -218,6 +218,19 @@ struct mech_peer_claim { /* what a peer says it is */
 enum err mech_peer_judge(const struct config *config, bool we_initiate,
 	const struct mech_name *wanted, const struct mech_peer_claim *claim,
 	struct writer *ret_spki, struct mech_name **ret_name, bool *ret_is_proven) ERR_MUST_CHECK;
+
+/*
+ * Judges a peer that authenticates by NULL (RFC 7619), as nobody.  wanted: the initiator's target,
+ * NULL at the acceptor; needs_mutual: mutual authentication was asked for.
+ *  - the ID must be ID_NULL: a name that nothing proves is refused, ERR_AUTH_METHOD;
+ *  - wanted names a key: ERR_PEER_NAME;
+ *  - wanted is in the database: only as one that may be anonymous (then also where mutual
+ *    authentication was asked for), else ERR_NO_MUTUAL or ERR_AUTH_METHOD: never a downgrade;
+ *  - anonymous_peer = accept for the service, and no mutual authentication was asked for
+ *    (ERR_NO_MUTUAL); else ERR_AUTH_METHOD.
+ */
+enum err mech_peer_judge_nobody(const struct config *config, const struct mech_name *wanted,
+	const char *service, bool needs_mutual, const struct mech_peer_claim *claim) ERR_MUST_CHECK;
 
 /* --- contexts: context.c, initiator.c, acceptor.c --- */
 struct mech_context;

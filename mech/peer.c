@@ -11,6 +11,7 @@
 
 #include "mech/base64.h"
 #include "mech/identity.h"
+#include "mech/ike/wire.h"
 
 #define SPKI_BYTES_MAX 4096
 #define KEY_PREFIX "SHA256:"
@@ -280,6 +281,57 @@ static bool is_wanted(const struct judgement *judgement)
 	if (mech_name_kind(wanted) == MECH_NAME_HOSTBASED)
 		return mech_name_is_host(judgement->claimed, mech_name_host(wanted));
 	return mech_name_equal(judgement->claimed, wanted);
+}
+
+/* --- nobody --- */
+
+/* The entry for a wanted host or user; one with keys wins over one that may be anonymous. */
+static const struct config_peer *find_wanted(
+	const struct config *config, const struct mech_name *wanted)
+{
+	const struct config_peer *found = NULL;
+
+	for (size_t i = 0; i < config_peer_count(config); i++) {
+		const struct config_peer *entry = config_peer_at(config, i);
+
+		if (entry_is_named(entry, wanted) && (found == NULL || found->is_anonymous))
+			found = entry;
+	}
+	return found;
+}
+
+static enum err refuse_nobody(enum err code, const char *subject, const char *why)
+{
+	mech_set_detail(code, "%s%s", subject, why);
+	return code;
+}
+
+enum err mech_peer_judge_nobody(const struct config *config, const struct mech_name *wanted,
+	const char *service, bool needs_mutual, const struct mech_peer_claim *claim)
+{
+	const struct config_peer *entry = NULL;
+	enum err refusal = needs_mutual ? ERR_NO_MUTUAL : ERR_AUTH_METHOD;
+
+	if (claim->id_type != IKE_ID_NULL)
+		return refuse_nobody(
+			ERR_AUTH_METHOD, "the peer", " gives a name and proves none (NULL)");
+	if (claim->id_data.len != 0) /* RFC 7619 2.2 */
+		return ERR_IKE_PAYLOAD;
+	if (wanted != NULL && mech_name_kind(wanted) == MECH_NAME_KEY)
+		return refuse_nobody(ERR_PEER_NAME, "the peer", " is anonymous");
+	if (!is_anybody(wanted))
+		entry = find_wanted(config, wanted);
+	if (entry != NULL && entry->is_anonymous && entry_serves(entry, wanted))
+		return ERR_OK;
+	if (entry != NULL)
+		return refuse_nobody(refusal, mech_name_display(wanted),
+			" has an entry in the peer database, and the peer is anonymous");
+	if (needs_mutual)
+		return refuse_nobody(refusal, "the peer", " is anonymous");
+	if (!config_takes_anonymous(config, service))
+		return refuse_nobody(refusal, "the peer",
+			" is anonymous, and anonymous_peer = accept is not configured");
+	return ERR_OK;
 }
 
 /* --- the judgement --- */

@@ -38,6 +38,11 @@ static bool check_identity(const struct config_identity *configured)
 		print_trouble("identity", configured->tag, err);
 		return false;
 	}
+	if (identity.key == NULL) {
+		printf("identity %s: OK, anonymous\n", configured->tag);
+		mech_identity_wipe(&identity);
+		return true;
+	}
 	key_name = tool_key_name(crypto_private_key_spki(identity.key));
 	printf("identity %s: OK, %s%skey %s\n", configured->tag,
 		configured->host != NULL   ? configured->host

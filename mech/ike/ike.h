@@ -138,6 +138,8 @@ void ike_put_cert(struct ike_builder *b, uint8_t payload_type, uint8_t encoding,
 /* AUTH, method 14: length-prefixed AlgorithmIdentifier, then the signature (RFC 7427 section
  * 3). */
 void ike_put_auth_signature(struct ike_builder *b, struct bytes algorithm, struct bytes signature);
+/* AUTH of another method: its data only. */
+void ike_put_auth(struct ike_builder *b, uint8_t method, struct bytes data);
 /* Protocol ID 0, no SPI. */
 void ike_put_notify(struct ike_builder *b, uint16_t type, struct bytes data);
 void ike_put_vendor(struct ike_builder *b, struct bytes vendor);
@@ -259,6 +261,12 @@ enum err ike_child_keys_derive(const struct ike_algorithms *algorithms,
  * (prf->output_bytes). */
 enum err ike_auth_maced_id(const struct ike_algorithms *algorithms, const struct secret_key *sk_p,
 	struct bytes id_body, uint8_t ret_mac[CRYPTO_PRF_OUTPUT_MAX]) ERR_MUST_CHECK;
+
+/* AUTH data of NULL authentication (RFC 7619 2.1): prf(prf(SK_p, "Key Pad for IKEv2"), parts), the
+ * parts being those that are signed otherwise. Compare with secret_equal. */
+enum err ike_auth_null(const struct ike_algorithms *algorithms, const struct secret_key *sk_p,
+	const struct bytes *parts, size_t count,
+	uint8_t ret_mac[CRYPTO_PRF_OUTPUT_MAX]) ERR_MUST_CHECK;
 
 /*
  * --- our notifies: notify_latch.c, notify_context.c, notify_failure.c (doc/protocol.md) ---

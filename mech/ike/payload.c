@@ -113,6 +113,15 @@ void ike_put_auth_signature(struct ike_builder *b, struct bytes algorithm, struc
 	ike_builder_close_payload(b);
 }
 
+void ike_put_auth(struct ike_builder *b, uint8_t method, struct bytes data)
+{
+	ike_builder_open_payload(b, IKE_PAYLOAD_AUTH);
+	writer_put_u8(&b->w, method);
+	(void)writer_put_zeros(&b->w, RESERVED_OF_AUTH_BYTES);
+	writer_put_bytes(&b->w, data);
+	ike_builder_close_payload(b);
+}
+
 enum err ike_auth_parse(struct bytes body, struct ike_auth *ret_auth)
 {
 	struct ike_auth auth = { .algorithm = BYTES_NONE };

@@ -86,6 +86,7 @@
 #define IKE_ID_NULL 13 /* RFC 7619 */
 
 #define IKE_CERT_RAW_PUBLIC_KEY 15    /* RFC 7670 */
+#define IKE_AUTH_NULL 13	      /* RFC 7619 */
 #define IKE_AUTH_DIGITAL_SIGNATURE 14 /* RFC 7427 */
 #define IKE_HASH_SHA2_256 2	      /* RFC 7427 */
 #define IKE_HASH_IDENTITY 5	      /* RFC 8420 */

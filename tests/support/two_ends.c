@@ -261,6 +261,9 @@ static struct crypto_private_key *ends_key(const char *kind, const char *name)
 	size_t len;
 	FILE *file;
 
+	/* nobody's key is written all the same, and used by nobody */
+	if (strcmp(kind, "anonymous") == 0)
+		kind = "ed25519";
 	if (strcmp(kind, "rsa") != 0) {
 		ck_assert_int_eq(
 			crypto_private_key_generate(crypto_key_kind_find(kind), 0, &key), ERR_OK);
@@ -317,6 +320,24 @@ static void ends_acquire(struct two_ends *ends)
 		ERR_OK);
 }
 
+static void ends_put_identity(
+	char *text, size_t room, const char *directory, const char *kind, const char *rest)
+{
+	if (strcmp(kind, "anonymous") == 0)
+		snprintf(text, room, "\t\tanonymous = yes\n");
+	else
+		snprintf(text, room, "\t\tkey = %s/%s\n", directory, rest);
+}
+
+/* Nobody has no entry: another has one. */
+static void ends_put_peer(
+	char *text, size_t room, const char *kind, const char *name, const char *key)
+{
+	if (strcmp(kind, "anonymous") == 0)
+		name = "host = elsewhere.example.org";
+	snprintf(text, room, "\t\t%s\n\t\tkey = %s\n", name, key);
+}
+
 void two_ends_new(struct two_ends *ends, const char *initiator_extra, const char *acceptor_extra)
 {
 	two_ends_new_of(ends, "ed25519", "ed25519", initiator_extra, acceptor_extra);
@@ -337,13 +358,13 @@ void two_ends_new_of(struct two_ends *ends, const char *initiator_kind, const ch
 		ends->directory);
 	snprintf(ends->acceptor_config, sizeof(ends->acceptor_config), "%s/acceptor.conf",
 		ends->directory);
-	snprintf(identity, sizeof(identity),
-		"\t\tkey = %s/alice.key\n\t\tuser = alice@example.org\n", ends->directory);
-	snprintf(peer, sizeof(peer), "\t\thost = server.example.org\n\t\tkey = %s\n", server);
+	ends_put_identity(identity, sizeof(identity), ends->directory, initiator_kind,
+		"alice.key\n\t\tuser = alice@example.org");
+	ends_put_peer(peer, sizeof(peer), acceptor_kind, "host = server.example.org", server);
 	ends_write_config(ends->initiator_config, initiator_extra, identity, peer);
-	snprintf(identity, sizeof(identity),
-		"\t\tkey = %s/server.key\n\t\thost = server.example.org\n", ends->directory);
-	snprintf(peer, sizeof(peer), "\t\tuser = alice@example.org\n\t\tkey = %s\n", alice);
+	ends_put_identity(identity, sizeof(identity), ends->directory, acceptor_kind,
+		"server.key\n\t\thost = server.example.org");
+	ends_put_peer(peer, sizeof(peer), initiator_kind, "user = alice@example.org", alice);
 	ends_write_config(ends->acceptor_config, acceptor_extra, identity, peer);
 	ends_acquire(ends);
 }

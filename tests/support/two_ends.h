@@ -43,7 +43,7 @@ struct two_ends {
 
 /* Extra lines for the [gss-ipsec] sections ("" for none). target "host@server.example.org". */
 void two_ends_new(struct two_ends *ends, const char *initiator_extra, const char *acceptor_extra);
-/* The same with keys of these kinds (crypto.h's words). */
+/* The same with keys of these kinds (crypto.h's words, or "anonymous"). */
 void two_ends_new_of(struct two_ends *ends, const char *initiator_kind, const char *acceptor_kind,
 	const char *initiator_extra, const char *acceptor_extra);
 /* Fresh contexts over the same credentials. */

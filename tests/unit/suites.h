@@ -21,6 +21,7 @@
 	X(families) \
 	X(rendezvous) \
 	X(algorithms) \
+	X(anonymous) \
 	X(attacks) \
 	X(ike_message) \
 	X(ike_sealed) \
