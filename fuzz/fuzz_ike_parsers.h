@@ -42,9 +42,9 @@ static inline void fuzz_sa_and_ts(struct bytes body)
 	uint32_t spi;
 	size_t count;
 
-	if (ike_sa_choose(body, &suite, &number) == ERR_OK && number == 0)
+	if (ike_sa_choose(body, IKE_SUITES_ALL, &suite, &number) == ERR_OK && number == 0)
 		abort();
-	(void)!ike_sa_accept(body, &suite);
+	(void)!ike_sa_accept(body, IKE_SUITES_ALL, &suite);
 	if (ike_sa_esp_parse(body, esp_suite_at(0), &spi) == ERR_OK && spi < IKE_ESP_SPI_MIN)
 		abort();
 	if (ike_ts_parse(body, &selector, &count) == ERR_OK &&

@@ -30,7 +30,9 @@ struct suite {
 
 /* clang-format off */
 static const struct suite suites[] = {
-	{ 1, "rfc4106(gcm(aes))", 36 },
+	{ 1, "rfc4106(gcm(aes))", 36 },		    /* 256 bits and salt */
+	{ 2, "rfc4106(gcm(aes))", 20 },		    /* 128 bits and salt */
+	{ 3, "rfc7539esp(chacha20,poly1305)", 36 }, /* RFC 7634 */
 };
 /* clang-format on */
 

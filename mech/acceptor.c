@@ -7,21 +7,32 @@
 
 #include "mech/context.h"
 
+/* What T1 offers, and what of it we take. */
+struct acceptor_choice {
+	const struct ike_suite *suite;
+	uint8_t proposal_number;
+	struct ike_ke ke;
+};
+
+static enum err acceptor_choose(const struct mech_context *context,
+	const struct ike_message *message, struct acceptor_choice *ret_choice)
+{
+	enum err err = ike_sa_choose(ike_message_find(message, IKE_PAYLOAD_SA, 0)->body,
+		mech_policy_ike_suites(context->config), &ret_choice->suite,
+		&ret_choice->proposal_number);
+
+	if (err == ERR_OK)
+		err = ike_ke_parse(
+			ike_message_find(message, IKE_PAYLOAD_KE, 0)->body, &ret_choice->ke);
+	return err;
+}
+
 static enum err acceptor_take_offer(struct mech_context *context, const struct ike_message *message,
-	uint8_t *ret_proposal_number, const struct ike_suite **ret_suite)
+	const struct acceptor_choice *choice)
 {
 	struct mech_exchange *exchange = context->exchange;
-	struct ike_ke ke;
-	enum err err;
+	enum err err = ike_algorithms_of(choice->suite, &exchange->algorithms);
 
-	err = ike_sa_choose(
-		ike_message_find(message, IKE_PAYLOAD_SA, 0)->body, ret_suite, ret_proposal_number);
-	if (err == ERR_OK)
-		err = ike_algorithms_of(*ret_suite, &exchange->algorithms);
-	if (err == ERR_OK)
-		err = ike_ke_parse(ike_message_find(message, IKE_PAYLOAD_KE, 0)->body, &ke);
-	if (err == ERR_OK && ke.group != exchange->algorithms.group->id)
-		err = ERR_KEY_EXCHANGE;
 	if (err == ERR_OK)
 		err = mech_nonce_take(message, !context->takes_plain_peer, &exchange->ni);
 	if (err == ERR_OK)
@@ -32,7 +43,41 @@ static enum err acceptor_take_offer(struct mech_context *context, const struct i
 	if (err == ERR_OK)
 		err = crypto_exchange_new(exchange->algorithms.group, &exchange->ephemeral);
 	if (err == ERR_OK)
-		err = mech_context_derive_keys(context, ke.public_value);
+		err = mech_context_derive_keys(context, choice->ke.public_value);
+	return err;
+}
+
+/*
+ * RFC 7296 1.3: KEi is of another group than the best that both have.  Insisted on even where KEi's
+ * would do: then nobody gains by telling the initiator to take a worse one.
+ */
+static enum err acceptor_ask_group(
+	struct mech_context *context, uint16_t group, struct writer *output)
+{
+	struct mech_exchange *exchange = context->exchange;
+	struct ike_header header = { .spi_i = exchange->spi_i,
+		.exchange = IKE_EXCHANGE_SA_INIT,
+		.flags = IKE_FLAG_RESPONSE };
+	struct ike_builder b;
+	uint8_t *data = NULL;
+	size_t len = 0;
+	enum err err;
+
+	if (exchange->refused.len > 0) {
+		mech_set_detail(ERR_KEY_EXCHANGE, "group %u was asked for and did not come", group);
+		return ERR_KEY_EXCHANGE;
+	}
+	ike_builder_begin(&b, &header);
+	ike_put_group_wanted(&b, group);
+	err = ike_builder_finish(&b, &data, &len);
+	if (err == ERR_OK)
+		err = mech_exchange_refuse(exchange, BYTES(data, len));
+	if (err == ERR_OK) {
+		writer_put_bytes(output, BYTES(data, len));
+		err = writer_status(output);
+	}
+	secret_free(data, len);
+	ike_builder_free(&b);
 	return err;
 }
 
@@ -90,39 +135,49 @@ static enum err acceptor_read_t1(
 	return err;
 }
 
-enum err mech_acceptor_take_t1(struct mech_context *context, struct bytes input,
-	const struct mech_bindings *bindings, struct writer *output,
-	enum mech_step_result *ret_result)
+static enum err acceptor_answer(struct mech_context *context, const struct ike_message *message,
+	const struct acceptor_choice *choice, size_t t1_bytes, struct writer *output)
 {
 	struct mech_exchange *exchange = context->exchange;
-	const struct ike_suite *suite = NULL;
 	struct ike_latch_answer answer;
 	struct ike_builder b = { 0 };
-	struct ike_message message;
-	uint8_t proposal_number = 0;
-	enum err err;
+	enum err err = acceptor_take_offer(context, message, choice);
 
-	(void)bindings; /* compared at T3 */
-	err = acceptor_read_t1(context, input, &message);
 	if (err == ERR_OK)
-		err = acceptor_take_offer(context, &message, &proposal_number, &suite);
-	if (err == ERR_OK)
-		err = acceptor_answer_latch(context, &message, input.len, &answer);
+		err = acceptor_answer_latch(context, message, t1_bytes, &answer);
 	if (err != ERR_OK)
 		goto out;
-	acceptor_put_t2(context, suite, proposal_number, &answer, &b);
+	acceptor_put_t2(context, choice->suite, choice->proposal_number, &answer, &b);
 	err = ike_builder_finish(&b, &exchange->t2.data, &exchange->t2.len);
 	if (err != ERR_OK)
 		goto out;
 	writer_put_bytes(output, mech_message_view(&exchange->t2));
 	err = writer_status(output);
-	if (err != ERR_OK)
-		goto out;
-	context->state = MECH_STATE_SENT_T2;
-	*ret_result = MECH_CONTINUE;
+	if (err == ERR_OK)
+		context->state = MECH_STATE_SENT_T2;
 out:
 	ike_builder_free(&b);
 	return err;
+}
+
+enum err mech_acceptor_take_t1(struct mech_context *context, struct bytes input,
+	const struct mech_bindings *bindings, struct writer *output,
+	enum mech_step_result *ret_result)
+{
+	struct acceptor_choice choice = { .suite = NULL };
+	struct ike_message message;
+	enum err err;
+
+	(void)bindings; /* compared at T3 */
+	err = acceptor_read_t1(context, input, &message);
+	if (err == ERR_OK)
+		err = acceptor_choose(context, &message, &choice);
+	if (err != ERR_OK)
+		return err;
+	*ret_result = MECH_CONTINUE;
+	if (choice.ke.group != choice.suite->group)
+		return acceptor_ask_group(context, choice.suite->group, output);
+	return acceptor_answer(context, &message, &choice, input.len, output);
 }
 
 /* --- T3 --- */

@@ -43,6 +43,7 @@ static void exchange_free(struct mech_exchange **exchange)
 	if (x == NULL)
 		return;
 	crypto_exchange_free(&x->ephemeral);
+	message_free(&x->refused);
 	message_free(&x->t1);
 	message_free(&x->t2);
 	message_free(&x->t3);
@@ -333,18 +334,18 @@ void mech_context_put_padding(const struct mech_context *context, struct ike_bui
 	writer_free(&zeros);
 }
 
-/* prf(SK_d, label | SHA-256(T1 | T2 | T3 | T4)): doc/protocol.md 5. */
+/* prf(SK_d, label | SHA-256([refused T1 | T2 |] T1 | T2 | T3 | T4)): doc/protocol.md 5. */
 static enum err context_make_unique(struct mech_context *context, struct bytes t4)
 {
 	const struct mech_exchange *x = context->exchange;
-	struct bytes transcript[] = { mech_message_view(&x->t1), mech_message_view(&x->t2),
-		mech_message_view(&x->t3), t4 };
+	struct bytes transcript[] = { mech_message_view(&x->refused), mech_message_view(&x->t1),
+		mech_message_view(&x->t2), mech_message_view(&x->t3), t4 };
 	uint8_t digest[CRYPTO_SHA256_BYTES], output[CRYPTO_PRF_OUTPUT_MAX];
 	struct bytes parts[] = { BYTES((const uint8_t *)LABEL_UNIQUE, sizeof(LABEL_UNIQUE) - 1),
 		BYTES_OF(digest) };
 	enum err err;
 
-	err = crypto_sha256(transcript, 4, digest);
+	err = crypto_sha256(transcript, 5, digest);
 	if (err == ERR_OK)
 		err = crypto_prf_compute(
 			x->algorithms.prf, secret_key_view(&x->keys.sk_d), parts, 2, output);
@@ -438,6 +439,22 @@ enum err mech_message_keep(struct bytes octets, struct mech_message *ret_message
 	ret_message->data = copy;
 	ret_message->len = octets.len;
 	return ERR_OK;
+}
+
+enum err mech_exchange_refuse(struct mech_exchange *exchange, struct bytes t2)
+{
+	enum err err;
+	struct writer w;
+
+	writer_init(&w, 4 * IKE_MESSAGE_BYTES_MAX);
+	writer_put_bytes(&w, mech_message_view(&exchange->refused));
+	writer_put_bytes(&w, mech_message_view(&exchange->t1));
+	writer_put_bytes(&w, t2);
+	message_free(&exchange->refused);
+	message_free(&exchange->t1);
+	err = writer_take(&w, &exchange->refused.data, &exchange->refused.len);
+	writer_free(&w);
+	return err;
 }
 
 struct bytes mech_message_view(const struct mech_message *message)

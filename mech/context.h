@@ -42,6 +42,8 @@ struct mech_exchange {
 	struct mech_nonce ni, nr;
 	struct ike_keys keys;
 	bool has_keys;
+	struct mech_message refused; /* T1 | T2 of a round that ended with INVALID_KE_PAYLOAD */
+	uint32_t groups_tried;	     /* initiator: bit n for the group of suite n */
 	struct mech_message t1, t2, t3;
 	struct mech_name *peer; /* proven, once AUTH verified; its facts grow until completion */
 	/* ours, borrowed from the credential; without a key, or NULL: nobody (RFC 7619) */
@@ -137,6 +139,8 @@ enum err mech_nonce_make(struct mech_nonce *ret_nonce) ERR_MUST_CHECK;
 /* A peer's nonce: length, and the first octet's rule where the peer is one of ours. */
 enum err mech_nonce_take(const struct ike_message *message, bool is_ours,
 	struct mech_nonce *ret_nonce) ERR_MUST_CHECK;
+/* Remembers that T1 was answered with T2 that wants another group: the unique binding covers both. */
+enum err mech_exchange_refuse(struct mech_exchange *exchange, struct bytes t2) ERR_MUST_CHECK;
 /* Copies octets into an owned message. */
 enum err mech_message_keep(struct bytes octets, struct mech_message *ret_message) ERR_MUST_CHECK;
 struct bytes mech_message_view(const struct mech_message *message);
@@ -165,6 +169,10 @@ void mech_auth_put_hashes(struct ike_builder *b);
 /* How our identity signs: its best way of those whose hash the peer's T1 or T2 lists. */
 enum err mech_auth_choose_signature(
 	struct mech_exchange *exchange, const struct ike_message *message) ERR_MUST_CHECK;
+
+/* --- policy.c: algorithms that the configuration leaves --- */
+uint32_t mech_policy_ike_suites(const struct config *config); /* a set, as ike.h has them */
+bool mech_policy_allows_esp(const struct config *config, const struct esp_suite *suite);
 
 /* --- latching.c: the connection, from both ends (doc/protocol.md 6) --- */
 /* Initiator, T1: finds candidates and fills the offer. ERR_LATCH + reason under require. */

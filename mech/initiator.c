@@ -4,6 +4,7 @@
  *
  *   initiator                                              acceptor
  *   T1  HDR, SAi1, KEi, Ni, V, N(hashes), N(GSS_LATCH)  -->
+ *     [                <--  T2  HDR, N(INVALID_KE_PAYLOAD): T1 again with the group that it wants]
  *                      <--  T2  HDR, SAr1, KEr, Nr, V, N(hashes), N(GSS_LATCH)
  *       [ESP from here on, both ways as each end is ready]
  *   T3  HDR, SK{IDi, CERT, [IDr,] AUTH, N(GSS_CONTEXT) [, SAi2, TSi, TSr]}  -->
@@ -26,7 +27,7 @@ static void initiator_put_t1(
 
 	ike_builder_begin(b, &header);
 	/* SAi1, KEi, Ni */
-	ike_put_sa_offer(b);
+	ike_put_sa_offer(b, mech_policy_ike_suites(context->config));
 	ike_put_ke(b, exchange->algorithms.group->id, crypto_exchange_public(exchange->ephemeral));
 	ike_put_nonce(b, mech_nonce_view(&exchange->ni));
 	/* V, N(SIGNATURE_HASH_ALGORITHMS), N(GSS_LATCH) */
@@ -35,37 +36,60 @@ static void initiator_put_t1(
 	ike_put_latch_offer(b, offer);
 }
 
-static enum err initiator_choose_secrets(struct mech_exchange *exchange)
+/* The group of the next T1: wanted by the peer, or (0) our best one. Each is tried once. */
+static enum err initiator_choose_group(struct mech_context *context, uint16_t wanted)
 {
-	enum err err;
+	struct mech_exchange *exchange = context->exchange;
+	uint32_t suites = mech_policy_ike_suites(context->config) & ~exchange->groups_tried;
+	const struct crypto_group *group = NULL;
 
-	err = ike_algorithms_of(ike_suite_at(0), &exchange->algorithms);
-	if (err == ERR_OK)
+	for (size_t i = 0; i < ike_suite_count(); i++) {
+		uint16_t id = ike_suite_at(i)->group;
+
+		if ((suites >> i & 1) == 0 || (wanted != 0 && wanted != id))
+			continue;
+		if (group == NULL)
+			group = crypto_group_find(id);
+		if (group != NULL && group->id == id)
+			exchange->groups_tried |= 1u << i;
+	}
+	if (group == NULL) {
+		mech_set_detail(ERR_PEER_NO_PROPOSAL,
+			"it wants key exchange group %u, which this side does not offer or has "
+			"tried",
+			wanted);
+		return ERR_PEER_NO_PROPOSAL;
+	}
+	exchange->algorithms.group = group;
+	return ERR_OK;
+}
+
+static enum err initiator_choose_secrets(struct mech_context *context, uint16_t group)
+{
+	struct mech_exchange *exchange = context->exchange;
+	enum err err = initiator_choose_group(context, group);
+
+	/* RFC 7296 2.7: the same exchange goes on, with the same SPI. */
+	if (err == ERR_OK && exchange->spi_i == 0)
 		err = crypto_random_public((uint8_t *)&exchange->spi_i, sizeof(exchange->spi_i));
 	exchange->spi_i |= 1; /* RFC 7296 3.1: the initiator's SPI is never zero */
 	if (err == ERR_OK)
 		err = mech_nonce_make(&exchange->ni);
+	crypto_exchange_free(&exchange->ephemeral);
 	if (err == ERR_OK)
 		err = crypto_exchange_new(exchange->algorithms.group, &exchange->ephemeral);
 	return err;
 }
 
-enum err mech_initiator_make_t1(struct mech_context *context, struct bytes input,
-	const struct mech_bindings *bindings, struct writer *output,
-	enum mech_step_result *ret_result)
+/* T1 with that group (0: our best). What it says of connections is as they are now. */
+static enum err initiator_put_first(
+	struct mech_context *context, uint16_t group, struct writer *output)
 {
 	struct mech_exchange *exchange = context->exchange;
 	struct ike_latch_offer offer;
 	struct ike_builder b = { 0 };
-	enum err err;
+	enum err err = initiator_choose_secrets(context, group);
 
-	(void)bindings; /* they travel in T3 */
-	if (input.len != 0)
-		return ERR_IKE_HEADER;
-	/* RFC 2743 2.2.1: asked for anonymity, no credential is shown. */
-	if ((context->requested & MECH_FLAG_ANON) == 0)
-		exchange->identity = mech_credential_initiator(context->credential);
-	err = initiator_choose_secrets(exchange);
 	if (err == ERR_OK)
 		err = mech_latching_offer(context, &offer);
 	if (err != ERR_OK)
@@ -76,13 +100,29 @@ enum err mech_initiator_make_t1(struct mech_context *context, struct bytes input
 		goto out;
 	writer_put_bytes(output, mech_message_view(&exchange->t1));
 	err = writer_status(output);
-	if (err != ERR_OK)
-		goto out;
-	context->state = MECH_STATE_SENT_T1;
-	*ret_result = MECH_CONTINUE;
 out:
 	ike_builder_free(&b);
 	return err;
+}
+
+enum err mech_initiator_make_t1(struct mech_context *context, struct bytes input,
+	const struct mech_bindings *bindings, struct writer *output,
+	enum mech_step_result *ret_result)
+{
+	enum err err;
+
+	(void)bindings; /* they travel in T3 */
+	if (input.len != 0)
+		return ERR_IKE_HEADER;
+	/* RFC 2743 2.2.1: asked for anonymity, no credential is shown. */
+	if ((context->requested & MECH_FLAG_ANON) == 0)
+		context->exchange->identity = mech_credential_initiator(context->credential);
+	err = initiator_put_first(context, 0, output);
+	if (err != ERR_OK)
+		return err;
+	context->state = MECH_STATE_SENT_T1;
+	*ret_result = MECH_CONTINUE;
+	return ERR_OK;
 }
 
 /* SAr1, KEr, Nr: the peer's choices, and with them all keys. */
@@ -94,13 +134,16 @@ static enum err initiator_take_choices(
 	struct ike_ke ke;
 	enum err err;
 
-	err = ike_sa_accept(ike_message_find(message, IKE_PAYLOAD_SA, 0)->body, &suite);
-	if (err == ERR_OK)
-		err = ike_algorithms_of(suite, &exchange->algorithms);
+	err = ike_sa_accept(ike_message_find(message, IKE_PAYLOAD_SA, 0)->body,
+		mech_policy_ike_suites(context->config), &suite);
 	if (err == ERR_OK)
 		err = ike_ke_parse(ike_message_find(message, IKE_PAYLOAD_KE, 0)->body, &ke);
-	if (err == ERR_OK && ke.group != exchange->algorithms.group->id)
+	/* RFC 7296 3.4: the chosen group, which is the one of T1's KEi. */
+	if (err == ERR_OK &&
+		(ke.group != suite->group || ke.group != exchange->algorithms.group->id))
 		err = ERR_KEY_EXCHANGE;
+	if (err == ERR_OK)
+		err = ike_algorithms_of(suite, &exchange->algorithms);
 	if (err == ERR_OK)
 		err = mech_nonce_take(message, !context->takes_plain_peer, &exchange->nr);
 	if (err == ERR_OK)
@@ -124,32 +167,52 @@ static enum err initiator_take_latch(
 	return mech_latching_take_answer(context, &answer, context->exchange->t1.len, t2_bytes);
 }
 
-static enum err initiator_read_t2(struct mech_context *context, struct bytes input)
+static enum err initiator_parse_t2(
+	const struct mech_context *context, struct bytes input, struct ike_message *ret_message)
+{
+	enum err err = ike_message_parse(input, IKE_KIND_T2, ret_message);
+
+	if (err == ERR_OK && ret_message->header.spi_i != context->exchange->spi_i)
+		err = ERR_IKE_HEADER;
+	return err;
+}
+
+static enum err initiator_read_t2(
+	struct mech_context *context, struct bytes input, const struct ike_message *message)
 {
 	struct mech_exchange *exchange = context->exchange;
-	struct ike_message message;
-	enum err err;
+	enum err err = mech_failure_take(message, false);
 
-	err = ike_message_parse(input, IKE_KIND_T2, &message);
-	if (err == ERR_OK && message.header.spi_i != exchange->spi_i)
+	if (err == ERR_OK && message->header.spi_r == 0)
 		err = ERR_IKE_HEADER;
 	if (err == ERR_OK)
-		err = mech_failure_take(&message, false);
-	if (err == ERR_OK && message.header.spi_r == 0)
-		err = ERR_IKE_HEADER;
+		err = mech_context_check_vendor(context, message);
 	if (err == ERR_OK)
-		err = mech_context_check_vendor(context, &message);
-	if (err == ERR_OK)
-		err = mech_auth_choose_signature(exchange, &message);
+		err = mech_auth_choose_signature(exchange, message);
 	if (err != ERR_OK)
 		return err;
-	exchange->spi_r = message.header.spi_r;
-	err = initiator_take_choices(context, &message);
+	exchange->spi_r = message->header.spi_r;
+	err = initiator_take_choices(context, message);
 	if (err == ERR_OK)
 		err = mech_message_keep(input, &exchange->t2);
 	if (err == ERR_OK)
-		err = initiator_take_latch(context, &message, input.len);
+		err = initiator_take_latch(context, message, input.len);
 	return err;
+}
+
+/* RFC 7296 1.3, 2.7: T1 once more.  Nobody has proven that the acceptor said so: that a stranger cannot
+ * choose the group, the acceptor's own strictness and the unique binding see to. */
+static enum err initiator_retry(struct mech_context *context, struct bytes input,
+	const struct ike_notify *notify, struct writer *output)
+{
+	uint16_t group = 0;
+	enum err err = ike_group_wanted_parse(notify->data, &group);
+
+	if (err == ERR_OK && group == 0)
+		err = ERR_IKE_PAYLOAD;
+	if (err == ERR_OK)
+		err = mech_exchange_refuse(context->exchange, input);
+	return err == ERR_OK ? initiator_put_first(context, group, output) : err;
 }
 
 static enum err initiator_put_context(
@@ -202,18 +265,25 @@ enum err mech_initiator_take_t2(struct mech_context *context, struct bytes input
 	const struct mech_bindings *bindings, struct writer *output,
 	enum mech_step_result *ret_result)
 {
+	struct ike_message message;
+	struct ike_notify notify;
 	enum err err;
 
 	if (bytes_equal(input, mech_message_view(&context->exchange->t1)))
 		return ERR_REFLECTED;
-	err = initiator_read_t2(context, input);
-	if (err == ERR_OK)
-		err = initiator_put_t3(context, bindings, output);
+	err = initiator_parse_t2(context, input, &message);
 	if (err != ERR_OK)
 		return err;
-	context->state = MECH_STATE_SENT_T3;
 	*ret_result = MECH_CONTINUE;
-	return ERR_OK;
+	if (message.is_error_only &&
+		ike_message_find_notify(&message, IKE_NOTIFY_INVALID_KE_PAYLOAD, &notify))
+		return initiator_retry(context, input, &notify, output);
+	err = initiator_read_t2(context, input, &message);
+	if (err == ERR_OK)
+		err = initiator_put_t3(context, bindings, output);
+	if (err == ERR_OK)
+		context->state = MECH_STATE_SENT_T3;
+	return err;
 }
 
 /* What the acceptor grants; mutual authentication only when its name is proven. */

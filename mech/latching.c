@@ -71,7 +71,8 @@ static enum err latching_list(struct mech_context *context, struct ike_latch_off
 		offer->candidate_count = i + 1;
 	}
 	for (size_t i = 0; i < esp_suite_count() && i < IKE_LATCH_SUITES_MAX; i++)
-		offer->suites[offer->suite_count++] = esp_suite_at(i)->number;
+		if (mech_policy_allows_esp(context->config, esp_suite_at(i)))
+			offer->suites[offer->suite_count++] = esp_suite_at(i)->number;
 	return ERR_OK;
 }
 
@@ -83,6 +84,7 @@ enum err mech_latching_offer(struct mech_context *context, struct ike_latch_offe
 	enum err err;
 
 	exchange->chosen.fd = -1;
+	exchange->candidates = (struct kbind_candidates){ .count = 0 }; /* of a refused T1 */
 	context->reason = IPSEC_LATCH_POLICY_NO;
 	if (policy != CONFIG_LATCH_NO)
 		context->reason =
@@ -136,11 +138,13 @@ static bool latching_wants(const struct kbind_candidate *candidate, const void *
 	return false;
 }
 
-static const struct esp_suite *latching_choose_suite(const struct ike_latch_offer *offer)
+static const struct esp_suite *latching_choose_suite(
+	const struct mech_context *context, const struct ike_latch_offer *offer)
 {
 	for (size_t i = 0; i < esp_suite_count(); i++)
 		for (size_t j = 0; j < offer->suite_count; j++)
-			if (offer->suites[j] == esp_suite_at(i)->number)
+			if (offer->suites[j] == esp_suite_at(i)->number &&
+				mech_policy_allows_esp(context->config, esp_suite_at(i)))
 				return esp_suite_at(i);
 	return NULL;
 }
@@ -267,7 +271,7 @@ static enum err latching_find(struct mech_context *context, const struct ike_lat
 		return ERR_OK;
 	}
 	*ret_reason = IPSEC_LATCH_NO_SUITE;
-	exchange->suite = latching_choose_suite(offer);
+	exchange->suite = latching_choose_suite(context, offer);
 	if (exchange->suite == NULL)
 		return ERR_OK;
 	return latching_match(context, offer, t1_bytes, ret_reason);
@@ -344,7 +348,8 @@ static enum err latching_find_named(struct mech_context *context,
 
 	*ret_reason = IPSEC_LATCH_NONE;
 	exchange->suite = esp_suite_find(answer->suite);
-	if (exchange->suite == NULL)
+	/* One that we did not offer is none that we install. */
+	if (exchange->suite == NULL || !mech_policy_allows_esp(context->config, exchange->suite))
 		return ERR_CONTEXT_MISMATCH;
 	for (size_t i = 0; i < exchange->candidates.count; i++) {
 		const struct kbind_candidate *candidate = &exchange->candidates.items[i];

@@ -25,6 +25,11 @@ struct crypto_aead_key {
 static const struct crypto_aead aead_table[] = {
 	{ .id = 20, .key_bits = 256, .name = "ENCR_AES_GCM_16_256", .key_bytes = 32,
 	  .salt_bytes = 4, .cipher = "AES-256-GCM" },
+	{ .id = 20, .key_bits = 128, .name = "ENCR_AES_GCM_16_128", .key_bytes = 16,
+	  .salt_bytes = 4, .cipher = "AES-128-GCM" }, /* for ESP */
+	/* RFC 7634: no Key Length attribute */
+	{ .id = 28, .key_bits = 0, .name = "ENCR_CHACHA20_POLY1305", .key_bytes = 32,
+	  .salt_bytes = 4, .cipher = "ChaCha20-Poly1305" },
 };
 /* clang-format on */
 

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ephemeral key pairs and shared secrets (RFC 7296 2.12, RFC 8031).  A group's row says how public
+ * Ephemeral key pairs and shared secrets (RFC 7296 2.12, RFC 8031, RFC 5903).  A group's row says how public
  * values are written in a KE payload, since that is what differs between curves.  Private keys come
  * from crypto_random: no state of a generator is there that a forked child could share.
  */
 #include "mech/crypto/library.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct exchange_row {
 	struct crypto_group group;
 	size_t private_bytes;
+	enum err (*draw)(const struct exchange_row *row, struct secret_key *ret_private);
 	EVP_PKEY *(*import_private)(const struct exchange_row *row, struct bytes private_value);
 	EVP_PKEY *(*import_public)(const struct exchange_row *row, struct bytes public_value);
 	bool (*write)(const struct exchange_row *row, const EVP_PKEY *key, uint8_t *out);
@@ -26,6 +29,12 @@ struct crypto_exchange {
 static struct crypto_pool *exchange_pool(const struct exchange_row *row);
 
 /* RFC 7748 section 5: any 32 octets are a private key. */
+static enum err exchange_raw_draw(const struct exchange_row *row, struct secret_key *ret_private)
+{
+	ret_private->len = row->private_bytes;
+	return crypto_random(ret_private->data, ret_private->len);
+}
+
 static EVP_PKEY *exchange_raw_import_private(
 	const struct exchange_row *row, struct bytes private_value)
 {
@@ -46,12 +55,58 @@ static bool exchange_raw_write(const struct exchange_row *row, const EVP_PKEY *k
 	return EVP_PKEY_get_raw_public_key(key, out, &len) == 1 && len == row->group.public_bytes;
 }
 
+/* --- P-256; RFC 5903 section 7: x | y, without the octet that SEC 1 puts in front --- */
+
+static enum err exchange_point_draw(const struct exchange_row *row, struct secret_key *ret_private)
+{
+	return crypto_curve_random(row->group.key_type, ret_private);
+}
+
+static EVP_PKEY *exchange_point_import_private(
+	const struct exchange_row *row, struct bytes private_value)
+{
+	return crypto_curve_import_private(exchange_pool(row), row->group.key_type, private_value);
+}
+
+/* The import refuses what is not on the curve; the point at infinity cannot be written so.  The
+ * curve's cofactor is 1: there are no small subgroups (RFC 6989 2.3). */
+static EVP_PKEY *exchange_point_import_public(
+	const struct exchange_row *row, struct bytes public_value)
+{
+	uint8_t point[1 + CRYPTO_PUBLIC_MAX] = { CRYPTO_POINT_UNCOMPRESSED };
+
+	if (public_value.len + 1 > sizeof(point))
+		return NULL;
+	memcpy(point + 1, public_value.data, public_value.len);
+	return crypto_import_point(
+		exchange_pool(row), row->group.key_type, BYTES(point, public_value.len + 1));
+}
+
+static bool exchange_point_write(const struct exchange_row *row, const EVP_PKEY *key, uint8_t *out)
+{
+	uint8_t point[1 + CRYPTO_PUBLIC_MAX];
+	size_t len = 0;
+
+	if (EVP_PKEY_get_octet_string_param(
+		    key, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point, sizeof(point), &len) != 1 ||
+		len != row->group.public_bytes + 1 || point[0] != CRYPTO_POINT_UNCOMPRESSED)
+		return false;
+	memcpy(out, point + 1, row->group.public_bytes);
+	return true;
+}
+
 /* clang-format off */
 static const struct exchange_row exchange_table[] = {
 	{ .group = { .id = 31, .name = "curve25519", .public_bytes = 32, .secret_bytes = 32,
 		     .key_type = "X25519" },
-	  .private_bytes = 32, .import_private = exchange_raw_import_private,
+	  .private_bytes = 32, .draw = exchange_raw_draw,
+	  .import_private = exchange_raw_import_private,
 	  .import_public = exchange_raw_import_public, .write = exchange_raw_write },
+	{ .group = { .id = 19, .name = "p256", .public_bytes = 64, .secret_bytes = 32,
+		     .key_type = "P-256" },
+	  .private_bytes = 32, .draw = exchange_point_draw,
+	  .import_private = exchange_point_import_private,
+	  .import_public = exchange_point_import_public, .write = exchange_point_write },
 };
 /* clang-format on */
 
@@ -112,12 +167,13 @@ enum err crypto_exchange_new(
 {
 	const struct exchange_row *row = exchange_row(group);
 	struct secret_key secret = { .len = 0 };
-	enum err err;
+	enum err err = crypto_ready();
 
+	if (err != ERR_OK)
+		return err;
 	if (row == NULL)
 		return ERR_ARGUMENT;
-	secret.len = row->private_bytes;
-	err = crypto_random(secret.data, secret.len);
+	err = row->draw(row, &secret);
 	if (err == ERR_OK)
 		err = crypto_exchange_of_private(group, secret_key_view(&secret), ret_exchange);
 	secret_key_wipe(&secret);

@@ -35,6 +35,7 @@ bool crypto_pool_put(struct crypto_pool *pool, void *object);
 /* Key objects of raw octets (RFC 7748, RFC 8032); NULL on failure. pool keeps idle contexts. */
 EVP_PKEY *crypto_import_private(struct crypto_pool *pool, const char *key_type, struct bytes raw);
 EVP_PKEY *crypto_import_public(struct crypto_pool *pool, const char *key_type, struct bytes raw);
+#define CRYPTO_POINT_UNCOMPRESSED 0x04 /* SEC 1 2.3.3: the first octet */
 /* A point of an elliptic curve (SEC 1 2.3.3, uncompressed); NULL when it is not on it. */
 EVP_PKEY *crypto_import_point(struct crypto_pool *pool, const char *group, struct bytes point);
 /* A key of several fields; NULL on failure. */

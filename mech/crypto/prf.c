@@ -16,6 +16,8 @@
 static const struct crypto_prf prf_table[] = {
 	{ .id = 5, .name = "PRF_HMAC_SHA2_256", .key_bytes = 32, .output_bytes = 32,
 	  .digest = "SHA256" },
+	{ .id = 7, .name = "PRF_HMAC_SHA2_512", .key_bytes = 64, .output_bytes = 64,
+	  .digest = "SHA512" },
 };
 /* clang-format on */
 

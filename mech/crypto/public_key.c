@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define RSA_EXPONENT_BYTES_MAX 8 /* a longer one only costs the verifier time */
-#define POINT_UNCOMPRESSED 0x04	 /* SEC 1, 2.3.3 */
 
 /* contents of AlgorithmIdentifiers */
 static const uint8_t ed25519_keys[] = { 0x06, 0x03, 0x2b, 0x65, 0x70 };
@@ -137,7 +136,7 @@ enum err crypto_public_parse(struct bytes spki, struct crypto_public *ret_public
 		err = public_parse_rsa(parsed.raw, &parsed);
 	else if (err == ERR_OK && (parsed.raw.len != parsed.kind->public_bytes ||
 					  (parsed.kind->family == CRYPTO_ECDSA &&
-						  parsed.raw.data[0] != POINT_UNCOMPRESSED)))
+						  parsed.raw.data[0] != CRYPTO_POINT_UNCOMPRESSED)))
 		err = ERR_KEY_FORMAT;
 	if (err == ERR_OK)
 		*ret_public = parsed;

@@ -166,6 +166,9 @@ enum err ike_cert_parse(struct bytes body, struct ike_cert *ret_cert) ERR_MUST_C
 enum err ike_auth_parse(struct bytes body, struct ike_auth *ret_auth) ERR_MUST_CHECK;
 /* Protocol ID and SPI are given as they are; nothing of ours has any. */
 enum err ike_notify_parse(struct bytes body, struct ike_notify *ret_notify) ERR_MUST_CHECK;
+/* INVALID_KE_PAYLOAD with the group that the responder wants (RFC 7296 3.10.1). */
+void ike_put_group_wanted(struct ike_builder *b, uint16_t group);
+enum err ike_group_wanted_parse(struct bytes data, uint16_t *ret_group) ERR_MUST_CHECK;
 /* Whether SIGNATURE_HASH_ALGORITHMS data lists hash (RFC 7427 section 4). */
 bool ike_hashes_include(struct bytes data, uint16_t hash);
 
@@ -190,23 +193,27 @@ size_t esp_suite_count(void);
 const struct esp_suite *esp_suite_at(size_t index);
 const struct esp_suite *esp_suite_find(uint16_t number);
 
-/* SAi1: a proposal for each IKE suite, numbered from 1, best first. */
-void ike_put_sa_offer(struct ike_builder *b);
+/* A set of IKE suites: bit n is ike_suite_at(n). It must hold all combinations of its ciphers, PRFs and
+ * groups. */
+#define IKE_SUITES_ALL UINT32_MAX
+/* SAi1: one proposal, number 1, with the set's transforms, best first. */
+void ike_put_sa_offer(struct ike_builder *b, uint32_t suites);
 /* SAr1: the one suite, under the proposal number it was offered as. */
 void ike_put_sa_choice(
 	struct ike_builder *b, const struct ike_suite *suite, uint8_t proposal_number);
 /*
- * Acceptor: our best suite that the offer holds (RFC 7296 3.3.6: proposals with transform
+ * Acceptor: the best suite of the set that the offer holds (RFC 7296 3.3.6: proposals with transform
  * types, and transforms with identifiers or attributes, that this side does not know are
  * passed over).  A proposal with an INTEG other than NONE is not taken: beside an AEAD there
  * must be none (RFC 7296 3.3). ERR_NO_PROPOSAL; ERR_IKE_PAYLOAD when the body is malformed,
  * wherever the fault is.
  */
-enum err ike_sa_choose(struct bytes body, const struct ike_suite **ret_suite,
+enum err ike_sa_choose(struct bytes body, uint32_t suites, const struct ike_suite **ret_suite,
 	uint8_t *ret_proposal_number) ERR_MUST_CHECK;
-/* Initiator: the answer must be one proposal, with one transform of each type, that we
- * offered under that number (INTEG NONE counts as none). ERR_NO_PROPOSAL, ERR_IKE_PAYLOAD. */
-enum err ike_sa_accept(struct bytes body, const struct ike_suite **ret_suite) ERR_MUST_CHECK;
+/* Initiator: the answer must be our proposal's number, with one transform of each type, that are
+ * a suite of the set (INTEG NONE counts as none). ERR_NO_PROPOSAL, ERR_IKE_PAYLOAD. */
+enum err ike_sa_accept(
+	struct bytes body, uint32_t suites, const struct ike_suite **ret_suite) ERR_MUST_CHECK;
 /* SAi2/SAr2: one ESP proposal with one suite and this SPI. */
 void ike_put_sa_esp(struct ike_builder *b, const struct esp_suite *suite, uint32_t spi);
 /* Reads SAi2/SAr2: ERR_NO_PROPOSAL unless a proposal is exactly the suite, with an SPI that

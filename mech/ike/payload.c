@@ -169,6 +169,26 @@ enum err ike_notify_parse(struct bytes body, struct ike_notify *ret_notify)
 	return ERR_OK;
 }
 
+void ike_put_group_wanted(struct ike_builder *b, uint16_t group)
+{
+	ike_builder_open_notify(b, IKE_NOTIFY_INVALID_KE_PAYLOAD);
+	writer_put_u16(&b->w, group);
+	ike_builder_close_payload(b);
+}
+
+enum err ike_group_wanted_parse(struct bytes data, uint16_t *ret_group)
+{
+	uint16_t group;
+	struct reader r;
+
+	reader_init(&r, data);
+	group = reader_get_u16(&r);
+	if (payload_finish(&r) != ERR_OK)
+		return ERR_IKE_PAYLOAD;
+	*ret_group = group;
+	return ERR_OK;
+}
+
 bool ike_hashes_include(struct bytes data, uint16_t hash)
 {
 	bool is_found = false;

@@ -7,16 +7,25 @@
 
 #define SUBSTRUCTURE_HEADER_BYTES 4 /* Last Substruc, RESERVED, length: RFC 7296 3.3.1, 3.3.2 */
 #define PROPOSAL_FIRST_NUMBER 1	    /* RFC 7296 3.3.1 */
-#define REQUIREMENTS_MAX 5
+#define REQUIREMENTS_MAX 8	    /* an offer of ours: two of each type, and INTEG */
 
 /* clang-format off */
+#define IKE_SUITES_OF(cipher, id, bits)                                                          \
+	{ cipher "/HMAC_SHA2_256/CURVE25519", id, bits, IKE_PRF_HMAC_SHA2_256, IKE_GROUP_CURVE25519 }, \
+	{ cipher "/HMAC_SHA2_256/P256", id, bits, IKE_PRF_HMAC_SHA2_256, IKE_GROUP_P256 },         \
+	{ cipher "/HMAC_SHA2_512/CURVE25519", id, bits, IKE_PRF_HMAC_SHA2_512, IKE_GROUP_CURVE25519 }, \
+	{ cipher "/HMAC_SHA2_512/P256", id, bits, IKE_PRF_HMAC_SHA2_512, IKE_GROUP_P256 }
+/* Best first. */
 static const struct ike_suite ike_suites[] = {
-	{ "AES_GCM_16_256/PRF_HMAC_SHA2_256/CURVE25519",
-		IKE_ENCR_AES_GCM_16, 256, IKE_PRF_HMAC_SHA2_256, IKE_GROUP_CURVE25519 },
+	IKE_SUITES_OF("AES_GCM_16_256", IKE_ENCR_AES_GCM_16, 256),
+	IKE_SUITES_OF("CHACHA20_POLY1305", IKE_ENCR_CHACHA20_POLY1305, 0),
 };
 /* Numbers as in doc/protocol.md, section 2.1. */
 static const struct esp_suite esp_suites[] = {
 	{ 1, "AES_GCM_16_256/ESN", IKE_ENCR_AES_GCM_16, 256, true, 36, "rfc4106(gcm(aes))", 128 },
+	{ 3, "CHACHA20_POLY1305/ESN", IKE_ENCR_CHACHA20_POLY1305, 0, true, 36,
+		"rfc7539esp(chacha20,poly1305)", 128 },
+	{ 2, "AES_GCM_16_128/ESN", IKE_ENCR_AES_GCM_16, 128, true, 20, "rfc4106(gcm(aes))", 128 },
 };
 /* clang-format on */
 
@@ -147,17 +156,39 @@ static void put_proposal(struct writer *w, const struct requirements *requiremen
 	writer_close16(w, mark, SUBSTRUCTURE_HEADER_BYTES);
 }
 
-void ike_put_sa_offer(struct ike_builder *b)
+static bool suite_is_in(uint32_t set, size_t index)
 {
-	struct requirements requirements;
-	size_t i;
+	return (set >> index & 1) != 0;
+}
 
+static void offer_add(struct requirements *offer, uint8_t type, uint16_t id, uint16_t key_bits)
+{
+	for (size_t i = 0; i < offer->count; i++)
+		if (offer->rows[i].type == type && offer->rows[i].id == id &&
+			offer->rows[i].key_bits == key_bits)
+			return;
+	if (offer->count < REQUIREMENTS_MAX)
+		offer->rows[offer->count++] = (struct requirement){ type, id, key_bits, false };
+}
+
+/* One proposal with all transforms of the set, type by type: a set is all combinations of its
+ * ciphers, PRFs and groups (RFC 7296 3.3: "any one of each type"). */
+void ike_put_sa_offer(struct ike_builder *b, uint32_t suites)
+{
+	struct requirements offer = { .protocol = IKE_PROTOCOL_IKE };
+
+	for (size_t i = 0; i < ike_suite_count(); i++)
+		if (suite_is_in(suites, i))
+			offer_add(&offer, IKE_TRANSFORM_ENCR, ike_suites[i].encr,
+				ike_suites[i].key_bits);
+	for (size_t i = 0; i < ike_suite_count(); i++)
+		if (suite_is_in(suites, i))
+			offer_add(&offer, IKE_TRANSFORM_PRF, ike_suites[i].prf, 0);
+	for (size_t i = 0; i < ike_suite_count(); i++)
+		if (suite_is_in(suites, i))
+			offer_add(&offer, IKE_TRANSFORM_KE, ike_suites[i].group, 0);
 	ike_builder_open_payload(b, IKE_PAYLOAD_SA);
-	for (i = 0; i < ike_suite_count(); i++) {
-		requirements = ike_requirements(&ike_suites[i]);
-		put_proposal(&b->w, &requirements, (uint8_t)(i + PROPOSAL_FIRST_NUMBER), 0,
-			i + 1 == ike_suite_count());
-	}
+	put_proposal(&b->w, &offer, PROPOSAL_FIRST_NUMBER, 0, true);
 	ike_builder_close_payload(b);
 }
 
@@ -372,8 +403,8 @@ static bool find_proposal(struct bytes body, const struct requirements *requirem
 	return false;
 }
 
-enum err ike_sa_choose(
-	struct bytes body, const struct ike_suite **ret_suite, uint8_t *ret_proposal_number)
+enum err ike_sa_choose(struct bytes body, uint32_t suites, const struct ike_suite **ret_suite,
+	uint8_t *ret_proposal_number)
 {
 	struct requirements requirements;
 	struct proposal proposal;
@@ -388,7 +419,8 @@ enum err ike_sa_choose(
 		return ERR_IKE_PAYLOAD;
 	for (i = 0; i < ike_suite_count(); i++) {
 		requirements = ike_requirements(&ike_suites[i]);
-		if (!find_proposal(body, &requirements, false, &proposal))
+		if (!suite_is_in(suites, i) ||
+			!find_proposal(body, &requirements, false, &proposal))
 			continue;
 		*ret_suite = &ike_suites[i];
 		*ret_proposal_number = proposal.number;
@@ -397,7 +429,7 @@ enum err ike_sa_choose(
 	return ERR_NO_PROPOSAL;
 }
 
-enum err ike_sa_accept(struct bytes body, const struct ike_suite **ret_suite)
+enum err ike_sa_accept(struct bytes body, uint32_t suites, const struct ike_suite **ret_suite)
 {
 	struct requirements requirements;
 	struct proposal proposal;
@@ -407,15 +439,17 @@ enum err ike_sa_accept(struct bytes body, const struct ike_suite **ret_suite)
 
 	if (status != ERR_OK)
 		return status;
-	/* RFC 7296 3.3.6: the answer must be one of our proposals, by its number too. */
-	if (count != 1 || first_number < PROPOSAL_FIRST_NUMBER ||
-		first_number - PROPOSAL_FIRST_NUMBER >= (int)ike_suite_count())
+	/* RFC 7296 3.3.6: the answer must be our proposal, by its number too. */
+	if (count != 1 || first_number != PROPOSAL_FIRST_NUMBER)
 		return ERR_NO_PROPOSAL;
-	requirements = ike_requirements(&ike_suites[first_number - PROPOSAL_FIRST_NUMBER]);
-	if (!find_proposal(body, &requirements, true, &proposal))
-		return ERR_NO_PROPOSAL;
-	*ret_suite = &ike_suites[first_number - PROPOSAL_FIRST_NUMBER];
-	return ERR_OK;
+	for (size_t i = 0; i < ike_suite_count(); i++) {
+		requirements = ike_requirements(&ike_suites[i]);
+		if (suite_is_in(suites, i) && find_proposal(body, &requirements, true, &proposal)) {
+			*ret_suite = &ike_suites[i];
+			return ERR_OK;
+		}
+	}
+	return ERR_NO_PROPOSAL;
 }
 
 enum err ike_sa_esp_parse(struct bytes body, const struct esp_suite *suite, uint32_t *ret_spi)

@@ -36,11 +36,11 @@ START_TEST(tables_hold_the_enabled_rows_only)
 	ck_assert_uint_eq(aead->salt_bytes, 4);
 	ck_assert_uint_eq(group->public_bytes, 32);
 	ck_assert_uint_eq(ed25519->hash, 5);
-	ck_assert_ptr_null(crypto_prf_find(7));
+	ck_assert_ptr_null(crypto_prf_find(6));
 	ck_assert_ptr_null(crypto_aead_find(20, 0));
-	ck_assert_ptr_null(crypto_aead_find(20, 128));
-	ck_assert_ptr_null(crypto_aead_find(28, 0));
-	ck_assert_ptr_null(crypto_group_find(19));
+	ck_assert_ptr_null(crypto_aead_find(20, 192));
+	ck_assert_ptr_null(crypto_aead_find(28, 256));
+	ck_assert_ptr_null(crypto_group_find(20));
 	ck_assert_ptr_null(crypto_signature_at(crypto_signature_count()));
 	ck_assert_ptr_eq(crypto_signature_find(ed25519->algorithm), ed25519);
 	ck_assert_ptr_null(crypto_signature_find(BYTES_NONE));
@@ -160,26 +160,35 @@ START_TEST(sha256_joins_parts)
 }
 END_TEST
 
-START_TEST(prf_vectors)
+static void prf_case(const struct crypto_prf *which, const char *file, int number)
 {
-	static const int cases[] = { 1, 2, 3, 4, 6, 7 };
 	struct vector_field key, data, mac;
 	uint8_t output[CRYPTO_PRF_OUTPUT_MAX];
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		vector_read_numbered("hmac_sha2.hex", "key", cases[i], &key);
-		vector_read_numbered("hmac_sha2.hex", "data", cases[i], &data);
-		vector_read_numbered("hmac_sha2.hex", "mac", cases[i], &mac);
-		for (size_t cut = 0; cut <= data.len; cut++) {
-			struct bytes parts[] = { BYTES(data.data, cut),
-				BYTES(data.data + cut, data.len - cut) };
+	vector_read_numbered(file, "key", number, &key);
+	vector_read_numbered(file, "data", number, &data);
+	vector_read_numbered(file, "mac", number, &mac);
+	for (size_t cut = 0; cut <= data.len; cut++) {
+		struct bytes parts[] = { BYTES(data.data, cut),
+			BYTES(data.data + cut, data.len - cut) };
 
-			ck_assert_int_eq(
-				crypto_prf_compute(prf, vector_view(&key), parts, 2, output),
-				ERR_OK);
-			ck_assert_mem_eq(output, mac.data, mac.len);
-		}
+		ck_assert_int_eq(
+			crypto_prf_compute(which, vector_view(&key), parts, 2, output), ERR_OK);
+		ck_assert_mem_eq(output, mac.data, mac.len);
 	}
+}
+
+START_TEST(prf_vectors)
+{
+	static const int cases[] = { 1, 2, 3, 4, 6, 7 };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		prf_case(prf, "hmac_sha2.hex", cases[i]);
+	ck_assert_ptr_nonnull(crypto_prf_find(7));
+	ck_assert_uint_eq(crypto_prf_find(7)->key_bytes, 64);
+	ck_assert_uint_eq(crypto_prf_find(7)->output_bytes, 64);
+	for (int i = 1; i <= 6; i++)
+		prf_case(crypto_prf_find(7), "hmac_sha2_512.hex", i);
 }
 END_TEST
 
@@ -196,27 +205,33 @@ START_TEST(prf_takes_an_empty_key)
 }
 END_TEST
 
-START_TEST(prf_plus_vector)
+static void prf_plus_case(const struct crypto_prf *which, const char *file)
 {
-	static uint8_t output[255 * 32 + 1];
+	static uint8_t output[255 * 64 + 1];
+	size_t most = 255 * which->output_bytes;
 	struct vector_field key, seed, expected;
 
-	vector_read("prf_plus.hex", "key", &key);
-	vector_read("prf_plus.hex", "seed", &seed);
-	vector_read("prf_plus.hex", "output", &expected);
+	vector_read(file, "key", &key);
+	vector_read(file, "seed", &seed);
+	vector_read(file, "output", &expected);
 	for (size_t len = 0; len <= expected.len; len++) {
 		struct bytes parts[] = { BYTES(seed.data, 7), BYTES(seed.data + 7, seed.len - 7) };
 
 		output[len] = 0xa5;
 		ck_assert_int_eq(
-			crypto_prf_plus(prf, vector_view(&key), parts, 2, output, len), ERR_OK);
+			crypto_prf_plus(which, vector_view(&key), parts, 2, output, len), ERR_OK);
 		ck_assert_mem_eq(output, expected.data, len);
 		ck_assert_uint_eq(output[len], 0xa5);
 	}
-	ck_assert_int_eq(
-		crypto_prf_plus(prf, vector_view(&key), NULL, 0, output, 255 * 32), ERR_OK);
-	ck_assert_int_eq(crypto_prf_plus(prf, vector_view(&key), NULL, 0, output, sizeof(output)),
+	ck_assert_int_eq(crypto_prf_plus(which, vector_view(&key), NULL, 0, output, most), ERR_OK);
+	ck_assert_int_eq(crypto_prf_plus(which, vector_view(&key), NULL, 0, output, most + 1),
 		ERR_TOO_LARGE);
+}
+
+START_TEST(prf_plus_vector)
+{
+	prf_plus_case(prf, "prf_plus.hex");
+	prf_plus_case(crypto_prf_find(7), "prf_plus_512.hex");
 }
 END_TEST
 
@@ -225,16 +240,42 @@ struct aead_case {
 	struct crypto_aead_key *seal, *open;
 };
 
+/* A file's case and the AEAD that it is for. */
+struct aead_source {
+	const char *file;
+	int number;
+	uint16_t id, key_bits;
+};
+
+static const struct aead_source aead_sources[] = {
+	{ "aes_256_gcm.hex", 13, 20, 256 },
+	{ "aes_256_gcm.hex", 16, 20, 256 },
+	{ "aes_128_gcm.hex", 4, 20, 128 },
+	{ "chacha20_poly1305.hex", 1, 28, 0 },
+	{ "chacha20_poly1305.hex", 2, 28, 0 },
+};
+#define AEAD_SOURCE_COUNT ((int)(sizeof(aead_sources) / sizeof(aead_sources[0])))
+
+static void aead_source_read(const struct aead_source *source, struct aead_case *c)
+{
+	const struct crypto_aead *which = crypto_aead_find(source->id, source->key_bits);
+
+	ck_assert_ptr_nonnull(which);
+	vector_read_numbered(source->file, "key", source->number, &c->key);
+	vector_read_numbered(source->file, "nonce", source->number, &c->nonce);
+	vector_read_numbered(source->file, "aad", source->number, &c->aad);
+	vector_read_numbered(source->file, "plain", source->number, &c->plain);
+	vector_read_numbered(source->file, "sealed", source->number, &c->sealed);
+	vector_read_numbered(source->file, "tag", source->number, &c->tag);
+	ck_assert_int_eq(crypto_aead_key_new(which, vector_view(&c->key), true, &c->seal), ERR_OK);
+	ck_assert_int_eq(crypto_aead_key_new(which, vector_view(&c->key), false, &c->open), ERR_OK);
+}
+
 static void aead_case_read(int number, struct aead_case *c)
 {
-	vector_read_numbered("aes_256_gcm.hex", "key", number, &c->key);
-	vector_read_numbered("aes_256_gcm.hex", "nonce", number, &c->nonce);
-	vector_read_numbered("aes_256_gcm.hex", "aad", number, &c->aad);
-	vector_read_numbered("aes_256_gcm.hex", "plain", number, &c->plain);
-	vector_read_numbered("aes_256_gcm.hex", "sealed", number, &c->sealed);
-	vector_read_numbered("aes_256_gcm.hex", "tag", number, &c->tag);
-	ck_assert_int_eq(crypto_aead_key_new(aead, vector_view(&c->key), true, &c->seal), ERR_OK);
-	ck_assert_int_eq(crypto_aead_key_new(aead, vector_view(&c->key), false, &c->open), ERR_OK);
+	const struct aead_source source = { "aes_256_gcm.hex", number, 20, 256 };
+
+	aead_source_read(&source, c);
 }
 
 static void aead_case_end(struct aead_case *c)
@@ -247,12 +288,11 @@ static void aead_case_end(struct aead_case *c)
 
 START_TEST(aead_vectors)
 {
-	static const int cases[] = { 13, 16 };
 	static struct aead_case c;
 	uint8_t out[128], tag[CRYPTO_TAG_BYTES];
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		aead_case_read(cases[i], &c);
+	for (int i = 0; i < AEAD_SOURCE_COUNT; i++) {
+		aead_source_read(&aead_sources[i], &c);
 		for (size_t cut = 0; cut <= c.aad.len; cut++) {
 			struct bytes aad1 = BYTES(c.aad.data, cut);
 			struct bytes aad2 = BYTES(c.aad.data + cut, c.aad.len - cut);
@@ -308,7 +348,7 @@ START_TEST(aead_refuses_what_was_changed)
 {
 	static struct aead_case c;
 
-	aead_case_read(16, &c);
+	aead_source_read(&aead_sources[_i], &c);
 	for (size_t i = 0; i < c.sealed.len; i++) {
 		c.sealed.data[i] ^= 0x80;
 		aead_refuses(&c, vector_view(&c.sealed));
@@ -348,19 +388,19 @@ START_TEST(aead_takes_its_key_length_only)
 }
 END_TEST
 
-START_TEST(exchange_vector)
+static void exchange_case(const struct crypto_group *which, const char *file)
 {
 	struct crypto_exchange *a = NULL, *b = NULL;
 	struct vector_field private_a, private_b, public_a, public_b, shared;
 	struct secret_key secret = { .len = 0 };
 
-	vector_read("x25519.hex", "private_a", &private_a);
-	vector_read("x25519.hex", "private_b", &private_b);
-	vector_read("x25519.hex", "public_a", &public_a);
-	vector_read("x25519.hex", "public_b", &public_b);
-	vector_read("x25519.hex", "shared", &shared);
-	ck_assert_int_eq(crypto_exchange_of_private(group, vector_view(&private_a), &a), ERR_OK);
-	ck_assert_int_eq(crypto_exchange_of_private(group, vector_view(&private_b), &b), ERR_OK);
+	vector_read(file, "private_a", &private_a);
+	vector_read(file, "private_b", &private_b);
+	vector_read(file, "public_a", &public_a);
+	vector_read(file, "public_b", &public_b);
+	vector_read(file, "shared", &shared);
+	ck_assert_int_eq(crypto_exchange_of_private(which, vector_view(&private_a), &a), ERR_OK);
+	ck_assert_int_eq(crypto_exchange_of_private(which, vector_view(&private_b), &b), ERR_OK);
 	ck_assert(bytes_equal(crypto_exchange_public(a), vector_view(&public_a)));
 	ck_assert(bytes_equal(crypto_exchange_public(b), vector_view(&public_b)));
 	ck_assert_int_eq(crypto_exchange_derive(a, vector_view(&public_b), &secret), ERR_OK);
@@ -370,15 +410,22 @@ START_TEST(exchange_vector)
 	crypto_exchange_free(&a);
 	crypto_exchange_free(&b);
 }
+
+START_TEST(exchange_vector)
+{
+	exchange_case(group, "x25519.hex");
+	exchange_case(crypto_group_find(19), "p256.hex");
+}
 END_TEST
 
 START_TEST(exchange_agrees_and_is_fresh)
 {
 	struct crypto_exchange *a = NULL, *b = NULL;
 	struct secret_key at_a = { .len = 0 }, at_b = { .len = 0 };
+	const struct crypto_group *which = _i == 0 ? group : crypto_group_find(19);
 
-	ck_assert_int_eq(crypto_exchange_new(group, &a), ERR_OK);
-	ck_assert_int_eq(crypto_exchange_new(group, &b), ERR_OK);
+	ck_assert_int_eq(crypto_exchange_new(which, &a), ERR_OK);
+	ck_assert_int_eq(crypto_exchange_new(which, &b), ERR_OK);
 	ck_assert(!bytes_equal(crypto_exchange_public(a), crypto_exchange_public(b)));
 	ck_assert_int_eq(crypto_exchange_derive(a, crypto_exchange_public(b), &at_a), ERR_OK);
 	ck_assert_int_eq(crypto_exchange_derive(b, crypto_exchange_public(a), &at_b), ERR_OK);
@@ -420,6 +467,66 @@ START_TEST(exchange_refuses_an_all_zero_secret)
 	ck_assert_uint_eq(secret.len, 7);
 	ck_assert_uint_eq(ERR_peek_error(), 0);
 	crypto_exchange_free(&exchange);
+}
+END_TEST
+
+/* Each octet of a point changed leaves the curve, but for what OpenSSL reduces; zeros and the prime are
+ * no point, infinity has no form of 64 octets, and other lengths are refused (RFC 6989 2.3). */
+START_TEST(exchange_refuses_points_off_the_curve)
+{
+	static const uint8_t prime[32] = { 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff };
+	const struct crypto_group *p256 = crypto_group_find(19);
+	struct secret_key secret = { .len = 7 };
+	struct crypto_exchange *exchange = NULL, *other = NULL;
+	uint8_t value[80] = { 0 };
+
+	ck_assert_int_eq(crypto_exchange_new(p256, &exchange), ERR_OK);
+	ck_assert_int_eq(crypto_exchange_new(p256, &other), ERR_OK);
+	ck_assert_int_eq(
+		crypto_exchange_derive(exchange, BYTES(value, 64), &secret), ERR_KEY_EXCHANGE);
+	memcpy(value, prime, 32);
+	memcpy(value + 32, prime, 32);
+	ck_assert_int_eq(
+		crypto_exchange_derive(exchange, BYTES(value, 64), &secret), ERR_KEY_EXCHANGE);
+	memcpy(value, crypto_exchange_public(other).data, 64);
+	for (size_t i = 0; i < 64; i++) {
+		value[i] ^= 0x10;
+		ck_assert_int_eq(crypto_exchange_derive(exchange, BYTES(value, 64), &secret),
+			ERR_KEY_EXCHANGE);
+		value[i] ^= 0x10;
+	}
+	for (size_t len = 0; len <= sizeof(value); len++)
+		if (len != 64)
+			ck_assert_int_eq(
+				crypto_exchange_derive(exchange, BYTES(value, len), &secret),
+				ERR_KEY_EXCHANGE);
+	ck_assert_uint_eq(secret.len, 7);
+	ck_assert_uint_eq(ERR_peek_error(), 0);
+	crypto_exchange_free(&exchange);
+	crypto_exchange_free(&other);
+}
+END_TEST
+
+/* Zero and the group's order are no private values. */
+START_TEST(curves_refuse_private_values_out_of_range)
+{
+	static const uint8_t order[32] = { 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3,
+		0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51 };
+	struct crypto_exchange *made = NULL;
+	uint8_t value[32] = { 0 };
+
+	ck_assert_int_ne(
+		crypto_exchange_of_private(crypto_group_find(19), BYTES_OF(value), &made), ERR_OK);
+	ck_assert_int_ne(
+		crypto_exchange_of_private(crypto_group_find(19), BYTES_OF(order), &made), ERR_OK);
+	memcpy(value, order, 32);
+	value[31]--;
+	ck_assert_int_eq(
+		crypto_exchange_of_private(crypto_group_find(19), BYTES_OF(value), &made), ERR_OK);
+	crypto_exchange_free(&made);
 }
 END_TEST
 
@@ -474,11 +581,13 @@ Suite *suite_crypto(void)
 	tcase_add_test(tests, prf_plus_vector);
 	tcase_add_test(tests, aead_vectors);
 	tcase_add_test(tests, aead_works_in_place);
-	tcase_add_test(tests, aead_refuses_what_was_changed);
+	tcase_add_loop_test(tests, aead_refuses_what_was_changed, 1, AEAD_SOURCE_COUNT);
 	tcase_add_test(tests, aead_takes_its_key_length_only);
 	tcase_add_test(tests, exchange_vector);
-	tcase_add_test(tests, exchange_agrees_and_is_fresh);
+	tcase_add_loop_test(tests, exchange_agrees_and_is_fresh, 0, 2);
 	tcase_add_test(tests, exchange_refuses_an_all_zero_secret);
+	tcase_add_test(tests, exchange_refuses_points_off_the_curve);
+	tcase_add_test(tests, curves_refuse_private_values_out_of_range);
 	tcase_add_test(tests, host_cleans_up_first);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -13,7 +13,7 @@ static const uint8_t none[1];
 
 static void put_init_payloads(struct ike_builder *b)
 {
-	ike_put_sa_offer(b);
+	ike_put_sa_offer(b, 1);
 	ike_put_ke(b, IKE_GROUP_CURVE25519, BYTES_OF(public_value));
 	ike_put_nonce(b, BYTES_OF(nonce));
 	ike_put_vendor(b, BYTES_OF(vendor));
@@ -226,7 +226,7 @@ static enum err parse_with_nonce(size_t nonce_len)
 
 	ike_builder_begin(&b, &header);
 	ike_put_nonce(&b, BYTES(octets, nonce_len));
-	ike_put_sa_offer(&b);
+	ike_put_sa_offer(&b, 1);
 	ike_put_ke(&b, IKE_GROUP_CURVE25519, BYTES_OF(public_value));
 	m = finish(&b);
 	status = parse(m, IKE_KIND_T1, &message);

@@ -111,14 +111,14 @@ static enum err parse_offer(struct bytes body)
 	const struct ike_suite *suite;
 	uint8_t number;
 
-	return ike_sa_choose(body, &suite, &number);
+	return ike_sa_choose(body, 1, &suite, &number);
 }
 
 static enum err parse_choice(struct bytes body)
 {
 	const struct ike_suite *suite;
 
-	return ike_sa_accept(body, &suite);
+	return ike_sa_accept(body, 1, &suite);
 }
 
 static enum err parse_esp(struct bytes body)
@@ -349,7 +349,7 @@ START_TEST(offers)
 	uint8_t number = 0;
 
 	ck_assert_msg(
-		ike_sa_choose(view(&body), &suite, &number) == test->expected, "%s", test->what);
+		ike_sa_choose(view(&body), 1, &suite, &number) == test->expected, "%s", test->what);
 	ck_assert_msg(number == test->number, "%s: number %u", test->what, number);
 	ck_assert((suite == ike_suite_at(0)) == (test->expected == ERR_OK));
 }
@@ -362,14 +362,14 @@ START_TEST(offer_and_choice)
 	uint8_t number;
 
 	begin();
-	ike_put_sa_offer(&b);
+	ike_put_sa_offer(&b, 1);
 	offer = end();
-	ck_assert_int_eq(ike_sa_choose(view(&offer), &suite, &number), ERR_OK);
+	ck_assert_int_eq(ike_sa_choose(view(&offer), 1, &suite, &number), ERR_OK);
 	begin();
 	ike_put_sa_choice(&b, suite, number);
 	choice = end();
 	suite = NULL;
-	ck_assert_int_eq(ike_sa_accept(view(&choice), &suite), ERR_OK);
+	ck_assert_int_eq(ike_sa_accept(view(&choice), 1, &suite), ERR_OK);
 	ck_assert_ptr_eq(suite, ike_suite_at(0));
 }
 END_TEST
@@ -402,7 +402,7 @@ START_TEST(choices)
 	const struct ike_suite *suite = NULL;
 	struct body body = body_of(test->hex);
 
-	ck_assert_msg(ike_sa_accept(view(&body), &suite) == test->expected, "%s", test->what);
+	ck_assert_msg(ike_sa_accept(view(&body), 1, &suite) == test->expected, "%s", test->what);
 }
 END_TEST
 

@@ -12,15 +12,15 @@ import struct
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 
-def prf(key, data):
-    return hmac.new(key, data, hashlib.sha256).digest()
+def prf(key, data, name="sha256"):
+    return hmac.new(key, data, name).digest()
 
 
-def prf_plus(key, seed, length):
+def prf_plus(key, seed, length, name="sha256"):
     """RFC 7296 2.13."""
     block, output, count = b"", b"", 1
     while len(output) < length:
-        block = prf(key, block + seed + bytes([count]))
+        block = prf(key, block + seed + bytes([count]), name)
         output += block
         count += 1
     return output[:length]
@@ -67,6 +67,10 @@ def main():
     write("prf_plus.hex",
           "prf+ of RFC 7296 2.13 with PRF_HMAC_SHA2_256; source: make_vectors.py (Python's hmac)",
           {"key": key, "seed": seed, "output": prf_plus(key, seed, 100)})
+    key = bytes(range(64))
+    write("prf_plus_512.hex",
+          "prf+ of RFC 7296 2.13 with PRF_HMAC_SHA2_512; source: make_vectors.py (Python's hmac)",
+          {"key": key, "seed": seed, "output": prf_plus(key, seed, 200, "sha512")})
     fields = {
         "sk_d": hashlib.sha256(b"SK_d").digest(),
         "ni": hashlib.sha256(b"Ni").digest(),
