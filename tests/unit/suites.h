@@ -22,6 +22,7 @@
 	X(rendezvous) \
 	X(algorithms) \
 	X(anonymous) \
+	X(retry) \
 	X(attacks) \
 	X(ike_message) \
 	X(ike_sealed) \

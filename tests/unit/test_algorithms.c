@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Every algorithm in whole exchanges, both ends in one process over a fake kernel. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,146 @@ START_TEST(every_kind_of_key_in_both_roles)
 }
 END_TEST
 
+/* The words of two choices and what they leave, at both ends: every suite, every group. */
+static const char *const cipher_words[] = { "aes-256-gcm", "chacha20-poly1305" };
+static const char *const prf_words[] = { "sha2-256", "sha2-512" };
+static const char *const group_words[] = { "curve25519", "p256" };
+static const char *const esp_words[] = { "aes-256-gcm", "aes-128-gcm", "chacha20-poly1305" };
+static const uint16_t esp_numbers[] = { 1, 2, 3 };
+static const size_t esp_keys[] = { 36, 20, 36 };
+
+static const struct ike_suite *suite_of(struct two_ends *ends)
+{
+	const struct ike_algorithms *found = &ends->acceptor->exchange->algorithms;
+
+	for (size_t i = 0; i < ike_suite_count(); i++) {
+		const struct ike_suite *suite = ike_suite_at(i);
+
+		if (suite->encr == found->aead->id && suite->key_bits == found->aead->key_bits &&
+			suite->prf == found->prf->id && suite->group == found->group->id)
+			return suite;
+	}
+	return NULL;
+}
+
+/* One IKE suite that one end allows alone and the other among all; keys and ESP suites in turn. */
+START_TEST(every_suite)
+{
+	const struct ike_suite *suite = ike_suite_at((size_t)_i / 2);
+	bool narrows_acceptor = _i % 2 != 0;
+	size_t esp = (size_t)_i % COUNT_OF(esp_words);
+	const char *kinds[] = { crypto_key_kind_at((size_t)_i % 4)->word,
+		crypto_key_kind_at(((size_t)_i / 4 + 1) % 4)->word };
+	enum mech_step_result result;
+	struct two_ends ends;
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		"ike_ciphers = %s\n\tike_prfs = %s\n\tike_groups = %s\n\tesp_ciphers = %s",
+		cipher_words[suite->encr == IKE_ENCR_CHACHA20_POLY1305],
+		prf_words[suite->prf == IKE_PRF_HMAC_SHA2_512],
+		group_words[suite->group == IKE_GROUP_P256], esp_words[esp]);
+	two_ends_new_of(&ends, kinds[0], kinds[1], narrows_acceptor ? "" : text,
+		narrows_acceptor ? text : "");
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	do
+		ck_assert_int_eq(two_ends_step(&ends, ends.initiator, NULL, &result), ERR_OK);
+	while (two_ends_step(&ends, ends.acceptor, NULL, &result) == ERR_OK &&
+		ends.acceptor->exchange != NULL && !ends.acceptor->exchange->has_keys);
+	ck_assert_ptr_eq(suite_of(&ends), suite);
+	assert_latched(&ends);
+	ck_assert_uint_eq(fake_kernels[0].last_reserve.suite, esp_numbers[esp]);
+	ck_assert_uint_eq(fake_kernels[1].last_reserve.suite, esp_numbers[esp]);
+	ck_assert_uint_eq(fake_kernels[0].key_in.len, esp_keys[esp]);
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* Every kind of key with every group, cipher and PRF, both roles: without latching, to be quick. */
+START_TEST(every_kind_of_key_with_every_suite)
+{
+	const struct ike_suite *suite = ike_suite_at((size_t)_i);
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		"latch = no\n\tike_ciphers = %s\n\tike_prfs = %s\n\tike_groups = %s",
+		cipher_words[suite->encr == IKE_ENCR_CHACHA20_POLY1305],
+		prf_words[suite->prf == IKE_PRF_HMAC_SHA2_512],
+		group_words[suite->group == IKE_GROUP_P256]);
+	for (size_t i = 0; i < 16; i++) {
+		struct two_ends ends;
+
+		two_ends_new_of(&ends, crypto_key_kind_at(i / 4)->word,
+			crypto_key_kind_at(i % 4)->word, text, text);
+		two_ends_contexts(&ends, TARGET, FLAGS);
+		ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
+		assert_bindings_agree(&ends);
+		assert_messages_pass(ends.initiator, ends.acceptor);
+		two_ends_free(&ends);
+	}
+}
+END_TEST
+
+/* What both allow, and what comes of it; reason: of the latch. */
+struct choice_row {
+	const char *initiator, *acceptor;
+	enum err expected;
+	uint16_t cipher, prf, group, esp;
+	enum ipsec_latch_reason reason;
+};
+
+static const struct choice_row choice_rows[] = {
+	{ "", "", ERR_OK, 20, 5, 31, 1, 0 },
+	{ "ike_ciphers = chacha20-poly1305 aes-256-gcm", "", ERR_OK, 20, 5, 31, 1, 0 },
+	{ "ike_prfs = sha2-512", "", ERR_OK, 20, 7, 31, 1, 0 },
+	{ "esp_ciphers = aes-128-gcm chacha20-poly1305", "", ERR_OK, 20, 5, 31, 3, 0 },
+	{ "esp_ciphers = aes-128-gcm", "", ERR_OK, 20, 5, 31, 2, 0 },
+	{ "ike_groups = p256", "", ERR_OK, 20, 5, 19, 1, 0 },
+	{ "", "ike_groups = p256", ERR_OK, 20, 5, 19, 1, 0 },
+	{ "ike_groups = p256", "ike_groups = curve25519", ERR_NO_PROPOSAL, 0, 0, 0, 0, 0 },
+	{ "ike_prfs = sha2-256", "ike_prfs = sha2-512", ERR_NO_PROPOSAL, 0, 0, 0, 0, 0 },
+	{ "ike_ciphers = aes-256-gcm", "ike_ciphers = chacha20-poly1305", ERR_NO_PROPOSAL, 0, 0, 0,
+		0, 0 },
+	{ "esp_ciphers = aes-256-gcm", "esp_ciphers = aes-128-gcm",
+		(enum err)(ERR_LATCH + IPSEC_LATCH_NO_SUITE), 0, 0, 0, 0, 0 },
+	{ "auth_methods = rsa", "", ERR_AUTH_METHOD, 0, 0, 0, 0, 0 },
+	{ "", "auth_methods = rsa ecdsa-p256 ecdsa-p384", ERR_AUTH_METHOD, 0, 0, 0, 0, 0 },
+	{ "", "auth_methods = rsa ed25519", ERR_OK, 20, 5, 31, 1, 0 },
+};
+
+START_TEST(policy_narrows)
+{
+	const struct choice_row *row = &choice_rows[_i];
+	const struct ike_algorithms *found;
+	enum mech_step_result result;
+	struct two_ends ends;
+	enum err err = ERR_OK;
+
+	two_ends_new(&ends, row->initiator, row->acceptor);
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	for (int i = 0; i < 4 && err == ERR_OK && !ends.acceptor->exchange->has_keys; i++)
+		err = two_ends_step(
+			&ends, i % 2 == 0 ? ends.initiator : ends.acceptor, NULL, &result);
+	if (row->expected == ERR_NO_PROPOSAL) {
+		/* the peer hears of it, with what an IKE peer understands */
+		ck_assert_int_eq(err, ERR_NO_PROPOSAL);
+		ck_assert_int_eq(
+			two_ends_step(&ends, ends.initiator, NULL, &result), ERR_PEER_UNPROTECTED);
+	} else if (row->expected != ERR_OK) {
+		ck_assert_int_eq(err, ERR_OK);
+		ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), row->expected);
+	} else {
+		found = &ends.acceptor->exchange->algorithms;
+		ck_assert_uint_eq(found->aead->id, row->cipher);
+		ck_assert_uint_eq(found->prf->id, row->prf);
+		ck_assert_uint_eq(found->group->id, row->group);
+		assert_latched(&ends);
+		ck_assert_uint_eq(fake_kernels[0].last_reserve.suite, row->esp);
+	}
+	two_ends_free(&ends);
+}
+END_TEST
+
 /* T1's hash list replaced: what is not listed is not used, and another that fits is. */
 struct hash_row {
 	const char *kind;
@@ -142,6 +283,9 @@ Suite *suite_algorithms(void)
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, every_kind_of_key_in_both_roles);
+	tcase_add_loop_test(tests, every_suite, 0, 2 * (int)ike_suite_count());
+	tcase_add_loop_test(tests, every_kind_of_key_with_every_suite, 0, (int)ike_suite_count());
+	tcase_add_loop_test(tests, policy_narrows, 0, COUNT_OF(choice_rows));
 	tcase_add_loop_test(tests, only_listed_hashes_sign, 0, COUNT_OF(hash_rows));
 	suite_add_tcase(suite, tests);
 	return suite;

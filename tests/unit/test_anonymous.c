@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Ends that are nobody (RFC 7619): who may be, what names and flags say of it, and a man in the middle. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -217,14 +218,18 @@ static void put_public_value(struct writer *token, uint16_t group, struct bytes 
 }
 
 struct degenerate_row {
+	const char *groups;
 	uint16_t group;
 	size_t len;
 	uint8_t first, last;
 };
 
 static const struct degenerate_row degenerate_rows[] = {
-	{ 31, 32, 0, 0 },
-	{ 31, 32, 1, 0 },
+	{ "ike_groups = curve25519", 31, 32, 0, 0 },
+	{ "ike_groups = curve25519", 31, 32, 1, 0 },
+	/* (0, 0), and a point that is off the curve */
+	{ "ike_groups = p256", 19, 64, 0, 0 },
+	{ "ike_groups = p256", 19, 64, 1, 1 },
 };
 
 START_TEST(degenerate_public_values_are_refused)
@@ -234,10 +239,12 @@ START_TEST(degenerate_public_values_are_refused)
 	enum mech_step_result result;
 	uint8_t value[64] = { 0 };
 	struct two_ends ends;
+	char extra[128];
 
+	snprintf(extra, sizeof(extra), ACCEPT "\n\t%s", row->groups);
 	value[0] = row->first;
 	value[row->len - 1] |= row->last;
-	two_ends_new_of(&ends, "anonymous", "anonymous", ACCEPT, ACCEPT);
+	two_ends_new_of(&ends, "anonymous", "anonymous", extra, extra);
 	two_ends_contexts(&ends, TARGET, FLAGS);
 	ck_assert_int_eq(two_ends_step(&ends, ends.initiator, NULL, &result), ERR_OK);
 	if (!at_acceptor)
