@@ -6,7 +6,7 @@
 set -u
 
 needed="xfrm_user esp4 esp6 tls authenc gcm ctr ghash-generic aes_generic seqiv echainiv veth"
-wished="ccm ctr cbc hmac sha256_generic aesni_intel ghash_clmulni_intel
+wished="chacha20poly1305 chacha_generic poly1305_generic ccm ctr cbc hmac sha256_generic aesni_intel ghash_clmulni_intel
 	ah4 xfrm_interface sch_netem sch_tbf sch_fq_codel sch_prio cls_u32 tcp_diag inet_diag
 	udp_diag af_packet_diag unix_diag nf_tables nft_ct af_packet tun dummy"
 
