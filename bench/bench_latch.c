@@ -24,11 +24,11 @@
 
 #define PAIRS_MAX 8
 #define ROUNDS_MAX 1000
-#define STEPS 4
+#define STEPS 8
 #define TRIES_MAX 3
 
-static const char *const step_names[STEPS] = { "reserve at acceptor", "reserve at initiator",
-	"latch at acceptor", "latch at initiator" };
+static const char *const step_names[STEPS] = { "T1", "reserve at acceptor", "T2",
+	"reserve at initiator", "T3", "latch at acceptor", "T4", "latch at initiator" };
 
 struct pair {
 	struct host hosts[2];
@@ -83,28 +83,40 @@ static void pair_make(struct pair *pair, size_t number, size_t live)
 	}
 }
 
-/* doc/protocol.md section 6, with the time of each request. */
+/* doc/protocol.md section 6, step by step. */
+static bool pair_step(struct end ends[2], size_t step)
+{
+	switch (step) {
+	case 0:
+		return probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES);
+	case 1:
+		return probe_end_reserve(&ends[1], false, 0) == 0;
+	case 2:
+		return probe_transfer(&ends[1], &ends[0], PROBE_TOKEN_BYTES);
+	case 3:
+		return probe_end_reserve(&ends[0], true, ends[1].lease.spi_in) == 0;
+	case 4:
+		return probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES);
+	case 5:
+		return probe_end_latch(&ends[1], false, ends[0].lease.spi_in, PROBE_TOKEN_BYTES) ==
+		       0;
+	case 6:
+		return probe_transfer(&ends[1], &ends[0], PROBE_TOKEN_BYTES);
+	default:
+		return probe_end_latch(&ends[0], true, 0, PROBE_TOKEN_BYTES) == 0;
+	}
+}
+
 static bool pair_latch(struct end ends[2], double steps_us[STEPS])
 {
-	double begin = now_us();
-	bool is_good = probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES);
+	bool is_good = true;
+	double begin;
 
-	begin = now_us();
-	is_good = is_good && probe_end_reserve(&ends[1], false, 0) == 0;
-	steps_us[0] = now_us() - begin;
-	is_good = is_good && probe_transfer(&ends[1], &ends[0], PROBE_TOKEN_BYTES);
-	begin = now_us();
-	is_good = is_good && probe_end_reserve(&ends[0], true, ends[1].lease.spi_in) == 0;
-	steps_us[1] = now_us() - begin;
-	is_good = is_good && probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES);
-	begin = now_us();
-	is_good = is_good &&
-		  probe_end_latch(&ends[1], false, ends[0].lease.spi_in, PROBE_TOKEN_BYTES) == 0;
-	steps_us[2] = now_us() - begin;
-	is_good = is_good && probe_transfer(&ends[1], &ends[0], PROBE_TOKEN_BYTES);
-	begin = now_us();
-	is_good = is_good && probe_end_latch(&ends[0], true, 0, PROBE_TOKEN_BYTES) == 0;
-	steps_us[3] = now_us() - begin;
+	for (size_t i = 0; i < STEPS && is_good; i++) {
+		begin = now_us();
+		is_good = pair_step(ends, i);
+		steps_us[i] = now_us() - begin;
+	}
 	return is_good;
 }
 
