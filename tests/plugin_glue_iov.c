@@ -25,7 +25,14 @@ struct message {
 	char header[HEADER_BYTES + TAG_BYTES], tag[TAG_BYTES];
 };
 
-enum { WITH_ASSOCIATED = 1, WITHOUT_TRAILER = 2, WITH_ALLOCATE = 4, SEALED = 8, LAYOUTS = 16 };
+enum {
+	WITH_ASSOCIATED = 1,
+	WITHOUT_TRAILER = 2,
+	WITH_ALLOCATE = 4,
+	SEALED = 8,
+	LAYOUTS = 16,
+	HEADER_LAST = 16 /* as programs written for DCE have it; in memory, not in the token */
+};
 
 static void put(struct message *m, OM_uint32 type, void *value, size_t length)
 {
@@ -40,7 +47,7 @@ static void put_room(struct message *m, OM_uint32 type, void *room, size_t lengt
 	put(m, allocates ? type | ALLOCATE : type, allocates ? NULL : room, allocates ? 0 : length);
 }
 
-static void message_init(struct message *m, unsigned int layout)
+static void message_init_in_order(struct message *m, unsigned int layout)
 {
 	bool allocates = (layout & WITH_ALLOCATE) != 0;
 	size_t half = TEXT_BYTES / 2;
@@ -60,6 +67,19 @@ static void message_init(struct message *m, unsigned int layout)
 		return;
 	put_room(m, GSS_IOV_BUFFER_TYPE_PADDING, NULL, 0, allocates);
 	put_room(m, GSS_IOV_BUFFER_TYPE_TRAILER, m->tag, sizeof(m->tag), allocates);
+}
+
+static void message_init(struct message *m, unsigned int layout)
+{
+	gss_iov_buffer_desc header;
+
+	message_init_in_order(m, layout);
+	if ((layout & HEADER_LAST) == 0)
+		return;
+	header = m->iov[0];
+	m->count--;
+	memmove(m->iov, m->iov + 1, (size_t)m->count * sizeof(header));
+	m->iov[m->count++] = header;
 }
 
 static void message_free(struct message *m)
@@ -122,7 +142,8 @@ static void check_pieces(struct pair *pair, unsigned int layout)
 	major = message_wrap(&pair->initiator, &m, layout);
 	check_quietly(major == GSS_S_COMPLETE, "wrap_iov, layout %u: %x", layout, major);
 	if ((layout & WITH_ALLOCATE) != 0)
-		check_quietly((m.iov[0].type & ALLOCATED) != 0, "layout %u: ALLOCATED", layout);
+		check_quietly(((m.iov[0].type | m.iov[m.count - 1].type) & ALLOCATED) != 0,
+			"layout %u: ALLOCATED", layout);
 	major = gss_unwrap_iov(&minor, pair->acceptor.context, &was_sealed, &qop, m.iov, m.count);
 	check_quietly(major == GSS_S_COMPLETE && message_is_text(&m) && qop == 0 &&
 			      was_sealed == ((layout & SEALED) != 0),
@@ -367,6 +388,7 @@ static void check_all_layouts(struct pair *pair)
 
 	for (unsigned int layout = 0; layout < LAYOUTS; layout++) {
 		check_pieces(pair, layout);
+		check_pieces(pair, layout | HEADER_LAST);
 		check_joined(pair, layout);
 		check_stream(pair, layout, false);
 		check_stream(pair, layout, true);

@@ -39,6 +39,7 @@
 	X(protect) \
 	X(pieces) \
 	X(context_token) \
+	X(bindings_out) \
 	X(pseudo_random) \
 	X(broker_lease) \
 	X(broker_journal) \
