@@ -32,7 +32,7 @@ static const char *const step_names[STEPS] = { "T1", "reserve at acceptor", "T2"
 
 struct pair {
 	struct host hosts[2];
-	char names[2][16], addresses[2][16];
+	char names[2][32], addresses[2][48];
 	size_t live;
 	struct end (*ends)[2];
 	size_t rounds; /* measured */
