@@ -5,8 +5,8 @@
   handover.py serve PORT SERVICE          a worker takes context and socket over from the server
   handover.py ask HOST PORT SERVICE TEXT  sends TEXT sealed three times, prints what comes back
 
-Tokens and messages have four octets of length before them.  The server's process is gone before the
-first message is read.
+Tokens and messages have four octets of length before them.  A second login inside the channel is bound
+to the first one's (RFC 5056).  The server's process is gone before the first message is read.
 """
 import os
 import socket
@@ -19,6 +19,8 @@ from gssapi.raw import inquire_sec_context_by_oid
 ARC = "1.2.840.113556.1.8000.2554.31079.55960.30804.18932.37582.1664278.1045436"
 MECH = gssapi.OID.from_int_seq(ARC + ".1")
 LATCH = gssapi.OID.from_int_seq(ARC + ".2.20")
+UNIQUE = gssapi.OID.from_int_seq(ARC + ".2.21")
+CHANNEL_BOUND = 0x800
 MESSAGES = 3
 
 
@@ -54,6 +56,16 @@ def login(context, sock, token=None):
             token = receive(sock)
 
 
+def login_inside(outer, sock, token=None, **arguments):
+    """Prints whether a login over the connection is bound to the context that protects it."""
+    unique = inquire_sec_context_by_oid(outer, UNIQUE)[0]
+    bindings = gssapi.raw.ChannelBindings(application_data=unique)
+    inner = gssapi.SecurityContext(channel_bindings=bindings, **arguments)
+    login(inner, sock, token)
+    print("inside:", "bound" if int(inner.actual_flags) & CHANNEL_BOUND else "not bound",
+          latch(inner), flush=True)
+
+
 def work(channel):
     """Imports what the server hands over, and answers."""
     token, fds, _, _ = socket.recv_fds(channel, 8192, 1)
@@ -82,6 +94,7 @@ def serve(port, service):
     context = gssapi.SecurityContext(creds=credential, usage="accept")
     login(context, sock, receive(sock))
     print("accepted:", context.initiator_name, latch(context), flush=True)
+    login_inside(context, sock, receive(sock), creds=credential, usage="accept")
     socket.send_fds(ours, [context.export()], [sock.fileno()])
     os._exit(0)  # not a word from this process any more
 
@@ -92,6 +105,7 @@ def ask(host, port, service, text):
     context = gssapi.SecurityContext(name=name, mech=MECH, usage="initiate")
     login(context, sock)
     print("connected:", context.target_name, latch(context), flush=True)
+    login_inside(context, sock, name=name, mech=MECH, usage="initiate")
     for number in range(MESSAGES):
         if number == 1:
             # this end may change its process too, in the middle of the stream

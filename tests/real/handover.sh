@@ -74,5 +74,7 @@ hosts_stop tcpdump.A
 report "the server was latched" says worker "accepted: $hosts_user latched"
 report "the worker's context says so too" says worker "imported: $hosts_user latched"
 report "the client was latched" says ask "connected: sample/${hosts_name[B]} latched"
+report "a login inside is bound to the channel at the server" says worker "inside: bound already-latched"
+report "a login inside is bound to the channel at the client" says ask "inside: bound already-latched"
 report "capture of the worker's conversation" judge "$port" "$message" worker.pcap
 report_end
