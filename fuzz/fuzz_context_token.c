@@ -28,7 +28,8 @@ static struct bytes fuzz_key_find(struct bytes body, const struct crypto_prf **r
 		reader_skip(&r, FUZZ_TUPLE_BYTES);
 	(void)reader_get_counted16(&r);
 	(void)reader_get_counted16(&r);
-	reader_skip(&r, 64);
+	reader_skip(&r, 32);
+	(void)reader_get_counted8(&r);
 	*ret_prf = crypto_prf_find(reader_get_u16(&r));
 	reader_skip(&r, 4);
 	return reader_get_counted8(&r);

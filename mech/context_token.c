@@ -105,7 +105,7 @@ enum err mech_context_export(const struct mech_context *context, struct writer *
 	token_put_name(w, context->initiator_name);
 	token_put_name(w, context->acceptor_name);
 	writer_put_bytes(w, BYTES_OF(context->unique));
-	writer_put_bytes(w, BYTES_OF(context->end_point));
+	writer_put_counted8(w, BYTES_OF(context->end_point));
 	token_put_protect(w, context->protect);
 	err = writer_status(w);
 	if (err == ERR_OK)
@@ -212,6 +212,16 @@ static void token_get_protect(struct reader *r, struct mech_context *context)
 		token_get_receivers(r, context->protect);
 }
 
+static void token_get_end_point(struct reader *r, struct mech_context *context)
+{
+	struct bytes end_point = reader_get_counted8(r);
+
+	if (end_point.len == sizeof(context->end_point))
+		memcpy(context->end_point, end_point.data, end_point.len);
+	else
+		reader_fail(r, ERR_CONTEXT_TOKEN);
+}
+
 static void token_get_context(struct reader *r, struct mech_context *context)
 {
 	uint8_t version = reader_get_u8(r), bits = reader_get_u8(r);
@@ -230,7 +240,7 @@ static void token_get_context(struct reader *r, struct mech_context *context)
 	context->initiator_name = token_get_name(r);
 	context->acceptor_name = token_get_name(r);
 	reader_copy(r, context->unique, sizeof(context->unique));
-	reader_copy(r, context->end_point, sizeof(context->end_point));
+	token_get_end_point(r, context);
 	token_get_protect(r, context);
 }
 
