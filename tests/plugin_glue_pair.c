@@ -80,7 +80,8 @@ bool error_says(OM_uint32 minor, const char *part)
 
 bool buffer_is(const gss_buffer_desc *buffer, const char *text)
 {
-	return buffer->length == strlen(text) && strncmp(buffer->value, text, buffer->length) == 0;
+	return buffer->length == strlen(text) &&
+	       (buffer->length == 0 || strncmp(buffer->value, text, buffer->length) == 0);
 }
 
 bool buffers_equal(const gss_buffer_desc *a, const gss_buffer_desc *b)
