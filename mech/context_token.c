@@ -105,7 +105,8 @@ enum err mech_context_export(const struct mech_context *context, struct writer *
 	token_put_name(w, context->initiator_name);
 	token_put_name(w, context->acceptor_name);
 	writer_put_bytes(w, BYTES_OF(context->unique));
-	writer_put_counted8(w, BYTES_OF(context->end_point));
+	writer_put_counted8(
+		w, context->has_end_point ? BYTES_OF(context->end_point) : BYTES_NONE);
 	token_put_protect(w, context->protect);
 	err = writer_status(w);
 	if (err == ERR_OK)
@@ -216,6 +217,9 @@ static void token_get_end_point(struct reader *r, struct mech_context *context)
 {
 	struct bytes end_point = reader_get_counted8(r);
 
+	context->has_end_point = end_point.len > 0; /* an acceptor without a key has none */
+	if (!context->has_end_point)
+		return;
 	if (end_point.len == sizeof(context->end_point))
 		memcpy(context->end_point, end_point.data, end_point.len);
 	else

@@ -188,6 +188,26 @@ START_TEST(partial_and_dead_contexts_stay)
 }
 END_TEST
 
+START_TEST(nobody_has_no_end_point)
+{
+	struct two_ends ends;
+	struct writer binding;
+
+	two_ends_new_of(&ends, "anonymous", "anonymous", "anonymous_peer = accept",
+		"anonymous_peer = accept");
+	two_ends_contexts(&ends, TARGET, MECH_FLAG_INTEG);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
+	hand_over(&ends.initiator);
+	hand_over(&ends.acceptor);
+	writer_init(&binding, 256);
+	ck_assert_int_eq(
+		mech_context_end_point_binding(ends.initiator, &binding), ERR_NO_END_POINT);
+	ck_assert_int_eq(mech_context_end_point_binding(ends.acceptor, &binding), ERR_NO_END_POINT);
+	writer_free(&binding);
+	two_ends_free(&ends);
+}
+END_TEST
+
 /* --- nonces and windows --- */
 
 /* Copies that are used in turn, one imported after another was used, one in a child: no two share an instance. */
@@ -367,6 +387,7 @@ Suite *suite_context_token(void)
 	tcase_set_timeout(tests, 30);
 	tcase_add_test(tests, latched);
 	tcase_add_test(tests, unlatched);
+	tcase_add_test(tests, nobody_has_no_end_point);
 	tcase_add_test(tests, partial_and_dead_contexts_stay);
 	tcase_add_test(tests, no_nonce_twice);
 	tcase_add_test(tests, windows_go_along);
