@@ -17,6 +17,7 @@ static inline void fuzz_check_view(struct bytes inner, struct bytes outer)
 
 static inline void fuzz_notify_data(struct bytes data)
 {
+	uint16_t group;
 	struct ike_latch_offer offer;
 	struct ike_latch_answer answer;
 	struct ike_context context;
@@ -32,6 +33,8 @@ static inline void fuzz_notify_data(struct bytes data)
 	if (ike_failure_parse(data, &code) == ERR_OK && code == ERR_OK)
 		abort();
 	(void)ike_hashes_include(data, IKE_HASH_IDENTITY);
+	if (ike_group_wanted_parse(data, &group) == ERR_OK && data.len != sizeof(group))
+		abort();
 }
 
 static inline void fuzz_sa_and_ts(struct bytes body)
@@ -64,10 +67,13 @@ static inline void fuzz_body(struct bytes body)
 		fuzz_check_view(ke.public_value, body);
 	if (ike_id_parse(body, &id) == ERR_OK)
 		fuzz_check_view(id.data, body);
-	if (ike_cert_parse(body, &cert) == ERR_OK)
+	if (ike_cert_parse(body, &cert) == ERR_OK) {
 		fuzz_check_view(cert.data, body);
+		(void)!crypto_spki_check(cert.data);
+	}
 	if (ike_auth_parse(body, &auth) == ERR_OK) {
 		fuzz_check_view(auth.algorithm, body);
+		(void)crypto_signature_find(auth.algorithm);
 		fuzz_check_view(auth.signature, body);
 	}
 	if (ike_notify_parse(body, &notify) == ERR_OK) {
