@@ -12,15 +12,15 @@ import struct
 SOURCE = "computed by generate.py (Python hmac and hashlib)"
 
 
-def prf(key, data):
-    return hmac.new(key, data, hashlib.sha256).digest()
+def prf(key, data, name="sha256"):
+    return hmac.new(key, data, name).digest()
 
 
-def prf_plus(key, seed, length):
+def prf_plus(key, seed, length, name="sha256"):
     """RFC 7296 2.13"""
     out, block, counter = b"", b"", 1
     while len(out) < length:
-        block = prf(key, block + seed + bytes([counter]))
+        block = prf(key, block + seed + bytes([counter]), name)
         out += block
         counter += 1
     return out[:length]
@@ -69,6 +69,30 @@ def key_schedule():
     ])
 
 
+def key_schedule_512():
+    """The same with ChaCha20-Poly1305 (RFC 7634) and HMAC-SHA2-512; AUTH of nobody (RFC 7619 2.1)"""
+    ni, nr = octets("Ni 512", 32), octets("Nr 512", 32)
+    spi_i, spi_r = octets("SPIi 512", 8), octets("SPIr 512", 8)
+    shared = octets("g^ir 512", 32)
+    skeyseed = prf(ni + nr, shared, "sha512")
+    stream = prf_plus(skeyseed, ni + nr + spi_i + spi_r, 3 * 64 + 2 * 36, "sha512")
+    sk_d, sk_ei, sk_er, sk_pi, sk_pr = cut(stream, [64, 36, 36, 64, 64])
+    id_body, message = bytes([13, 0, 0, 0]), octets("T1", 200)
+    maced_id = prf(sk_pi, id_body, "sha512")
+    padded = prf(sk_pi, b"Key Pad for IKEv2", "sha512")
+    keymat = prf_plus(sk_d, ni + nr, 40, "sha512")
+    write("ike_key_schedule_512.hex",
+          "RFC 7296 2.14, 2.15 and 2.17, RFC 7619 2.1, ChaCha20-Poly1305, HMAC-SHA2-512, "
+          "ESP AES-128-GCM", [
+              ("ni", ni), ("nr", nr), ("spi_i", spi_i), ("spi_r", spi_r), ("shared", shared),
+              ("sk_d", sk_d), ("sk_ei", sk_ei), ("sk_er", sk_er), ("sk_pi", sk_pi),
+              ("sk_pr", sk_pr), ("id_body", id_body), ("maced_id_i", maced_id),
+              ("message", message),
+              ("auth_null", prf(padded, message + nr + maced_id, "sha512")),
+              ("i_to_r", keymat[:20]), ("r_to_i", keymat[20:]),
+          ])
+
+
 def tuples():
     """doc/protocol.md, section 3"""
     sk_d, spi_i = octets("SK_d of the tag", 32), octets("SPIi of the hash", 8)
@@ -114,5 +138,6 @@ def notifies():
 
 if __name__ == "__main__":
     key_schedule()
+    key_schedule_512()
     tuples()
     notifies()
