@@ -202,7 +202,30 @@ static bool login_exchange(struct login *login, gss_ctx_id_t *context)
 	return true;
 }
 
-static void latch_print(gss_ctx_id_t context)
+/* The peer's name knows the latch too (RFC 6680): it must say the same word. */
+static bool name_says(gss_ctx_id_t context, bool is_server, const gss_buffer_desc *word)
+{
+	static char attribute[] = GSS_IPSEC_ATTRIBUTE_LATCH;
+	gss_buffer_desc which = { .length = sizeof(attribute) - 1, .value = attribute };
+	gss_buffer_desc shown = GSS_C_EMPTY_BUFFER;
+	gss_name_t initiator = GSS_C_NO_NAME, acceptor = GSS_C_NO_NAME;
+	OM_uint32 minor;
+	int is_authenticated = 0, more = -1;
+	bool is_same;
+
+	is_same = gss_inquire_context(&minor, context, &initiator, &acceptor, NULL, NULL, NULL,
+			  NULL, NULL) == GSS_S_COMPLETE &&
+		  gss_get_name_attribute(&minor, is_server ? initiator : acceptor, &which,
+			  &is_authenticated, NULL, NULL, &shown, &more) == GSS_S_COMPLETE &&
+		  is_authenticated != 0 && shown.length == word->length &&
+		  memcmp(shown.value, word->value, word->length) == 0;
+	(void)gss_release_buffer(&minor, &shown);
+	(void)gss_release_name(&minor, &initiator);
+	(void)gss_release_name(&minor, &acceptor);
+	return is_same;
+}
+
+static void latch_print(gss_ctx_id_t context, bool is_server)
 {
 	gss_buffer_set_t answer = GSS_C_NO_BUFFER_SET;
 	OM_uint32 major, minor;
@@ -212,6 +235,8 @@ static void latch_print(gss_ctx_id_t context)
 	if (GSS_ERROR(major) || answer->count != 3 ||
 		answer->elements[0].length != sizeof(reason)) {
 		failure_print("no answer to the inquiry", major, minor);
+	} else if (!name_says(context, is_server, &answer->elements[1])) {
+		printf("login failed: the peer's name says another reason\n");
 	} else {
 		memcpy(&reason, answer->elements[0].value, sizeof(reason));
 		printf("reason: %u %.*s\n", ntohl(reason), (int)answer->elements[1].length,
@@ -234,7 +259,7 @@ bool stream_login(int fd, const struct stream_options *options, gss_ctx_id_t *re
 	is_done = credential_acquire(&login) && target_import(&login) &&
 		  login_exchange(&login, ret_context);
 	if (is_done) {
-		latch_print(*ret_context);
+		latch_print(*ret_context, options->is_server);
 		printf("login ok: %llu ms\n", (unsigned long long)(stream_clock_ms() - begun));
 	}
 	(void)gss_release_cred(&minor, &login.credential);
