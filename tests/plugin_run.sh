@@ -116,6 +116,12 @@ if [ "${VALGRIND:-0}" = 1 ]; then
 	done
 fi
 
+# shellcheck disable=SC2086
+with $memory "$(dirname "$glue")/../examples/bound_login" host@server.example.org >"$work/bound"
+printf 'through one channel: bound\nthrough two channels: refused, the channel bindings differ\n' |
+	diff - "$work/bound"
+result $? "examples/bound_login: a login inside a channel, and one passed on"
+
 # --- installed without an identity: what others see does not change ---
 cat >"$work/bystander.py" <<'END'
 import gssapi
