@@ -274,7 +274,7 @@ static enum err acceptor_settle_latch(struct mech_context *context,
 	bool has_child = false;
 	enum err err;
 
-	if (context->lease.is_held &&
+	if (context->exchange->lease.is_held &&
 		mech_latching_policy(context, exchange->service) == CONFIG_LATCH_NO) {
 		/* Only now is it known which service this is; T4 will say that it is not latched. */
 		mech_latching_release(context);
@@ -286,7 +286,7 @@ static enum err acceptor_settle_latch(struct mech_context *context,
 		return err;
 	if (has_child)
 		return mech_latching_close(context, t3_bytes);
-	if (context->lease.is_held) {
+	if (context->exchange->lease.is_held) {
 		mech_latching_release(context);
 		mech_latching_take_reason(context, asked->reason);
 	}

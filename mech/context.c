@@ -394,7 +394,7 @@ void mech_context_opened(struct mech_context *context)
 {
 	context->granted |= MECH_FLAG_PROT_READY | MECH_FLAG_TRANS;
 	context->state = MECH_STATE_OPEN;
-	kbind_forget(&context->lease);
+	kbind_forget(&context->exchange->lease);
 	exchange_free(&context->exchange);
 	/* Nothing asks them any more; an idle context is kept small. */
 	mech_credential_release(&context->credential);

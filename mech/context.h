@@ -56,6 +56,7 @@ struct mech_exchange {
 	uint64_t rivals[2 *
 			KBIND_CANDIDATES_MAX]; /* acceptor: cookies of the others that T1 names */
 	size_t rival_count;
+	struct kbind_lease lease;
 	const struct esp_suite *suite;
 	struct secret_key key_in, key_out;
 	uint32_t spi_in, spi_out;
@@ -79,9 +80,8 @@ struct mech_context {
 
 	int descriptor; /* explicit; -1 automatic */
 	enum ipsec_latch_reason reason;
-	bool reason_is_peers; /* the peer gave it, of its own side */
-	struct kbind_lease lease;
-	struct kbind_candidate latched; /* what the lease is about */
+	bool reason_is_peers;		/* the peer gave it, of its own side */
+	struct kbind_candidate latched; /* what the exchange's lease is about */
 
 	struct mech_exchange *exchange; /* NULL once open or dead */
 	struct mech_protect *protect;

@@ -325,7 +325,7 @@ static enum err initiator_settle_latch(struct mech_context *context,
 	enum err err;
 
 	err = mech_latching_take_child(context, message, &has_child);
-	if (err != ERR_OK || !context->lease.is_held)
+	if (err != ERR_OK || !context->exchange->lease.is_held)
 		return err;
 	if (has_child)
 		return mech_latching_close(context, t4_bytes);

@@ -303,10 +303,10 @@ static enum err latching_reserve(struct mech_context *context, enum ipsec_latch_
 		reserve.key_out = &exchange->key_out;
 		reserve.spi_out = exchange->spi_out;
 	}
-	*ret_reason = context->ops->reserve(
-		config_broker_path(context->config), &exchange->chosen, &reserve, &context->lease);
+	*ret_reason = context->ops->reserve(config_broker_path(context->config), &exchange->chosen,
+		&reserve, &context->exchange->lease);
 	if (*ret_reason == IPSEC_LATCH_LATCHED) {
-		exchange->spi_in = context->lease.spi_in;
+		exchange->spi_in = context->exchange->lease.spi_in;
 		context->latched = exchange->chosen;
 	}
 	return ERR_OK;
@@ -434,7 +434,7 @@ void mech_latching_put_child(const struct mech_context *context, struct ike_buil
 	struct ike_tuple tuple;
 	struct ike_selector selector;
 
-	if (!context->lease.is_held)
+	if (!context->exchange->lease.is_held)
 		return;
 	tuple = latching_tuple(context->is_initiator, &exchange->chosen.tuple);
 	ike_put_notify(b, IKE_NOTIFY_USE_TRANSPORT_MODE, BYTES_NONE);
@@ -493,7 +493,7 @@ enum err mech_latching_take_child(
 		*ret_has_child = false;
 		return ERR_OK;
 	}
-	if (!context->lease.is_held)
+	if (!context->exchange->lease.is_held)
 		return ERR_CONTEXT_MISMATCH;
 	err = ike_sa_esp_parse(sa->body, exchange->suite, &spi);
 	if (err != ERR_OK)
@@ -552,7 +552,7 @@ enum err mech_latching_close(struct mech_context *context, size_t token_bytes)
 	}
 	if (reason == IPSEC_LATCH_LATCHED)
 		reason = context->ops->latch(config_broker_path(context->config), &context->latched,
-			&context->lease, &latch);
+			&context->exchange->lease, &latch);
 	if (reason == IPSEC_LATCH_LATCHED && !context->is_initiator)
 		reason = mech_carriers_test_rivals(context, exchange->t2.len, token_bytes, true);
 	context->reason = reason;
@@ -593,7 +593,7 @@ enum err mech_latching_judge_unlatched(
 
 void mech_latching_release(struct mech_context *context)
 {
-	if (context->lease.is_held)
-		context->ops->release(
-			config_broker_path(context->config), &context->latched, &context->lease);
+	if (context->exchange != NULL && context->exchange->lease.is_held)
+		context->ops->release(config_broker_path(context->config), &context->latched,
+			&context->exchange->lease);
 }
