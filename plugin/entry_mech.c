@@ -5,8 +5,9 @@
 
 #include "plugin/plugin.h"
 
-/* True ones only.  PROT_READY (RFC 5587 3.1: protection before full establishment) and
- * AUTH_INIT_ANON are not: Cyrus SASL derives security flags from this list. */
+/* True ones only.  PROT_READY (RFC 5587 3.1: protection before full establishment) is not.
+ * AUTH_INIT_ANON is so only where anonymous_peer says so: Cyrus SASL derives security flags from
+ * this list, and a server that wants no anonymous users (slapd's default) would offer none of us. */
 static gss_const_OID *const mech_attributes[] = {
 	&GSS_C_MA_MECH_CONCRETE,
 	&GSS_C_MA_ITOK_FRAMED,

@@ -426,6 +426,76 @@ START_TEST(several_paths)
 }
 END_TEST
 
+#define TAKES_NOBODY "anonymous_peer = accept"
+
+/* The database has the server with a key; somebody without one answers. */
+START_TEST(nobody_in_its_place)
+{
+	struct two_ends ends;
+
+	two_ends_new_of(&ends, "ed25519", "anonymous",
+		TAKES_NOBODY "\n[peer]\n\tserver = {\n\t\thost = server.example.org\n\t\tkey = "
+			     "SHA256:0scQsgItTAmhBfj2gNnnd+0+k6BxHXLGgA5/HVJR7wo\n\t}\n",
+		"");
+	two_ends_contexts(&ends, TARGET, MECH_FLAG_REPLAY);
+	(void)two_ends_run(&ends, NULL, NULL);
+	ck_assert(!mech_context_is_open(ends.initiator));
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* Two who are nobody; T1's list of hashes is another one when it arrives. */
+START_TEST(nobodys_t1_changed)
+{
+	enum mech_step_result result;
+	struct ike_message message;
+	struct ike_notify notify;
+	struct two_ends ends;
+	size_t at;
+
+	two_ends_new_of(&ends, "anonymous", "anonymous", TAKES_NOBODY, TAKES_NOBODY);
+	two_ends_contexts(&ends, TARGET, MECH_FLAG_REPLAY);
+	attack_step(&ends, ends.initiator);
+	ck_assert_int_eq(
+		ike_message_parse(writer_view(&ends.token), IKE_KIND_T1, &message), ERR_OK);
+	ck_assert(ike_message_find_notify(&message, IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS, &notify));
+	at = (size_t)(notify.data.data - message.raw.data);
+	*writer_at(&ends.token, at, 1) ^= 0x40;
+	attack_step(&ends, ends.acceptor);
+	attack_step(&ends, ends.initiator);
+	(void)two_ends_step(&ends, ends.acceptor, NULL, &result);
+	ck_assert(!mech_context_is_open(ends.acceptor));
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* A refusal that the acceptor never sent makes the initiator go on with its second best group. */
+START_TEST(forged_refusal)
+{
+	static const uint8_t p256[] = { 0, IKE_GROUP_P256 };
+	struct ike_header header = { .exchange = IKE_EXCHANGE_SA_INIT, .flags = IKE_FLAG_RESPONSE };
+	struct ike_builder b;
+	struct two_ends ends;
+	uint8_t *data = NULL;
+	size_t len = 0;
+
+	two_ends_new(&ends, "", "");
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	attack_step(&ends, ends.initiator);
+	header.spi_i = ends.initiator->exchange->spi_i;
+	ike_builder_begin(&b, &header);
+	ike_put_notify(&b, IKE_NOTIFY_INVALID_KE_PAYLOAD, BYTES_OF(p256));
+	ck_assert_int_eq(ike_builder_finish(&b, &data, &len), ERR_OK);
+	writer_free(&ends.token);
+	writer_init(&ends.token, IKE_MESSAGE_BYTES_MAX);
+	writer_put_bytes(&ends.token, BYTES(data, len));
+	free(data);
+	(void)two_ends_run(&ends, NULL, NULL);
+	ck_assert(!mech_context_is_open(ends.initiator));
+	two_ends_free(&ends);
+}
+END_TEST
+
 /* clang-format off */
 #define ATTACKS(X) \
 	X(impostor_initiator) \
@@ -445,7 +515,10 @@ END_TEST
 	X(passed_on) \
 	X(opened_later) \
 	X(one_way) \
-	X(several_paths)
+	X(several_paths) \
+	X(nobody_in_its_place) \
+	X(nobodys_t1_changed) \
+	X(forged_refusal)
 /* clang-format on */
 
 static void attack_add(Suite *suite, const char *name, const TTest *test)
