@@ -1,68 +1,140 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Proof that it is IKEv2: host A carries the mechanism's messages over UDP (charon_peer) to strongSwan's
-# charon on host B, with Ed25519 raw keys found by ID.  Run in a guest:
-# charon.sh STAGED BUILD
+# Proof that it is IKEv2: the mechanism's messages go over UDP (ike_peer on host A) to and from
+# strongSwan's charon on host B, once for each row of charon.table and each role; then what either side
+# must refuse.  Raw keys, found by ID: charon sends no CERT.  charon.sh STAGED BUILD
 set -u
-. "$(dirname "$0")/hosts.sh"
-passed=0
-failed=0
-peer=$2/tests/real/charon_peer
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/hosts.sh"
+. "$here/report.sh"
+. "$here/ike_judge.sh"
+table=$here/charon.table
+kinds=(ed25519)
 
-verdict()
+# rows CMD...: CMD NAME KIND PROPOSAL ESP SUITE CONFIG for each row.
+rows()
 {
-	if [ "$1" = 0 ]; then
-		passed=$((passed + 1))
-		echo "ok    charon: $2"
-	else
-		failed=$((failed + 1))
-		echo "FAIL  charon: $2"
-	fi
+	local name kind proposal esp suite config
+
+	while read -r name kind proposal esp suite config; do
+		case $name in '#'* | '') continue ;; esac
+		"$@" "$name" "$kind" "$proposal" "$esp" "$suite" "$config" </dev/null
+	done <"$table"
 }
 
-spki()
+# charon_connection NAME ADDRESS KIND PROPOSAL ESP THEIR-KEY OUR-ID
+charon_connection()
 {
-	openssl pkey -in "$1" -pubout -outform DER | base64 -w0
+	local esp=$5
+
+	[ "$esp" != - ] || esp=aes256gcm16-esn
+	cat <<-CONFIG
+		$1 {
+			version = 2
+			mobike = no
+			local_addrs = ${hosts_address[B]}
+			remote_addrs = $2
+			proposals = $4
+			childless = allow
+			keyingtries = 1
+			local {
+				auth = pubkey
+				id = host-$3.example
+				pubkeys = theirs-$3.pub
+			}
+			remote {
+				auth = pubkey
+				id = $7
+				pubkeys = $6-$3.pub
+			}
+			children {
+				$1 {
+					mode = transport
+					esp_proposals = $esp
+				}
+			}
+		}
+	CONFIG
+}
+
+declare -A row_address=()
+row_count=0
+
+# Each connection has an address of host A's to itself, so that IKE_SA_INIT alone says which is meant.
+next_address()
+{
+	row_count=$((row_count + 1))
+	judge_address "$row_count"
+	row_address[$1]=$judge_own
+}
+
+row_connections()
+{
+	local name=$1 kind=$2 proposal=$3 esp=$4 role
+
+	for role in r i; do
+		next_address "$role-$name"
+		charon_connection "$role-$name" "$judge_own" "$kind" "$proposal" "$esp" ours \
+			"us-$kind.example" >>"$connections"
+	done
+}
+
+# What is to be refused, and with a user's name.
+refusal_connections()
+{
+	local kind proposal=aes256gcm16-prfsha256-x25519
+
+	for kind in "${kinds[@]}"; do
+		next_address "good-$kind"
+		charon_connection "good-$kind" "$judge_own" "$kind" "$proposal" - ours \
+			"us-$kind.example" >>"$connections"
+	done
+	next_address "id-${kinds[0]}"
+	charon_connection "id-${kinds[0]}" "$judge_own" "${kinds[0]}" "$proposal" - ours \
+		"*.elsewhere.example" >>"$connections"
+	next_address user
+	charon_connection user "$judge_own" "${kinds[0]}" "$proposal" - ours "$hosts_user" \
+		>>"$connections"
 }
 
 # charon's own files on host B: /etc/swanctl and a minimal strongswan.conf.
 charon_configure()
 {
-	local dir=$hosts_dir/B/swanctl
+	local dir=$hosts_dir/B/swanctl key
 
 	mkdir -p "$dir"/{private,pubkey,conf.d,x509,x509ca,x509aa,x509ocsp,x509ac,x509crl,rsa,ecdsa,bliss,pkcs8,pkcs12}
-	cp "$hosts_dir/B/gss/sample.pem" "$dir/private/"
-	openssl pkey -in "$hosts_dir/B/gss/sample.pem" -pubout -out "$dir/pubkey/own.pem"
-	openssl pkey -in "$hosts_dir/A/gss/alice.pem" -pubout -out "$dir/pubkey/alice.pem"
-	cat >"$dir/swanctl.conf" <<-CONFIG
-		connections {
-			alice {
-				version = 2
-				local_addrs = ${hosts_address[B]}
-				remote_addrs = ${hosts_address[A]}
-				proposals = aes256gcm16-prfsha256-x25519
-				childless = allow
-				local {
-					auth = pubkey
-					id = ${hosts_name[B]}
-					pubkeys = own.pem
+	cp "$judge_dir"/theirs-*.pem "$dir/private/"
+	for key in "$judge_dir"/*.pem; do
+		openssl pkey -in "$key" -pubout -out "$dir/pubkey/$(basename "$key" .pem).pub"
+	done
+	connections=$hosts_dir/connections
+	rows row_connections
+	refusal_connections
+	{
+		echo "connections {"
+		cat "$connections"
+		echo "}"
+	} >"$dir/swanctl.conf"
+	cat >"$hosts_dir/B/strongswan.conf" <<-CONFIG
+		charon-systemd {
+			rsa_pss = yes
+			reuse_ikesa = no
+			retransmit_timeout = 1.0
+			retransmit_tries = 1
+			plugins {
+				bypass-lan {
+					load = no
 				}
-				remote {
-					auth = pubkey
-					id = $hosts_user
-					pubkeys = alice.pem
-				}
-				children {
-					all {
-						mode = transport
-						esp_proposals = aes256gcm16-esn
-					}
+			}
+			filelog {
+				stderr {
+					default = 1
+					flush_line = yes
+					${CHARON_LOG:-}
 				}
 			}
 		}
 	CONFIG
-	printf 'charon-systemd {\n plugins { bypass-lan { load = no } }\n journal { default = 1 }\n filelog { stderr { default = 1 } }\n}\n' \
-		>"$hosts_dir/B/strongswan.conf"
 	hosts_on B mount --bind "$dir" /etc/swanctl
 }
 
@@ -74,101 +146,140 @@ charon_up()
 		hosts_die "swanctl cannot load"
 }
 
-# Host A needs charon's whole key, since charon sends no CERT for a raw one.
-initiator_configure()
+charon_initiates()
 {
-	cat >"$hosts_dir/A/gss/ipsec.conf" <<-CONFIG
-		[identity]
-			alice = {
-				key = $1
-				user = $hosts_user
-			}
-		[peer]
-			host-b = {
-				host = ${hosts_name[B]}
-				key = $(spki "$2")
-			}
-	CONFIG
+	hosts_on B swanctl --initiate --timeout 10 "$@"
 }
 
-run_peer()
+# charon's own word, of all at once: the IKE SA with our SPI is established with this name.
+established=()
+note_established()
 {
-	hosts_on A "$peer" /etc/gss/ipsec.conf "host@${hosts_name[B]}" "${hosts_address[A]}" \
-		"${hosts_address[B]}" "$@" >"$hosts_out/peer.out" 2>"$hosts_out/peer.err"
+	established+=("$(judge_value spi_i) $1")
 }
 
-value()
+charon_says()
 {
-	sed -n "s/^$1=//p" "$hosts_out/peer.out"
+	local sa spi
+
+	hosts_on B swanctl --list-sas --raw >"$hosts_out/sas"
+	for sa in "${established[@]}"; do
+		spi=${sa%% *}
+		report "${sa#* }: charon says ESTABLISHED too" grep -q \
+			"initiator-spi=$spi.* state=ESTABLISHED\|state=ESTABLISHED.* initiator-spi=$spi" \
+			"$hosts_out/sas"
+	done
 }
 
-test_childless()
+child_option()
 {
-	run_peer
-	verdict $? "charon and we establish a childless IKE SA"
-	hosts_on B swanctl --list-sas >"$hosts_out/sas"
-	grep -q "ESTABLISHED" "$hosts_out/sas" && grep -q "$(value spi_i)" "$hosts_out/sas" &&
-		grep -q "$hosts_user" "$hosts_out/sas"
-	verdict $? "swanctl --list-sas shows our SPI $(value spi_i) and $hosts_user ESTABLISHED"
-	[ "$(value peer)" = "host/${hosts_name[B]}" ]
-	verdict $? "we see charon as $(value peer)"
+	child=()
+	[ "$1" = - ] || child=(--child "$1")
 }
 
-test_refusals()
+row_judge()
 {
-	run_peer flip
-	[ $? = 2 ]
-	verdict $? "charon refuses a T3 with one flipped bit"
-	openssl genpkey -algorithm ed25519 -out "$hosts_dir/A/gss/wrong.pem" 2>/dev/null
-	chmod 600 "$hosts_dir/A/gss/wrong.pem"
-	initiator_configure /etc/gss/wrong.pem "$hosts_dir/B/gss/sample.pem"
-	run_peer
-	[ $? = 2 ] && grep -q PEER_AUTH_FAILED "$hosts_out/peer.err"
-	verdict $? "charon refuses a wrong key, and we say so: $(tail -n 1 "$hosts_out/peer.err" | cut -c1-60)"
-	initiator_configure /etc/gss/alice.pem "$hosts_dir/A/gss/wrong.pem"
-	run_peer
-	[ $? = 1 ] && grep -q -E 'AUTH_FAILED|PEER_' "$hosts_out/peer.err"
-	verdict $? "we refuse charon when the peer database has another key for it"
-	initiator_configure /etc/gss/alice.pem "$hosts_dir/B/gss/sample.pem"
+	local name=$1 kind=$2 esp=$3
+
+	report "$name: we see host-$kind.example" [ "$(judge_value peer)" = "host/host-$kind.example" ]
+	note_established "$name"
+	[ "$esp" = - ] || judge_child "$name"
 }
 
-add_sa() # SRC DST SPI KEY
+row_responder()
 {
-	hosts_on A ip xfrm state add src "$1" dst "$2" proto esp spi "$3" mode transport \
-		reqid 7 flag esn replay-window 32 aead 'rfc4106(gcm(aes))' "$4" 128
+	local name=$1 kind=$2 esp=$4 suite=$5 config=$6 child
+
+	child_option "$suite"
+	judge_own=${row_address[r-$name]}
+	report "$name: charon responds" judge_ends 0 "" judge_initiate "$config" "$kind" "${child[@]}"
+	row_judge "$name, charon responds" "$kind" "$esp"
 }
 
-test_child()
+row_initiator()
 {
-	local a=${hosts_address[A]} b=${hosts_address[B]}
+	local name=$1 kind=$2 esp=$4 suite=$5 config=$6 child what=--ike
 
-	run_peer child
-	verdict $? "charon and we agree on a transport-mode child SA"
-	add_sa "$a" "$b" "$(value spi_out)" "$(value key_out)" &&
-		add_sa "$b" "$a" "$(value spi_in)" "$(value key_in)" &&
-		hosts_on A ip xfrm policy add src "$a" dst "$b" dir out tmpl proto esp mode transport reqid 7 &&
-		hosts_on A ip xfrm policy add src "$b" dst "$a" dir in tmpl proto esp mode transport reqid 7
-	verdict $? "its keys go into the kernel"
-	hosts_capture A "$hosts_out/child.pcap"
-	hosts_on A ping -c 3 -i 0.2 -W 2 "$b" >"$hosts_out/ping.log"
-	verdict $? "a ping crosses: $(grep -o '[0-9]* received' "$hosts_out/ping.log")"
-	sleep 0.5
-	hosts_stop tcpdump.A
-	[ "$(tcpdump -n -r "$hosts_out/child.pcap" esp 2>/dev/null | wc -l)" -ge 6 ] &&
-		[ "$(tcpdump -n -r "$hosts_out/child.pcap" icmp 2>/dev/null | wc -l)" = 0 ]
-	verdict $? "in ESP, by the capture"
+	child_option "$suite"
+	[ "$esp" = - ] || what=--child
+	judge_own=${row_address[i-$name]}
+	report "$name: charon initiates" judge_ends 0 "" judge_accept "$config" "$kind" \
+		"charon_initiates $what i-$name" "${child[@]}"
+	report "$name: charon is content" judge_content
+	row_judge "$name, charon initiates" "$kind" "$esp"
+}
+
+# One key is not the one that is expected, on either side, in either role.
+refuse_keys()
+{
+	local kind=$1
+
+	judge_own=${row_address[good-$kind]}
+	report "$kind: charon refuses our wrong key" judge_ends 2 PEER_AUTH_FAILED \
+		judge_initiate own_key.conf "$kind"
+	judge_accept own_key.conf "$kind" "charon_initiates --ike good-$kind"
+	report "$kind: charon refuses the acceptor's wrong key" eval "! judge_content"
+	report "$kind: we refuse charon's wrong key" judge_ends 3 ' AUTH_FAILED' \
+		judge_initiate peer_key.conf "$kind"
+	report "$kind: we refuse the initiator charon's wrong key" judge_ends 3 ' AUTH_FAILED' \
+		judge_accept peer_key.conf "$kind" "charon_initiates --ike good-$kind"
+	report "$kind: charon is told" eval "! judge_content"
+}
+
+refuse_names()
+{
+	local kind=$1
+
+	judge_own=${row_address[good-$kind]}
+	report "charon refuses a name that it does not know" judge_ends 2 PEER_AUTH_FAILED \
+		judge_initiate own_id.conf "$kind"
+	report "we refuse charon's wrong name" judge_ends 3 'PEER_NAME|PEER_UNKNOWN' \
+		judge_initiate peer_id.conf "$kind"
+	report "we refuse the initiator charon's wrong name" judge_ends 3 PEER_UNKNOWN \
+		judge_accept peer_id.conf "$kind" "charon_initiates --ike good-$kind"
+	report "charon is told" eval "! judge_content"
+	report "we do not answer for another's name" judge_ends 3 TARGET_HOST \
+		judge_accept own_id.conf "$kind" "charon_initiates --ike good-$kind"
+	judge_own=${row_address[id-$kind]}
+	judge_accept good.conf "$kind" "charon_initiates --ike id-$kind"
+	report "charon refuses the answer of another name" eval "! judge_content"
+}
+
+refuse_flips()
+{
+	local kind=$1
+
+	judge_own=${row_address[good-$kind]}
+	report "charon refuses a T3 with one flipped bit" judge_ends 2 "nothing came" \
+		judge_initiate good.conf "$kind" --flip sent --seconds 1
+	report "we refuse charon's T4 with one flipped bit" judge_ends 3 IKE_INTEGRITY \
+		judge_initiate good.conf "$kind" --flip received
+	report "we refuse charon's T3 with one flipped bit" judge_ends 3 IKE_INTEGRITY \
+		judge_accept good.conf "$kind" "charon_initiates --ike good-$kind" --flip received
+	judge_accept good.conf "$kind" "charon_initiates --ike good-$kind" --flip sent --seconds 1
+	report "charon refuses our T4 with one flipped bit" eval "! judge_content"
+}
+
+user_name()
+{
+	judge_own=${row_address[user]}
+	report "a user's name: charon responds" judge_ends 0 "" judge_initiate good.conf "$1" \
+		--identity "user-$1"
+	note_established "a user's name"
 }
 
 trap hosts_down EXIT
-hosts_install "$1"
-hosts_up
-# charon_peer runs as root here: UDP port 500.
-chown 0:0 "$hosts_dir"/?/gss/*.pem
+judge_up "$1" "$2" "${kinds[@]}"
 charon_configure
 charon_up
-initiator_configure /etc/gss/alice.pem "$hosts_dir/B/gss/sample.pem"
-test_childless
-test_refusals
-test_child
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+rows row_responder
+rows row_initiator
+user_name "${kinds[0]}"
+charon_says
+for kind in "${kinds[@]}"; do
+	refuse_keys "$kind"
+done
+refuse_names "${kinds[0]}"
+refuse_flips "${kinds[0]}"
+judge_capture_ends
+report_end
