@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/report.sh"
 . "$here/ike_judge.sh"
 table=$here/charon.table
-kinds=(ed25519)
+kinds=(ed25519 ecdsa-p256 ecdsa-p384 rsa)
 
 # rows CMD...: CMD NAME KIND PROPOSAL ESP SUITE CONFIG for each row.
 rows()
@@ -100,13 +100,11 @@ refusal_connections()
 # charon's own files on host B: /etc/swanctl and a minimal strongswan.conf.
 charon_configure()
 {
-	local dir=$hosts_dir/B/swanctl key
+	local dir=$hosts_dir/B/swanctl
 
 	mkdir -p "$dir"/{private,pubkey,conf.d,x509,x509ca,x509aa,x509ocsp,x509ac,x509crl,rsa,ecdsa,bliss,pkcs8,pkcs12}
 	cp "$judge_dir"/theirs-*.pem "$dir/private/"
-	for key in "$judge_dir"/*.pem; do
-		openssl pkey -in "$key" -pubout -out "$dir/pubkey/$(basename "$key" .pem).pub"
-	done
+	cp "$judge_dir"/*.pub "$dir/pubkey/"
 	connections=$hosts_dir/connections
 	rows row_connections
 	refusal_connections
@@ -209,6 +207,26 @@ row_initiator()
 	row_judge "$name, charon initiates" "$kind" "$esp"
 }
 
+# charon's names of the methods that it verified and that it signed with: AUTH was what the row means.
+methods=(
+	"ED25519"
+	"ECDSA_WITH_SHA256_DER"
+	"ECDSA_WITH_SHA384_DER"
+	"RSA_EMSA_PSS_SHA2_256_SALT_32"
+)
+
+charon_methods()
+{
+	local method
+
+	for method in "${methods[@]}"; do
+		report "charon verified $method" grep -q "'us-.* with $method successful" \
+			"$hosts_out/charon.log"
+		report "charon signed with $method" grep -q "(myself) with $method successful" \
+			"$hosts_out/charon.log"
+	done
+}
+
 # One key is not the one that is expected, on either side, in either role.
 refuse_keys()
 {
@@ -276,6 +294,7 @@ rows row_responder
 rows row_initiator
 user_name "${kinds[0]}"
 charon_says
+charon_methods
 for kind in "${kinds[@]}"; do
 	refuse_keys "$kind"
 done

@@ -6,7 +6,7 @@
 #   judge_up STAGED BUILD KIND...  both hosts; keys of these kinds on both sides; configurations of ours:
 #                 good.conf; own_key.conf, own_id.conf: we have another key, another name, than the daemon
 #                 expects; peer_key.conf, peer_id.conf: we expect another key, another name, of the daemon
-#   judge_spki FILE                a key's DER SubjectPublicKeyInfo in base64
+#   judge_spki PUBLIC              a public key's DER SubjectPublicKeyInfo in base64
 #   judge_address NUMBER           gives host A one more address: judge_own
 #   judge_initiate CONFIG KIND OPTIONS...  ike_peer from judge_own to the daemon; its status
 #   judge_accept CONFIG KIND CMD OPTIONS... ike_peer waits at judge_own while CMD makes the daemon
@@ -28,9 +28,15 @@ declare -A judge_genpkey=(
 	[rsa]="-algorithm RSA -pkeyopt rsa_keygen_bits:2048"
 )
 
+# What stands between the lines of a PEM file.
 judge_spki()
 {
-	openssl pkey -in "$1" -pubout -outform DER | base64 -w0
+	local line text=
+
+	while read -r line; do
+		case $line in -*) ;; *) text+=$line ;; esac
+	done <"$1"
+	echo "$text"
 }
 
 # judge_config FILE OWN-KEYS OWN-NAME THEIR-KEYS THEIR-NAME KIND...
@@ -50,7 +56,7 @@ judge_config()
 		echo "[peer]"
 		for kind; do
 			printf ' %s = {\n host = %s-%s.example\n key = %s\n }\n' "$kind" \
-				"$their_name" "$kind" "$(judge_spki "$judge_dir/$theirs-$kind.pem")"
+				"$their_name" "$kind" "$(judge_spki "$judge_dir/$theirs-$kind.pub")"
 		done
 	} >"$file"
 }
@@ -71,6 +77,8 @@ judge_up()
 			openssl genpkey ${judge_genpkey[$kind]} -out "$judge_dir/$side-$kind.pem" \
 				2>/dev/null || hosts_die "no $kind key"
 			chmod 600 "$judge_dir/$side-$kind.pem"
+			openssl pkey -in "$judge_dir/$side-$kind.pem" -pubout \
+				-out "$judge_dir/$side-$kind.pub"
 		done
 	done
 	judge_config good.conf ours us theirs host "$@"
@@ -192,5 +200,5 @@ judge_capture_ends()
 		address=${child%% *}
 		report "${child#* }: in ESP, by the capture" [ "$(judge_packets esp and host "$address")" -ge 6 ]
 	done
-	report "nothing but IKE and ESP on the wire" [ "$(judge_packets ip and not esp and not udp port 500)" = 0 ]
+	report "no ping outside ESP" [ "$(judge_packets 'icmp[icmptype] == 0 or icmp[icmptype] == 8')" = 0 ]
 }
