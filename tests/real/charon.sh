@@ -57,23 +57,12 @@ charon_connection()
 	CONFIG
 }
 
-declare -A row_address=()
-row_count=0
-
-# Each connection has an address of host A's to itself, so that IKE_SA_INIT alone says which is meant.
-next_address()
-{
-	row_count=$((row_count + 1))
-	judge_address "$row_count"
-	row_address[$1]=$judge_own
-}
-
 row_connections()
 {
 	local name=$1 kind=$2 proposal=$3 esp=$4 role
 
 	for role in r i; do
-		next_address "$role-$name"
+		judge_address "$role-$name"
 		charon_connection "$role-$name" "$judge_own" "$kind" "$proposal" "$esp" ours \
 			"us-$kind.example" >>"$connections"
 	done
@@ -85,14 +74,14 @@ refusal_connections()
 	local kind proposal=aes256gcm16-prfsha256-x25519
 
 	for kind in "${kinds[@]}"; do
-		next_address "good-$kind"
+		judge_address "good-$kind"
 		charon_connection "good-$kind" "$judge_own" "$kind" "$proposal" - ours \
 			"us-$kind.example" >>"$connections"
 	done
-	next_address "id-${kinds[0]}"
-	charon_connection "id-${kinds[0]}" "$judge_own" "${kinds[0]}" "$proposal" - ours \
+	judge_address id
+	charon_connection id "$judge_own" "${kinds[0]}" "$proposal" - ours \
 		"*.elsewhere.example" >>"$connections"
-	next_address user
+	judge_address user
 	charon_connection user "$judge_own" "${kinds[0]}" "$proposal" - ours "$hosts_user" \
 		>>"$connections"
 }
@@ -149,6 +138,12 @@ charon_initiates()
 	hosts_on B swanctl --initiate --timeout 10 "$@"
 }
 
+judge_daemon=charon
+judge_daemon_initiates()
+{
+	charon_initiates --ike "$1"
+}
+
 # charon's own word, of all at once: the IKE SA with our SPI is established with this name.
 established=()
 note_established()
@@ -189,7 +184,7 @@ row_responder()
 	local name=$1 kind=$2 esp=$4 suite=$5 config=$6 child
 
 	child_option "$suite"
-	judge_own=${row_address[r-$name]}
+	judge_own=${judge_addresses[r-$name]}
 	report "$name: charon responds" judge_ends 0 "" judge_initiate "$config" "$kind" "${child[@]}"
 	row_judge "$name, charon responds" "$kind" "$esp"
 }
@@ -200,7 +195,7 @@ row_initiator()
 
 	child_option "$suite"
 	[ "$esp" = - ] || what=--child
-	judge_own=${row_address[i-$name]}
+	judge_own=${judge_addresses[i-$name]}
 	report "$name: charon initiates" judge_ends 0 "" judge_accept "$config" "$kind" \
 		"charon_initiates $what i-$name" "${child[@]}"
 	report "$name: charon is content" judge_content
@@ -227,60 +222,9 @@ charon_methods()
 	done
 }
 
-# One key is not the one that is expected, on either side, in either role.
-refuse_keys()
-{
-	local kind=$1
-
-	judge_own=${row_address[good-$kind]}
-	report "$kind: charon refuses our wrong key" judge_ends 2 PEER_AUTH_FAILED \
-		judge_initiate own_key.conf "$kind"
-	judge_accept own_key.conf "$kind" "charon_initiates --ike good-$kind"
-	report "$kind: charon refuses the acceptor's wrong key" eval "! judge_content"
-	report "$kind: we refuse charon's wrong key" judge_ends 3 ' AUTH_FAILED' \
-		judge_initiate peer_key.conf "$kind"
-	report "$kind: we refuse the initiator charon's wrong key" judge_ends 3 ' AUTH_FAILED' \
-		judge_accept peer_key.conf "$kind" "charon_initiates --ike good-$kind"
-	report "$kind: charon is told" eval "! judge_content"
-}
-
-refuse_names()
-{
-	local kind=$1
-
-	judge_own=${row_address[good-$kind]}
-	report "charon refuses a name that it does not know" judge_ends 2 PEER_AUTH_FAILED \
-		judge_initiate own_id.conf "$kind"
-	report "we refuse charon's wrong name" judge_ends 3 'PEER_NAME|PEER_UNKNOWN' \
-		judge_initiate peer_id.conf "$kind"
-	report "we refuse the initiator charon's wrong name" judge_ends 3 PEER_UNKNOWN \
-		judge_accept peer_id.conf "$kind" "charon_initiates --ike good-$kind"
-	report "charon is told" eval "! judge_content"
-	report "we do not answer for another's name" judge_ends 3 TARGET_HOST \
-		judge_accept own_id.conf "$kind" "charon_initiates --ike good-$kind"
-	judge_own=${row_address[id-$kind]}
-	judge_accept good.conf "$kind" "charon_initiates --ike id-$kind"
-	report "charon refuses the answer of another name" eval "! judge_content"
-}
-
-refuse_flips()
-{
-	local kind=$1
-
-	judge_own=${row_address[good-$kind]}
-	report "charon refuses a T3 with one flipped bit" judge_ends 2 "nothing came" \
-		judge_initiate good.conf "$kind" --flip sent --seconds 1
-	report "we refuse charon's T4 with one flipped bit" judge_ends 3 IKE_INTEGRITY \
-		judge_initiate good.conf "$kind" --flip received
-	report "we refuse charon's T3 with one flipped bit" judge_ends 3 IKE_INTEGRITY \
-		judge_accept good.conf "$kind" "charon_initiates --ike good-$kind" --flip received
-	judge_accept good.conf "$kind" "charon_initiates --ike good-$kind" --flip sent --seconds 1
-	report "charon refuses our T4 with one flipped bit" eval "! judge_content"
-}
-
 user_name()
 {
-	judge_own=${row_address[user]}
+	judge_own=${judge_addresses[user]}
 	report "a user's name: charon responds" judge_ends 0 "" judge_initiate good.conf "$1" \
 		--identity "user-$1"
 	note_established "a user's name"
@@ -296,9 +240,9 @@ user_name "${kinds[0]}"
 charon_says
 charon_methods
 for kind in "${kinds[@]}"; do
-	refuse_keys "$kind"
+	judge_refuse_keys "$kind"
 done
-refuse_names "${kinds[0]}"
-refuse_flips "${kinds[0]}"
+judge_refuse_names "${kinds[0]}"
+judge_refuse_flips "${kinds[0]}"
 judge_capture_ends
 report_end

@@ -7,7 +7,8 @@
 #                 good.conf; own_key.conf, own_id.conf: we have another key, another name, than the daemon
 #                 expects; peer_key.conf, peer_id.conf: we expect another key, another name, of the daemon
 #   judge_spki PUBLIC              a public key's DER SubjectPublicKeyInfo in base64
-#   judge_address NUMBER           gives host A one more address: judge_own
+#   judge_address CONNECTION       one more address of host A, judge_own and judge_addresses[CONNECTION]:
+#                                  IKE_SA_INIT alone says then which of the daemon's connections is meant
 #   judge_initiate CONFIG KIND OPTIONS...  ike_peer from judge_own to the daemon; its status
 #   judge_accept CONFIG KIND CMD OPTIONS... ike_peer waits at judge_own while CMD makes the daemon
 #                                  initiate; its status
@@ -16,11 +17,20 @@
 #   judge_child NAME               the child SA just made goes into A's kernel; ping
 #   judge_capture_ends             and no ping went outside ESP: the capture of the whole run
 #
+#   judge_refuse_keys KIND, judge_refuse_names KIND, judge_refuse_flips KIND
+#                                  what either side must refuse, in both roles; over the daemon's
+#                                  connections good-KIND and id (it wants another name), which
+#                                  judge_daemon_initiates CONNECTION begins; judge_daemon is its name
+#
 # We are us-KIND.example (and alice@example.org), the daemon is host-KIND.example.
 judge_dir=
 judge_own=
 judge_peer=
+judge_daemon=
 judge_children=()
+# Given to ike_peer whenever the daemon initiates what is to be refused.
+judge_options=()
+declare -A judge_addresses=()
 declare -A judge_genpkey=(
 	[ed25519]="-algorithm ed25519"
 	[ecdsa-p256]="-algorithm EC -pkeyopt ec_paramgen_curve:P-256"
@@ -91,7 +101,8 @@ judge_up()
 
 judge_address()
 {
-	judge_own=10.77.0.$((100 + $1))
+	judge_own=10.77.0.$((101 + ${#judge_addresses[@]}))
+	judge_addresses[$1]=$judge_own
 	hosts_on A ip address add "$judge_own/24" dev wire
 }
 
@@ -201,4 +212,57 @@ judge_capture_ends()
 		report "${child#* }: in ESP, by the capture" [ "$(judge_packets esp and host "$address")" -ge 6 ]
 	done
 	report "no ping outside ESP" [ "$(judge_packets 'icmp[icmptype] == 0 or icmp[icmptype] == 8')" = 0 ]
+}
+
+# One key is not the one that is expected, on either side, in either role.
+judge_refuse_keys()
+{
+	local kind=$1
+
+	judge_own=${judge_addresses[good-$kind]}
+	report "$kind: $judge_daemon refuses our wrong key" judge_ends 2 PEER_AUTH_FAILED \
+		judge_initiate own_key.conf "$kind"
+	judge_accept own_key.conf "$kind" "judge_daemon_initiates good-$kind" "${judge_options[@]}"
+	report "$kind: $judge_daemon refuses the acceptor's wrong key" eval "! judge_content"
+	report "$kind: we refuse $judge_daemon's wrong key" judge_ends 3 ' AUTH_FAILED' \
+		judge_initiate peer_key.conf "$kind"
+	report "$kind: we refuse the initiator $judge_daemon's wrong key" judge_ends 3 ' AUTH_FAILED' \
+		judge_accept peer_key.conf "$kind" "judge_daemon_initiates good-$kind" "${judge_options[@]}"
+	report "$kind: $judge_daemon is told" eval "! judge_content"
+}
+
+judge_refuse_names()
+{
+	local kind=$1
+
+	judge_own=${judge_addresses[good-$kind]}
+	report "$judge_daemon refuses a name that it does not know" judge_ends 2 PEER_AUTH_FAILED \
+		judge_initiate own_id.conf "$kind"
+	report "we refuse $judge_daemon's wrong name" judge_ends 3 'PEER_NAME|PEER_UNKNOWN' \
+		judge_initiate peer_id.conf "$kind"
+	report "we refuse the initiator $judge_daemon's wrong name" judge_ends 3 PEER_UNKNOWN \
+		judge_accept peer_id.conf "$kind" "judge_daemon_initiates good-$kind" "${judge_options[@]}"
+	report "$judge_daemon is told" eval "! judge_content"
+	report "we do not answer for another's name" judge_ends 3 TARGET_HOST \
+		judge_accept own_id.conf "$kind" "judge_daemon_initiates good-$kind" "${judge_options[@]}"
+	# A daemon that says whom it wants never gets that far: we refuse before.
+	[ -n "${judge_addresses[id]:-}" ] || return 0
+	judge_own=${judge_addresses[id]}
+	judge_accept good.conf "$kind" "judge_daemon_initiates id"
+	report "$judge_daemon refuses the answer of another name" eval "! judge_content"
+}
+
+judge_refuse_flips()
+{
+	local kind=$1
+
+	judge_own=${judge_addresses[good-$kind]}
+	report "$judge_daemon refuses a T3 with one flipped bit" judge_ends 2 "nothing came" \
+		judge_initiate good.conf "$kind" --flip sent --seconds 1
+	report "we refuse $judge_daemon's T4 with one flipped bit" judge_ends 3 IKE_INTEGRITY \
+		judge_initiate good.conf "$kind" --flip received
+	report "we refuse $judge_daemon's T3 with one flipped bit" judge_ends 3 IKE_INTEGRITY \
+		judge_accept good.conf "$kind" "judge_daemon_initiates good-$kind" "${judge_options[@]}" --flip received
+	judge_accept good.conf "$kind" "judge_daemon_initiates good-$kind" "${judge_options[@]}" --flip sent --seconds 1
+	report "$judge_daemon refuses our T4 with one flipped bit" eval "! judge_content"
 }

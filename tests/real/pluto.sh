@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Proof that it is IKEv2, by a second daemon of other people: the mechanism's messages go over UDP
+# (ike_peer on host A) to and from Libreswan's pluto on host B, once for each row of pluto.table and each
+# role, with a transport-mode child SA; then what either side must refuse.  pluto.sh STAGED BUILD
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/hosts.sh"
+. "$here/report.sh"
+. "$here/ike_judge.sh"
+table=$here/pluto.table
+kinds=(rsa ecdsa-p256)
+declare -A authby=([rsa]=rsa-sha2 [ecdsa-p256]=ecdsa)
+pluto_root=$2/../build-peers/root
+pluto=/usr/libexec/ipsec/pluto
+export LD_LIBRARY_PATH=$pluto_root/usr/lib/x86_64-linux-gnu:$pluto_root/lib/x86_64-linux-gnu
+
+# rows CMD...: CMD NAME KIND AUTHBY IKE ESP SUITE CONFIG for each row.
+rows()
+{
+	local name kind authby ike esp suite config
+
+	while read -r name kind authby ike esp suite config; do
+		case $name in '#'* | '') continue ;; esac
+		"$@" "$name" "$kind" "$authby" "$ike" "$esp" "$suite" "$config" </dev/null
+	done <"$table"
+}
+
+# pluto_connection NAME KIND AUTHBY IKE ESP OUR-KEY
+pluto_connection()
+{
+	judge_address "$1"
+	cat >>"$hosts_dir/pluto/ipsec.conf" <<-CONFIG
+		conn $1
+		  ikev2=insist
+		  type=transport
+		  authby=$3
+		  ike=$4
+		  esp=$5
+		  esn=yes
+		  left=${hosts_address[B]}
+		  leftid=@host-$2.example
+		  leftpubkey=$(judge_spki "$judge_dir/theirs-$2.pub")
+		  right=$judge_own
+		  rightid=@us-$2.example
+		  rightpubkey=$(judge_spki "$judge_dir/$6-$2.pub")
+		  auto=add
+		  fragmentation=no
+		  mobike=no
+		  keyingtries=1
+		  leftupdown=%disabled
+		  encapsulation=no
+		  retransmit-timeout=2s
+		  retransmit-interval=500
+	CONFIG
+}
+
+row_connections()
+{
+	local role
+
+	for role in r i; do
+		pluto_connection "$role-$1" "$2" "$3" "$4" "$5" ours
+	done
+}
+
+refusal_connections()
+{
+	local kind
+
+	for kind in "${kinds[@]}"; do
+		pluto_connection "good-$kind" "$kind" "${authby[$kind]}" "aes_gcm256-sha2_256;dh31" \
+			aes_gcm256 ours
+	done
+}
+
+# NSS takes private keys with a certificate only; nobody looks at that.
+pluto_key()
+{
+	local key=$judge_dir/theirs-$1
+
+	openssl req -x509 -new -key "$key.pem" -subj "/CN=host-$1" -out "$key.crt" -days 30 &&
+		openssl pkcs12 -export -inkey "$key.pem" -in "$key.crt" -name "host-$1" \
+			-passout pass: -out "$key.p12" &&
+		"$pluto_root/usr/bin/pk12util" -i "$key.p12" -d "sql:$hosts_dir/pluto/nss" -W ''
+}
+
+pluto_configure()
+{
+	local kind
+
+	# It looks for its helpers there and nowhere else.
+	mkdir -p "$hosts_dir/pluto/nss" /usr/libexec/ipsec
+	cp -a "$pluto_root/usr/libexec/ipsec/." /usr/libexec/ipsec/
+	: >"$hosts_dir/pluto/secrets"
+	echo "config setup" >"$hosts_dir/pluto/ipsec.conf"
+	"$pluto_root/usr/bin/certutil" -N -d "sql:$hosts_dir/pluto/nss" --empty-password ||
+		hosts_die "no database for pluto"
+	for kind in "${kinds[@]}"; do
+		pluto_key "$kind" >"$hosts_out/key-$kind.log" 2>&1 || hosts_die "no $kind key in NSS"
+	done
+	rows row_connections
+	refusal_connections
+	hosts_on B mkdir -p /run/pluto
+}
+
+pluto_whack()
+{
+	hosts_on B /usr/libexec/ipsec/whack --rundir /run/pluto "$@"
+}
+
+pluto_up()
+{
+	hosts_start pluto B "$pluto" --nofork --stderrlog --rundir /run/pluto --nssdir "$hosts_dir/pluto/nss" \
+		--secretsfile "$hosts_dir/pluto/secrets" --no-dnssec
+	hosts_wait 30 pluto_whack --briefstatus || hosts_die "pluto does not answer"
+	hosts_on B /usr/libexec/ipsec/addconn --config "$hosts_dir/pluto/ipsec.conf" \
+		--ctlsocket /run/pluto/pluto.ctl --autoall >"$hosts_out/addconn.log" 2>&1
+	pluto_whack --listen >"$hosts_out/listen.log" 2>&1
+}
+
+judge_daemon=pluto
+# pluto always asks for a child.
+judge_options=(--child 1)
+# whack's status says little: its words do.  What is left of an earlier exchange must not be used again.
+judge_daemon_initiates()
+{
+	local words
+
+	pluto_whack --terminate --name "$1" >/dev/null 2>&1
+	words=$(pluto_whack --initiate --name "$1" 2>&1)
+	echo "$words"
+	[[ $words == *"established Child SA"* ]]
+}
+
+row_responder()
+{
+	local name=$1 kind=$2 suite=$6 config=$7
+
+	judge_own=${judge_addresses[r-$name]}
+	report "$name: pluto responds, childless" judge_ends 0 "" judge_initiate "$config" "$kind"
+	report "$name: we see host-$kind.example" [ "$(judge_value peer)" = "host/host-$kind.example" ]
+	report "$name: pluto responds" judge_ends 0 "" judge_initiate "$config" "$kind" --child "$suite"
+	judge_child "$name, pluto responds"
+}
+
+row_initiator()
+{
+	local name=$1 kind=$2 suite=$6 config=$7
+
+	judge_own=${judge_addresses[i-$name]}
+	report "$name: pluto initiates" judge_ends 0 "" judge_accept "$config" "$kind" \
+		"judge_daemon_initiates i-$name" --child "$suite"
+	report "$name: pluto is content" judge_content
+	report "$name: we see host-$kind.example" [ "$(judge_value peer)" = "host/host-$kind.example" ]
+	judge_child "$name, pluto initiates"
+}
+
+trap hosts_down EXIT
+[ -x "$pluto_root$pluto" ] || hosts_die "no pluto in $pluto_root: tests/support/fetch_peers.sh"
+judge_up "$1" "$2" "${kinds[@]}"
+pluto_configure
+pluto_up
+rows row_responder
+rows row_initiator
+for kind in "${kinds[@]}"; do
+	judge_refuse_keys "$kind"
+done
+judge_refuse_names "${kinds[0]}"
+judge_refuse_flips "${kinds[0]}"
+judge_capture_ends
+report_end
