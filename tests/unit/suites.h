@@ -28,6 +28,7 @@
 	X(ike_sealed) \
 	X(ike_payload) \
 	X(ike_keymat) \
+	X(charon_keys) \
 	X(ike_notify) \
 	X(name) \
 	X(name_facts) \
