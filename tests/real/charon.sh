@@ -11,14 +11,15 @@ here=$(cd "$(dirname "$0")" && pwd)
 table=$here/charon.table
 kinds=(ed25519 ecdsa-p256 ecdsa-p384 rsa)
 
-# rows CMD...: CMD NAME KIND PROPOSAL ESP SUITE CONFIG for each row.
+# rows CMD...: CMD NAME KIND PROPOSAL ESP SUITE CONFIG RESPONDS INITIATES for each row.
 rows()
 {
-	local name kind proposal esp suite config
+	local name kind proposal esp suite config responds initiates
 
-	while read -r name kind proposal esp suite config; do
+	while read -r name kind proposal esp suite config responds initiates; do
 		case $name in '#'* | '') continue ;; esac
-		"$@" "$name" "$kind" "$proposal" "$esp" "$suite" "$config" </dev/null
+		"$@" "$name" "$kind" "$proposal" "$esp" "$suite" "$config" "$responds" \
+			"$initiates" </dev/null
 	done <"$table"
 }
 
@@ -170,28 +171,31 @@ child_option()
 	[ "$1" = - ] || child=(--child "$1")
 }
 
+# row_judge NAME KIND ESP NEGOTIATED,RETRIED
 row_judge()
 {
 	local name=$1 kind=$2 esp=$3
 
 	report "$name: we see host-$kind.example" [ "$(judge_value peer)" = "host/host-$kind.example" ]
+	report "$name: $4" [ "$(judge_value encr)/$(judge_value prf)/$(judge_value group),$(judge_value \
+		retried)" = "$4" ]
 	note_established "$name"
 	[ "$esp" = - ] || judge_child "$name"
 }
 
 row_responder()
 {
-	local name=$1 kind=$2 esp=$4 suite=$5 config=$6 child
+	local name=$1 kind=$2 esp=$4 suite=$5 config=$6 negotiated=$7 child
 
 	child_option "$suite"
 	judge_own=${judge_addresses[r-$name]}
 	report "$name: charon responds" judge_ends 0 "" judge_initiate "$config" "$kind" "${child[@]}"
-	row_judge "$name, charon responds" "$kind" "$esp"
+	row_judge "$name, charon responds" "$kind" "$esp" "$negotiated"
 }
 
 row_initiator()
 {
-	local name=$1 kind=$2 esp=$4 suite=$5 config=$6 child what=--ike
+	local name=$1 kind=$2 esp=$4 suite=$5 config=$6 negotiated=$8 child what=--ike
 
 	child_option "$suite"
 	[ "$esp" = - ] || what=--child
@@ -199,7 +203,7 @@ row_initiator()
 	report "$name: charon initiates" judge_ends 0 "" judge_accept "$config" "$kind" \
 		"charon_initiates $what i-$name" "${child[@]}"
 	report "$name: charon is content" judge_content
-	row_judge "$name, charon initiates" "$kind" "$esp"
+	row_judge "$name, charon initiates" "$kind" "$esp" "$negotiated"
 }
 
 # charon's names of the methods that it verified and that it signed with: AUTH was what the row means.
@@ -230,6 +234,24 @@ user_name()
 	note_established "a user's name"
 }
 
+# charon knows no NULL (RFC 7619).
+refuse_nobody()
+{
+	judge_own=${judge_addresses[good-$1]}
+	report "charon refuses an initiator that is nobody" judge_ends 2 PEER_AUTH_FAILED \
+		judge_initiate good.conf "$1" --identity nobody
+}
+
+# Nothing in common: the connections' only group is x25519.
+refuse_group()
+{
+	judge_own=${judge_addresses[good-$1]}
+	report "charon refuses our only group" judge_ends 2 PEER_NO_PROPOSAL judge_initiate p256.conf "$1"
+	report "we refuse charon's only group" judge_ends 3 NO_PROPOSAL \
+		judge_accept p256.conf "$1" "judge_daemon_initiates good-$1"
+	report "charon is told: no proposal chosen" grep -q NO_PROP "$hosts_out/initiate.out"
+}
+
 trap hosts_down EXIT
 judge_up "$1" "$2" "${kinds[@]}"
 charon_configure
@@ -237,6 +259,8 @@ charon_up
 rows row_responder
 rows row_initiator
 user_name "${kinds[0]}"
+refuse_nobody "${kinds[0]}"
+refuse_group "${kinds[0]}"
 charon_says
 charon_methods
 for kind in "${kinds[@]}"; do

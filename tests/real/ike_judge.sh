@@ -63,7 +63,7 @@ judge_config()
 			printf ' user-%s = {\n key = %s\n user = %s\n }\n' "$kind" \
 				"$judge_dir/$own-$kind.pem" "$hosts_user"
 		done
-		echo "[peer]"
+		printf ' nobody = {\n anonymous = yes\n }\n[peer]\n'
 		for kind; do
 			printf ' %s = {\n host = %s-%s.example\n key = %s\n }\n' "$kind" \
 				"$their_name" "$kind" "$(judge_spki "$judge_dir/$theirs-$kind.pub")"
@@ -96,6 +96,12 @@ judge_up()
 	judge_config own_id.conf ours stranger theirs host "$@"
 	judge_config peer_key.conf ours us wrong host "$@"
 	judge_config peer_id.conf ours us theirs stranger "$@"
+	{
+		printf '[gss-ipsec]\n ike_groups = p256\n'
+		cat "$judge_dir/good.conf"
+	} >"$judge_dir/p256.conf"
+	printf '[gss-ipsec]\n anonymous_peer = accept\n[identity]\n nobody = {\n anonymous = yes\n }\n' \
+		>"$judge_dir/nobody.conf"
 	hosts_capture A "$hosts_out/judge.pcap"
 }
 

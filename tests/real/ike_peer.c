@@ -7,6 +7,7 @@
  *   ike_peer initiate|accept CONFIG OWN-ADDRESS PEER-ADDRESS [OPTIONS]
  *     --target NAME        whom the initiator wants (service@host)
  *     --identity TAG       which identity of the configuration speaks (default: the configuration's choice)
+ *     --no-mutual          the acceptor need not prove itself
  *     --child NUMBER       a transport-mode child SA between the two addresses with this ESP suite;
  *                          its keys are printed for 'ip xfrm'
  *     --flip sent|received one bit of the IKE_AUTH message of that direction is changed on its way
@@ -40,6 +41,7 @@ struct carrier {
 	int fd;
 	uint8_t input[IKE_MESSAGE_BYTES_MAX], answered[IKE_MESSAGE_BYTES_MAX];
 	size_t input_len, answered_len;
+	int first_rounds;     /* IKE_SA_INIT messages received */
 	struct writer output; /* the last message sent */
 };
 
@@ -104,12 +106,16 @@ static bool carrier_receive(struct carrier *carrier, const struct ike_peer *peer
 	return false;
 }
 
-static bool is_auth(struct bytes message)
+static bool is_exchange(struct bytes message, uint8_t exchange)
 {
 	struct ike_header header;
 
-	return ike_header_parse(message, &header) == ERR_OK &&
-	       header.exchange == IKE_EXCHANGE_AUTH && message.len > FLIPPED_FROM_END;
+	return ike_header_parse(message, &header) == ERR_OK && header.exchange == exchange;
+}
+
+static bool is_auth(struct bytes message)
+{
+	return is_exchange(message, IKE_EXCHANGE_AUTH) && message.len > FLIPPED_FROM_END;
 }
 
 /* --- the exchange --- */
@@ -138,6 +144,8 @@ static enum err peer_take(
 	struct bytes input = BYTES(carrier->input, carrier->input_len);
 	enum err err;
 
+	if (is_exchange(input, IKE_EXCHANGE_SA_INIT))
+		carrier->first_rounds++;
 	if (peer->flips_received && is_auth(input))
 		carrier->input[input.len - FLIPPED_FROM_END] ^= 1;
 	writer_free(&carrier->output);
@@ -208,7 +216,7 @@ static enum err peer_make_context(struct ike_peer *peer)
 			BYTES((const uint8_t *)peer->target, strlen(peer->target)), NULL, &name);
 	if (err == ERR_OK && peer->initiates)
 		err = mech_initiator_new(
-			credential, name, MECH_FLAG_MUTUAL, &ike_peer_ops, &peer->context);
+			credential, name, peer->flags, &ike_peer_ops, &peer->context);
 	else if (err == ERR_OK)
 		err = mech_acceptor_new(credential, &ike_peer_ops, &peer->context);
 	if (err == ERR_OK)
@@ -238,7 +246,7 @@ static enum peer_status peer_run(struct ike_peer *peer, int seconds)
 	}
 	status = peer_exchange(peer, &carrier);
 	if (status == PEER_ESTABLISHED)
-		printf("peer=%s\n",
+		printf("retried=%s\npeer=%s\n", carrier.first_rounds > 1 ? "yes" : "no",
 			mech_name_display(peer->initiates
 						  ? mech_context_acceptor_name(peer->context)
 						  : mech_context_initiator_name(peer->context)));
@@ -258,6 +266,9 @@ static bool read_option(struct ike_peer *peer, int option, int *ret_seconds)
 		return true;
 	case 'i':
 		peer->identity = optarg;
+		return true;
+	case 'n':
+		peer->flags = 0;
 		return true;
 	case 'c':
 		peer->child = esp_suite_find((uint16_t)strtoul(optarg, NULL, 10));
@@ -281,8 +292,8 @@ static bool read_arguments(struct ike_peer *peer, int argc, char **argv, int *re
 {
 	static const struct option options[] = { { "target", required_argument, NULL, 't' },
 		{ "identity", required_argument, NULL, 'i' },
-		{ "child", required_argument, NULL, 'c' }, { "flip", required_argument, NULL, 'f' },
-		{ "keys", required_argument, NULL, 'k' },
+		{ "no-mutual", no_argument, NULL, 'n' }, { "child", required_argument, NULL, 'c' },
+		{ "flip", required_argument, NULL, 'f' }, { "keys", required_argument, NULL, 'k' },
 		{ "seconds", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 } };
 	int option;
 
@@ -302,12 +313,13 @@ static bool read_arguments(struct ike_peer *peer, int argc, char **argv, int *re
 
 int main(int argc, char **argv)
 {
-	struct ike_peer peer = { 0 };
+	struct ike_peer peer = { .flags = MECH_FLAG_MUTUAL };
 	int seconds = TIMEOUT_SEC;
 
 	if (!read_arguments(&peer, argc, argv, &seconds)) {
 		fprintf(stderr, "usage: ike_peer initiate|accept CONFIG OWN PEER [--target NAME] "
-				"[--identity TAG] [--child NUMBER] [--flip sent|received] "
+				"[--identity TAG] [--no-mutual] [--child NUMBER] "
+				"[--flip sent|received] "
 				"[--keys FILE] [--seconds N]\n");
 		return PEER_TROUBLE;
 	}

@@ -11,6 +11,7 @@ struct ike_peer {
 	struct mech_context *context;
 	struct in_addr own, other;
 	bool initiates;
+	uint32_t flags;				/* what the initiator asks for */
 	const char *config, *identity, *target; /* identity NULL: the configuration's choice */
 	const char *keys;		 /* file that SK_e is appended to; NULL: told to nobody */
 	const struct esp_suite *child;	 /* NULL: childless */

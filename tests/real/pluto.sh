@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/ike_judge.sh"
 table=$here/pluto.table
 kinds=(rsa ecdsa-p256)
+ike='aes_gcm256-sha2_256;dh31'
 declare -A authby=([rsa]=rsa-sha2 [ecdsa-p256]=ecdsa)
 pluto_root=$2/../build-peers/root
 pluto=/usr/libexec/ipsec/pluto
@@ -26,7 +27,7 @@ rows()
 	done <"$table"
 }
 
-# pluto_connection NAME KIND AUTHBY IKE ESP OUR-KEY
+# pluto_connection NAME IKE ESP LINE...: the lines say who each side is and how it proves that.
 pluto_connection()
 {
 	judge_address "$1"
@@ -34,25 +35,30 @@ pluto_connection()
 		conn $1
 		  ikev2=insist
 		  type=transport
-		  authby=$3
-		  ike=$4
-		  esp=$5
+		  ike=$2
+		  esp=$3
 		  esn=yes
 		  left=${hosts_address[B]}
-		  leftid=@host-$2.example
-		  leftpubkey=$(judge_spki "$judge_dir/theirs-$2.pub")
 		  right=$judge_own
-		  rightid=@us-$2.example
-		  rightpubkey=$(judge_spki "$judge_dir/$6-$2.pub")
 		  auto=add
 		  fragmentation=no
 		  mobike=no
+		  encapsulation=no
 		  keyingtries=1
 		  leftupdown=%disabled
-		  encapsulation=no
 		  retransmit-timeout=2s
 		  retransmit-interval=500
 	CONFIG
+	shift 3
+	printf '  %s\n' "$@" >>"$hosts_dir/pluto/ipsec.conf"
+}
+
+# key_connection NAME KIND AUTHBY IKE ESP
+key_connection()
+{
+	pluto_connection "$1" "$4" "$5" "authby=$3" \
+		"leftid=@host-$2.example" "leftpubkey=$(judge_spki "$judge_dir/theirs-$2.pub")" \
+		"rightid=@us-$2.example" "rightpubkey=$(judge_spki "$judge_dir/ours-$2.pub")"
 }
 
 row_connections()
@@ -60,7 +66,7 @@ row_connections()
 	local role
 
 	for role in r i; do
-		pluto_connection "$role-$1" "$2" "$3" "$4" "$5" ours
+		key_connection "$role-$1" "$2" "$3" "$4" "$5"
 	done
 }
 
@@ -69,9 +75,20 @@ refusal_connections()
 	local kind
 
 	for kind in "${kinds[@]}"; do
-		pluto_connection "good-$kind" "$kind" "${authby[$kind]}" "aes_gcm256-sha2_256;dh31" \
-			aes_gcm256 ours
+		key_connection "good-$kind" "$kind" "${authby[$kind]}" "$ike" aes_gcm256
 	done
+}
+
+# Ends that are nobody (RFC 7619): both, and our side alone.
+null_connections()
+{
+	local name key=$judge_dir/theirs-${kinds[0]}.pub
+
+	for name in r-null i-null refused-null; do
+		pluto_connection "$name" "$ike" aes_gcm256 authby=null leftid=%null rightid=%null
+	done
+	pluto_connection r-anonymous "$ike" aes_gcm256 leftauth=rsasig rightauth=null \
+		"leftid=@host-${kinds[0]}.example" "leftpubkey=$(judge_spki "$key")" rightid=%null
 }
 
 # NSS takes private keys with a certificate only; nobody looks at that.
@@ -101,6 +118,7 @@ pluto_configure()
 	done
 	rows row_connections
 	refusal_connections
+	null_connections
 	hosts_on B mkdir -p /run/pluto
 }
 
@@ -156,6 +174,29 @@ row_initiator()
 	judge_child "$name, pluto initiates"
 }
 
+nobody()
+{
+	judge_own=${judge_addresses[r-null]}
+	report "NULL: pluto responds" judge_ends 0 "" judge_initiate nobody.conf nobody \
+		--identity nobody --target host --no-mutual
+	report "NULL: we see nobody" [ "$(judge_value peer)" = anonymous ]
+	judge_own=${judge_addresses[i-null]}
+	report "NULL: pluto initiates" judge_ends 0 "" judge_accept nobody.conf nobody \
+		"judge_daemon_initiates i-null" --identity nobody --child 1
+	report "NULL: pluto is content" judge_content
+	report "NULL: we see nobody there too" [ "$(judge_value peer)" = anonymous ]
+	judge_child "NULL, pluto initiates"
+	judge_own=${judge_addresses[refused-null]}
+	report "NULL: we refuse nobody where the policy does not say so" judge_ends 3 AUTH_METHOD \
+		judge_accept good.conf "${kinds[0]}" "judge_daemon_initiates refused-null" --child 1
+	report "NULL: pluto is told" eval "! judge_content"
+	judge_own=${judge_addresses[r-anonymous]}
+	report "anonymous initiator: pluto proves itself" judge_ends 0 "" \
+		judge_initiate good.conf "${kinds[0]}" --identity nobody
+	report "anonymous initiator: we see host-${kinds[0]}.example" \
+		[ "$(judge_value peer)" = "host/host-${kinds[0]}.example" ]
+}
+
 trap hosts_down EXIT
 [ -x "$pluto_root$pluto" ] || hosts_die "no pluto in $pluto_root: tests/support/fetch_peers.sh"
 judge_up "$1" "$2" "${kinds[@]}"
@@ -163,6 +204,7 @@ pluto_configure
 pluto_up
 rows row_responder
 rows row_initiator
+nobody
 for kind in "${kinds[@]}"; do
 	judge_refuse_keys "$kind"
 done
