@@ -188,7 +188,8 @@ nobody()
 	judge_child "NULL, pluto initiates"
 	judge_own=${judge_addresses[refused-null]}
 	report "NULL: we refuse nobody where the policy does not say so" judge_ends 3 AUTH_METHOD \
-		judge_accept good.conf "${kinds[0]}" "judge_daemon_initiates refused-null" --child 1
+		judge_accept good.conf "${kinds[0]}" "judge_daemon_initiates refused-null" \
+		--identity nobody --child 1
 	report "NULL: pluto is told" eval "! judge_content"
 	judge_own=${judge_addresses[r-anonymous]}
 	report "anonymous initiator: pluto proves itself" judge_ends 0 "" \
