@@ -92,7 +92,8 @@ charon_configure()
 {
 	local dir=$hosts_dir/B/swanctl
 
-	mkdir -p "$dir"/{private,pubkey,conf.d,x509,x509ca,x509aa,x509ocsp,x509ac,x509crl,rsa,ecdsa,bliss,pkcs8,pkcs12}
+	mkdir -p "$dir"/{private,pubkey,conf.d,x509,x509ca,x509aa,x509ocsp,x509ac,x509crl} \
+		"$dir"/{rsa,ecdsa,bliss,pkcs8,pkcs12}
 	cp "$judge_dir"/theirs-*.pem "$dir/private/"
 	cp "$judge_dir"/*.pub "$dir/pubkey/"
 	connections=$hosts_dir/connections

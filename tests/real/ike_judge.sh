@@ -268,7 +268,9 @@ judge_refuse_flips()
 	report "we refuse $judge_daemon's T4 with one flipped bit" judge_ends 3 IKE_INTEGRITY \
 		judge_initiate good.conf "$kind" --flip received
 	report "we refuse $judge_daemon's T3 with one flipped bit" judge_ends 3 IKE_INTEGRITY \
-		judge_accept good.conf "$kind" "judge_daemon_initiates good-$kind" "${judge_options[@]}" --flip received
-	judge_accept good.conf "$kind" "judge_daemon_initiates good-$kind" "${judge_options[@]}" --flip sent --seconds 1
+		judge_accept good.conf "$kind" "judge_daemon_initiates good-$kind" \
+		"${judge_options[@]}" --flip received
+	judge_accept good.conf "$kind" "judge_daemon_initiates good-$kind" "${judge_options[@]}" \
+		--flip sent --seconds 1
 	report "$judge_daemon refuses our T4 with one flipped bit" eval "! judge_content"
 }

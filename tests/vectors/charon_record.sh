@@ -48,7 +48,8 @@ charon_host()
 {
 	local host=$1 other=$2 dir=$hosts_dir/$1/swanctl number
 
-	mkdir -p "$dir"/{private,pubkey,conf.d,x509,x509ca,x509aa,x509ocsp,x509ac,x509crl,rsa,ecdsa,bliss,pkcs8,pkcs12}
+	mkdir -p "$dir"/{private,pubkey,conf.d,x509,x509ca,x509aa,x509ocsp,x509ac,x509crl} \
+		"$dir"/{rsa,ecdsa,bliss,pkcs8,pkcs12}
 	{
 		echo "connections {"
 		for number in "${!combinations[@]}"; do
