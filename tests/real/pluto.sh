@@ -16,14 +16,15 @@ pluto_root=$2/../build-peers/root
 pluto=/usr/libexec/ipsec/pluto
 export LD_LIBRARY_PATH=$pluto_root/usr/lib/x86_64-linux-gnu:$pluto_root/lib/x86_64-linux-gnu
 
-# rows CMD...: CMD NAME KIND AUTHBY IKE ESP SUITE CONFIG for each row.
+# rows CMD...: CMD NAME KIND AUTHBY IKE ESP SUITE CONFIG NEGOTIATED METHOD for each row.
 rows()
 {
-	local name kind authby ike esp suite config
+	local name kind authby ike esp suite config negotiated method
 
-	while read -r name kind authby ike esp suite config; do
+	while read -r name kind authby ike esp suite config negotiated method; do
 		case $name in '#'* | '') continue ;; esac
-		"$@" "$name" "$kind" "$authby" "$ike" "$esp" "$suite" "$config" </dev/null
+		"$@" "$name" "$kind" "$authby" "$ike" "$esp" "$suite" "$config" "$negotiated" \
+			"$method" </dev/null
 	done <"$table"
 }
 
@@ -151,26 +152,37 @@ judge_daemon_initiates()
 	[[ $words == *"established Child SA"* ]]
 }
 
+# row_judge NAME KIND NEGOTIATED METHOD ROLE: names and algorithms, and pluto's own word on AUTH.
+row_judge()
+{
+	report "$1: we see host-$2.example" [ "$(judge_value peer)" = "host/host-$2.example" ]
+	report "$1: $3" \
+		[ "$(judge_value encr)/$(judge_value prf)/$(judge_value group)" = "$3" ]
+	report "$1: pluto verified $4" grep -q \
+		"$5 established IKE SA; authenticated peer '.*$4.* '@us-$2.example'" \
+		"$hosts_out/pluto.log"
+}
+
 row_responder()
 {
-	local name=$1 kind=$2 suite=$6 config=$7
+	local name=$1 kind=$2 suite=$6 config=$7 negotiated=$8 method=$9
 
 	judge_own=${judge_addresses[r-$name]}
 	report "$name: pluto responds, childless" judge_ends 0 "" judge_initiate "$config" "$kind"
-	report "$name: we see host-$kind.example" [ "$(judge_value peer)" = "host/host-$kind.example" ]
+	row_judge "$name, pluto responds" "$kind" "$negotiated" "$method" responder
 	report "$name: pluto responds" judge_ends 0 "" judge_initiate "$config" "$kind" --child "$suite"
 	judge_child "$name, pluto responds"
 }
 
 row_initiator()
 {
-	local name=$1 kind=$2 suite=$6 config=$7
+	local name=$1 kind=$2 suite=$6 config=$7 negotiated=$8 method=$9
 
 	judge_own=${judge_addresses[i-$name]}
 	report "$name: pluto initiates" judge_ends 0 "" judge_accept "$config" "$kind" \
 		"judge_daemon_initiates i-$name" --child "$suite"
 	report "$name: pluto is content" judge_content
-	report "$name: we see host-$kind.example" [ "$(judge_value peer)" = "host/host-$kind.example" ]
+	row_judge "$name, pluto initiates" "$kind" "$negotiated" "$method" initiator
 	judge_child "$name, pluto initiates"
 }
 
