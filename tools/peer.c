@@ -14,6 +14,7 @@
 #include "base/config.h"
 #include "mech/mech.h"
 
+#define PEER_KEY_DIGITS_MAX 960
 #define PEER_USAGE                                                                     \
 	"gss-ipsec peer add [--file FILE] [--tag TAG] [--services LIST] NAME KEY\n"    \
 	"       gss-ipsec peer list [--file FILE]\n"                                   \
@@ -99,7 +100,7 @@ static void put_line(struct writer *w, const char *key, const char *value)
 
 /* --- keys --- */
 
-/* As it stands in the file: names are kept, all else becomes base64. */
+/* As it stands in the file: names are kept, all else becomes base64, or a name where that is too long. */
 static char *peer_key_text(const char *given)
 {
 	struct mech_name *name = NULL;
@@ -118,6 +119,11 @@ static char *peer_key_text(const char *given)
 	writer_init(&spki, TOOL_FILE_BYTES_MAX);
 	if (tool_key_read(given, &spki))
 		text = tool_key_base64(writer_view(&spki));
+	/* RSA of more than some 5600 bits: a configuration's line would be too long. */
+	if (text != NULL && strlen(text) > PEER_KEY_DIGITS_MAX) {
+		free(text);
+		text = tool_key_name(writer_view(&spki));
+	}
 	writer_free(&spki);
 	return text;
 }
