@@ -3,7 +3,8 @@
  * The broker's wire format, both directions and both sides.
  *
  *	request  1 version, 1 type, then by type
- *	  RESERVE  1 initiator?, 2 suite, 8 cookie, counted8 key in, counted8 key out, 4 SPI out
+ *	  RESERVE  1 initiator?, 2 suite, 8 cookie, counted8 key in, counted8 key out, 4 SPI out,
+ *	           8 token bytes
  *	  LATCH    16 secret, 8 cookie, 8 token bytes, counted8 key out, 4 SPI out,
  *	           counted8 local name, peer name, method, service
  *	  RELEASE  16 secret, 8 cookie
@@ -86,6 +87,7 @@ static void reserve_write(const struct broker_request *request, struct writer *w
 	key_put(w, &request->key_in);
 	key_put(w, &request->key_out);
 	writer_put_u32(w, request->spi_out);
+	writer_put_u64(w, request->token_bytes);
 }
 
 static void reserve_read(struct reader *r, struct broker_request *request)
@@ -96,6 +98,7 @@ static void reserve_read(struct reader *r, struct broker_request *request)
 	key_get(r, &request->key_in);
 	key_get(r, &request->key_out);
 	request->spi_out = reader_get_u32(r);
+	request->token_bytes = reader_get_u64(r);
 }
 
 static void release_write(const struct broker_request *request, struct writer *w)

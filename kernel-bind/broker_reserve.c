@@ -61,6 +61,23 @@ static void each_user(void *context, uint32_t uid, size_t count)
 	use->of_group += other.group == use->user.group ? count : 0;
 }
 
+/* T1 may name any connection of the acceptor's, and nobody has proved anything yet.  A reservation that
+ * somebody made of another one's connection does not keep the T1 from its place that comes on it later:
+ * the connection has carried that much since, and nothing under the reservation's SA. */
+static bool lease_is_overtaken(const struct broker_lease *lease, const struct broker_job *job)
+{
+	const struct broker_request *request = &job->message.request;
+	struct recorder_record record;
+
+	if (lease->state != IPSEC_LATCH_STATE_LARVAL || lease->is_initiator || lease->is_busy ||
+		lease->recorder == NULL || lease->has_in_policy || lease->uid != job->uid)
+		return false;
+	recorder_read(lease->recorder, &record);
+	return record.protected_packets == 0 && !request->is_initiator &&
+	       request->token_bytes > 0 &&
+	       job->message.facts.received_bytes - lease->received_bytes >= request->token_bytes;
+}
+
 static bool quota_is_used_up(const struct broker *broker, uint32_t uid)
 {
 	struct quota_use use = { .of_account = 0 };
@@ -81,7 +98,8 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 	struct broker_lease *old = lease_table_find(broker->leases, facts->cookie);
 	size_t key_bytes;
 
-	if (old != NULL && !lease_is_replaceable(old, job->uid, &facts->tuple))
+	if (old != NULL && !lease_is_replaceable(old, job->uid, &facts->tuple) &&
+		!lease_is_overtaken(old, job))
 		return IPSEC_LATCH_ALREADY_LATCHED;
 	if (!facts->is_established)
 		return IPSEC_LATCH_SOCKET_GONE;
@@ -137,6 +155,7 @@ static struct broker_lease *lease_make(struct broker_work *work)
 		.suite = request->suite,
 		.is_initiator = request->is_initiator,
 		.buffer_bytes = facts->buffer_bytes,
+		.received_bytes = facts->received_bytes,
 		.made_ms = broker_now_ms(),
 	};
 	struct broker_lease *made = NULL;

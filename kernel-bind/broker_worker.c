@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +30,7 @@
 #define SO_NETNS_COOKIE 71 /* since Linux 5.14 */
 #endif
 
+#define STATE_ESTABLISHED 1 /* include/net/tcp_states.h */
 #define REQUEST_WAIT_SEC 1
 
 struct worker {
@@ -158,7 +159,8 @@ static void facts_read(struct worker *worker, struct worker_facts *facts)
 		getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, &buffer_len) != 0)
 		return;
 	facts->buffer_bytes = (uint32_t)buffer_bytes;
-	facts->is_established = info.tcpi_state == TCP_ESTABLISHED;
+	facts->received_bytes = info.tcpi_bytes_received;
+	facts->is_established = info.tcpi_state == STATE_ESTABLISHED;
 	filter_read(fd, facts);
 	facts->has_ulp = socket_has_ulp(fd);
 	facts->reason = tuple_is_self(&facts->tuple) ? IPSEC_LATCH_SELF : IPSEC_LATCH_LATCHED;

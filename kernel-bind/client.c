@@ -277,6 +277,7 @@ enum ipsec_latch_reason kbind_reserve(const char *broker_path,
 	request.suite = reserve->suite;
 	request.cookie = candidate->cookie;
 	request.spi_out = reserve->spi_out;
+	request.token_bytes = reserve->token_bytes;
 	key_copy(&request.key_in, reserve->key_in);
 	key_copy(&request.key_out, reserve->key_out);
 	reason = broker_ask(broker_path, &request, held, &exchange);

@@ -94,6 +94,7 @@ struct kbind_reserve {
 	const struct secret_key *key_in;  /* key and salt of the direction towards us */
 	const struct secret_key *key_out; /* initiator only (both SAs are installed on T2) */
 	uint32_t spi_out;		  /* initiator only */
+	uint64_t token_bytes; /* acceptor: |T1|; so much behind another reservation takes it over */
 };
 struct kbind_latch {
 	uint64_t token_bytes; /* |T3| at the acceptor, |T4| at the initiator: verdict (c) */

@@ -202,6 +202,13 @@ void mech_latching_release(struct mech_context *context);
 /* The latch policy for the exchange's service (NULL while unknown). */
 enum config_latch mech_latching_policy(const struct mech_context *context, const char *service);
 
+/* --- choosing.c: which of the connections that T1 names (doc/protocol.md 6) --- */
+/* Of several the one on which data arrived last; SEVERAL where that cannot be told.  Sets chosen and rivals. */
+enum ipsec_latch_reason mech_choosing_pick(
+	struct mech_context *context, const struct kbind_candidates *listed) ERR_MUST_CHECK;
+/* Another context's reservation is on the likeliest of all: sets chosen and rivals to try that first. */
+bool mech_choosing_contest(struct mech_context *context, const struct kbind_candidates *listed);
+
 /* --- carriers.c: which connections carried the tokens (doc/protocol.md 6); since: octets sent and received
  * since T1 --- */
 /* Initiator, T2: the chosen connection carried both tokens, and no other that T1 did not name can have.  Follows

@@ -179,53 +179,44 @@ static enum ipsec_latch_reason latching_find_listed(
 	return ret_listed->unfit_count > 0 ? ret_listed->unfit[0].fitness : IPSEC_LATCH_NONE;
 }
 
-/* Those of the freshest that nothing tells apart.  What the program has not read is no token that it has handed to
- * us; but a program may peek, so without any other they stay. */
-static void latching_keep_likely(
-	const struct mech_context *context, struct kbind_candidates *candidates)
-{
-	struct kbind_candidate now, read[KBIND_CANDIDATES_MAX];
-	size_t count = 1, read_count = 0;
-
-	while (count < candidates->count &&
-		candidates->items[count].last_received_ms == candidates->items[0].last_received_ms)
-		count++;
-	candidates->count = count;
-	for (size_t i = 0; count > 1 && i < count; i++)
-		if (context->ops->refresh(&candidates->items[i], &now) == IPSEC_LATCH_LATCHED &&
-			now.unread_bytes == 0)
-			read[read_count++] = candidates->items[i];
-	if (read_count == 0)
-		return;
-	memcpy(candidates->items, read, read_count * sizeof(read[0]));
-	candidates->count = read_count;
-}
-
-static void latching_note_rivals(
-	struct mech_exchange *exchange, const struct kbind_candidate *candidates, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (candidates[i].cookie != exchange->chosen.cookie)
-			exchange->rivals[exchange->rival_count++] = candidates[i].cookie;
-}
-
-/* Of several the one on which data arrived last; a tie cannot be told apart. Whether it was the right one the
- * others show behind T3. */
-static enum ipsec_latch_reason latching_choose(
-	struct mech_context *context, const struct kbind_candidates *listed)
+/* Each direction's key, named from our side. */
+static enum err latching_derive(struct mech_context *context)
 {
 	struct mech_exchange *exchange = context->exchange;
-	struct kbind_candidates likely = *listed;
+	struct secret_key *i_to_r = context->is_initiator ? &exchange->key_out : &exchange->key_in;
+	struct secret_key *r_to_i = context->is_initiator ? &exchange->key_in : &exchange->key_out;
 
-	latching_keep_likely(context, &likely);
-	if (likely.count > 1 || listed->is_cut) /* cut: not all the others can be looked after */
-		return IPSEC_LATCH_SEVERAL;
-	exchange->chosen = likely.items[0];
-	latching_note_rivals(exchange, listed->items, listed->count);
-	latching_note_rivals(exchange, listed->unfit, listed->unfit_count);
-	return IPSEC_LATCH_LATCHED;
+	return ike_child_keys_derive(&exchange->algorithms, &exchange->keys.sk_d,
+		mech_nonce_view(&exchange->ni), mech_nonce_view(&exchange->nr), exchange->suite,
+		i_to_r, r_to_i);
 }
 
+static enum err latching_reserve(
+	struct mech_context *context, size_t token_bytes, enum ipsec_latch_reason *ret_reason)
+{
+	struct mech_exchange *exchange = context->exchange;
+	struct kbind_reserve reserve = { .is_initiator = context->is_initiator,
+		.suite = exchange->suite->number,
+		.key_in = &exchange->key_in,
+		.token_bytes = token_bytes };
+	enum err err = latching_derive(context);
+
+	if (err != ERR_OK)
+		return err;
+	if (context->is_initiator) {
+		reserve.key_out = &exchange->key_out;
+		reserve.spi_out = exchange->spi_out;
+	}
+	*ret_reason = context->ops->reserve(
+		config_broker_path(context->config), &exchange->chosen, &reserve, &exchange->lease);
+	if (*ret_reason == IPSEC_LATCH_LATCHED) {
+		exchange->spi_in = exchange->lease.spi_in;
+		context->latched = exchange->chosen;
+	}
+	return ERR_OK;
+}
+
+/* Finds and reserves one that T1 names. */
 static enum err latching_match(struct mech_context *context, const struct ike_latch_offer *offer,
 	size_t t1_bytes, enum ipsec_latch_reason *ret_reason)
 {
@@ -234,9 +225,20 @@ static enum err latching_match(struct mech_context *context, const struct ike_la
 	struct latching_wanted wanted = { context, offer, t1_bytes, &err };
 	enum ipsec_latch_reason reason = latching_find_listed(&wanted, &listed);
 
-	if (reason == IPSEC_LATCH_LATCHED)
-		reason = latching_choose(context, &listed);
 	*ret_reason = reason;
+	if (err != ERR_OK)
+		return err;
+	if (mech_choosing_contest(context, &listed)) {
+		err = latching_reserve(context, t1_bytes, ret_reason);
+		if (err != ERR_OK || *ret_reason == IPSEC_LATCH_LATCHED)
+			return err;
+		context->exchange->chosen.fd = -1;
+		*ret_reason = reason;
+	}
+	if (reason == IPSEC_LATCH_LATCHED)
+		*ret_reason = mech_choosing_pick(context, &listed);
+	if (*ret_reason == IPSEC_LATCH_LATCHED)
+		err = latching_reserve(context, t1_bytes, ret_reason);
 	return err;
 }
 
@@ -255,6 +257,7 @@ static enum err latching_find(struct mech_context *context, const struct ike_lat
 {
 	struct mech_exchange *exchange = context->exchange;
 	struct latching_wanted wanted = { .context = context, .t1_bytes = t1_bytes };
+	bool is_taken; /* whatever there is */
 
 	exchange->chosen.fd = -1;
 	*ret_reason = IPSEC_LATCH_POLICY_NO;
@@ -263,11 +266,13 @@ static enum err latching_find(struct mech_context *context, const struct ike_lat
 	/* What this process holds, for the policy's sake: the freshest, since T1 has just come. */
 	*ret_reason = context->ops->find_wanted(
 		context->descriptor, latching_may_carry, &wanted, &exchange->candidates);
-	if (*ret_reason != IPSEC_LATCH_LATCHED)
+	is_taken = *ret_reason == IPSEC_LATCH_ALREADY_LATCHED;
+	if (*ret_reason != IPSEC_LATCH_LATCHED && !is_taken)
 		return ERR_OK;
 	if (offer->reason != IPSEC_LATCH_LATCHED || offer->candidate_count == 0) {
-		mech_latching_take_reason(context, offer->reason);
-		*ret_reason = context->reason;
+		if (!is_taken)
+			mech_latching_take_reason(context, offer->reason);
+		*ret_reason = is_taken ? *ret_reason : context->reason;
 		return ERR_OK;
 	}
 	*ret_reason = IPSEC_LATCH_NO_SUITE;
@@ -275,41 +280,6 @@ static enum err latching_find(struct mech_context *context, const struct ike_lat
 	if (exchange->suite == NULL)
 		return ERR_OK;
 	return latching_match(context, offer, t1_bytes, ret_reason);
-}
-
-/* Each direction's key, named from our side. */
-static enum err latching_derive(struct mech_context *context)
-{
-	struct mech_exchange *exchange = context->exchange;
-	struct secret_key *i_to_r = context->is_initiator ? &exchange->key_out : &exchange->key_in;
-	struct secret_key *r_to_i = context->is_initiator ? &exchange->key_in : &exchange->key_out;
-
-	return ike_child_keys_derive(&exchange->algorithms, &exchange->keys.sk_d,
-		mech_nonce_view(&exchange->ni), mech_nonce_view(&exchange->nr), exchange->suite,
-		i_to_r, r_to_i);
-}
-
-static enum err latching_reserve(struct mech_context *context, enum ipsec_latch_reason *ret_reason)
-{
-	struct mech_exchange *exchange = context->exchange;
-	struct kbind_reserve reserve = { .is_initiator = context->is_initiator,
-		.suite = exchange->suite->number,
-		.key_in = &exchange->key_in };
-	enum err err = latching_derive(context);
-
-	if (err != ERR_OK)
-		return err;
-	if (context->is_initiator) {
-		reserve.key_out = &exchange->key_out;
-		reserve.spi_out = exchange->spi_out;
-	}
-	*ret_reason = context->ops->reserve(config_broker_path(context->config), &exchange->chosen,
-		&reserve, &context->exchange->lease);
-	if (*ret_reason == IPSEC_LATCH_LATCHED) {
-		exchange->spi_in = context->exchange->lease.spi_in;
-		context->latched = exchange->chosen;
-	}
-	return ERR_OK;
 }
 
 enum err mech_latching_answer(struct mech_context *context, const struct ike_latch_offer *offer,
@@ -321,8 +291,6 @@ enum err mech_latching_answer(struct mech_context *context, const struct ike_lat
 	enum err err;
 
 	err = latching_find(context, offer, t1_bytes, &reason);
-	if (err == ERR_OK && reason == IPSEC_LATCH_LATCHED)
-		err = latching_reserve(context, &reason);
 	if (err != ERR_OK)
 		return err;
 	context->reason = reason;
@@ -380,7 +348,7 @@ static enum err latching_take_named(struct mech_context *context,
 	if (*ret_reason != IPSEC_LATCH_LATCHED)
 		return ERR_OK;
 	context->exchange->spi_out = answer->spi;
-	return latching_reserve(context, ret_reason);
+	return latching_reserve(context, 0, ret_reason);
 }
 
 void mech_latching_take_reason(struct mech_context *context, uint8_t reason)

@@ -323,6 +323,7 @@ enum ipsec_latch_reason probe_end_reserve(struct end *end, bool is_initiator, ui
 		.key_in = &end->key_in,
 		.key_out = is_initiator ? &end->key_out : NULL,
 		.spi_out = spi_out,
+		.token_bytes = is_initiator ? 0 : PROBE_TOKEN_BYTES,
 	};
 
 	return kbind_reserve(end->host->socket_path, &end->candidate, &reserve, &end->lease);

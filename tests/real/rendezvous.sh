@@ -311,6 +311,13 @@ case_liars()
 			says "server: (short|traffic) failed clear [01]"
 		report "another client's connection listed, busy ($latch): it goes on" victim_is_well
 	done
+	# One that has named it and then says nothing: the victim's own login finds it reserved.
+	for latch in yes require; do
+		liar_initiator hold "$latch"
+		report "another client's connection listed and held ($latch): that client logs in" \
+			says "server: latched ok latched 0"
+		report "another client's connection listed and held ($latch): latched" victim_is_well
+	done
 	liar_acceptor two auto
 	report "another connection of the client named, idle (auto)" says "client: traffic ok clear 0"
 	liar_acceptor two yes

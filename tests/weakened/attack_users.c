@@ -50,6 +50,17 @@ static enum attack_outcome second_context(struct end ends[2])
 	return attack_judge(reason == 0, (enum ipsec_latch_reason)reason);
 }
 
+/* A T1 that did not come on the connection which it names, while another context is about to latch it. */
+static enum attack_outcome named_by_stranger(struct end ends[2])
+{
+	enum ipsec_latch_reason reason;
+
+	if (!probe_pair_reserve(ends))
+		return ATTACK_IMPOSSIBLE;
+	reason = probe_end_reserve(&ends[1], false, 0);
+	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
+}
+
 /* A process of the same user that shares the descriptor, but not the context. */
 static int release_unasked(struct end ends[2])
 {
@@ -340,6 +351,7 @@ static enum attack_outcome hang_the_broker(struct end ends[2])
 const struct attack attacks_of_users[] = {
 	{ "take_over",           take_over },
 	{ "second_context",      second_context },
+	{ "named_by_stranger",   named_by_stranger },
 	{ "release_by_stranger", release_by_stranger },
 	{ "swapped",             swapped },
 	{ "reconnected",         reconnected },
