@@ -61,6 +61,26 @@ START_TEST(a_tie_is_several)
 }
 END_TEST
 
+/* The only one that T1 names is in another context's handshake: whether T1 came on it the broker can tell. */
+START_TEST(a_reserved_one_is_asked_for)
+{
+	static const enum ipsec_latch_reason answers[] = { L(LATCHED), L(ALREADY_LATCHED) };
+	const bool is_free = answers[_i] == L(LATCHED);
+	struct two_ends ends;
+
+	two_ends_new(&ends, "", "");
+	fake_kernels[1].find = L(ALREADY_LATCHED);
+	fake_kernels[1].has_unfit = true;
+	fake_kernels[1].reserve = answers[_i];
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), is_free ? ERR_OK : E(ALREADY_LATCHED));
+	ck_assert_uint_eq(fake_kernels[1].reserved, 1);
+	ck_assert_uint_gt(fake_kernels[1].last_reserve.token_bytes, 0);
+	ck_assert_uint_eq(fake_kernels[1].latched, is_free ? 1 : 0);
+	two_ends_free(&ends);
+}
+END_TEST
+
 /* What the program has not read cannot be what it handed to us. */
 START_TEST(unread_is_not_ours)
 {
@@ -389,6 +409,7 @@ Suite *suite_rendezvous(void)
 	TCase *tests = tcase_create("rendezvous");
 
 	tcase_add_test(tests, a_tie_is_several);
+	tcase_add_loop_test(tests, a_reserved_one_is_asked_for, 0, 2);
 	tcase_add_test(tests, unread_is_not_ours);
 	tcase_add_loop_test(
 		tests, rivals_behind_t3, 0, (int)(sizeof(rival_rows) / sizeof(rival_rows[0])));
