@@ -2,6 +2,7 @@
 /* System calls of the broker; see broker_calls.h. */
 #include "kernel-bind/broker_calls.h"
 
+#include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -82,6 +83,7 @@ static const struct calls_rule calls_of_all[] = {
 	{ .call = SCMP_SYS(writev) },
 	{ SCMP_SYS(fstat), 0, { { 0 } } },
 	{ SCMP_SYS(ioctl), 1, { CALLS_IS(1, SIOCGSKNS) } },
+	{ SCMP_SYS(ioctl), 1, { CALLS_IS(1, SIOCINQ) } },
 	{ SCMP_SYS(membarrier), 1, { CALLS_IS(0, MEMBARRIER_CMD_GLOBAL) } },
 	{ SCMP_SYS(mmap), 1, { HAS_NONE_OF(2, PROT_EXEC) } },
 	{ SCMP_SYS(newfstatat), 1, { CALLS_IS(3, AT_EMPTY_PATH) } },

@@ -30,7 +30,7 @@ struct broker_lease {
 	uint64_t due_ms;	   /* when LARVAL or CLOSING ends; 0: never */
 	struct recorder *recorder; /* while LARVAL; owned */
 	uint32_t buffer_bytes;	   /* largest SO_RCVBUF seen while LARVAL */
-	uint64_t received_bytes;   /* by the connection, when it was reserved */
+	uint64_t taken_bytes;	   /* off the connection by its program, when it was reserved */
 	bool is_destroyed;	   /* CLOSING: the kernel told that the socket is no more */
 	uint64_t seen_in;	   /* the last sweep that met the socket */
 	uint8_t missed;		   /* so many sweeps since did not */

@@ -10,25 +10,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
-
-static const char *const offload_modules[] = {
-	"/sys/module/esp4_offload",
-	"/sys/module/esp6_offload",
-};
-
-/* With these modules the kernel may join packets of different SAs and so of different peers. */
-static bool offload_is_loaded(void)
-{
-	for (size_t i = 0; i < sizeof(offload_modules) / sizeof(offload_modules[0]); i++) {
-		if (access(offload_modules[i], F_OK) == 0)
-			return true;
-	}
-	return false;
-}
 
 static bool lease_has_cover(const struct broker_lease *lease)
 {
@@ -46,6 +30,29 @@ static bool lease_is_replaceable(
 	       (lease->is_released || lease->state == IPSEC_LATCH_STATE_BROKEN);
 }
 
+/*
+ * T1 may name any connection of the acceptor's, and nobody has proved anything yet.  A reservation of
+ * somebody else's connection does not keep the T1 from its place that its program reads from it
+ * later: so much was taken off the connection since, and nothing came under the reservation's SA.
+ */
+static bool lease_is_overtaken(const struct broker_lease *lease, const struct broker_job *job)
+{
+	const struct broker_request *request = &job->message.request;
+	const struct worker_facts *facts = &job->message.facts;
+	struct recorder_record record;
+
+	if (lease->state != IPSEC_LATCH_STATE_LARVAL || lease->is_initiator || lease->is_busy ||
+		lease->recorder == NULL || lease->has_in_policy || lease->uid != job->uid)
+		return false;
+	if (request->is_initiator || request->token_bytes == 0 ||
+		!tuple_is_same(&lease->tuple, &facts->tuple) ||
+		facts->taken_bytes < lease->taken_bytes)
+		return false;
+	recorder_read(lease->recorder, &record);
+	return record.protected_packets == 0 &&
+	       facts->taken_bytes - lease->taken_bytes >= request->token_bytes;
+}
+
 struct quota_use {
 	struct broker_user user;
 	size_t of_account, of_group;
@@ -61,23 +68,6 @@ static void each_user(void *context, uint32_t uid, size_t count)
 	use->of_group += other.group == use->user.group ? count : 0;
 }
 
-/* T1 may name any connection of the acceptor's, and nobody has proved anything yet.  A reservation that
- * somebody made of another one's connection does not keep the T1 from its place that comes on it later:
- * the connection has carried that much since, and nothing under the reservation's SA. */
-static bool lease_is_overtaken(const struct broker_lease *lease, const struct broker_job *job)
-{
-	const struct broker_request *request = &job->message.request;
-	struct recorder_record record;
-
-	if (lease->state != IPSEC_LATCH_STATE_LARVAL || lease->is_initiator || lease->is_busy ||
-		lease->recorder == NULL || lease->has_in_policy || lease->uid != job->uid)
-		return false;
-	recorder_read(lease->recorder, &record);
-	return record.protected_packets == 0 && !request->is_initiator &&
-	       request->token_bytes > 0 &&
-	       job->message.facts.received_bytes - lease->received_bytes >= request->token_bytes;
-}
-
 static bool quota_is_used_up(const struct broker *broker, uint32_t uid)
 {
 	struct quota_use use = { .of_account = 0 };
@@ -87,6 +77,31 @@ static bool quota_is_used_up(const struct broker *broker, uint32_t uid)
 	return lease_table_count(broker->leases) >= broker->options.quota_total ||
 	       use.of_account >= broker->options.quota_user ||
 	       use.of_group >= USERS_GROUP_FACTOR * broker->options.quota_user;
+}
+
+/* Nothing on such a lease's socket but the recorder, which lets everything pass; only that no new
+ * try can be made there is lost with it. */
+static bool lease_is_spent(const struct broker_lease *lease)
+{
+	return lease->state == IPSEC_LATCH_STATE_BROKEN && !lease->has_in_policy &&
+	       !lease->has_out_policy && !lease->is_busy;
+}
+
+/* Reservations that nobody used stay as long as their sockets; anybody can have a server make them, and
+ * hold the connections.  The oldest one of the account makes room. */
+static void quota_make_room(struct broker *broker, uint32_t uid)
+{
+	struct broker_lease *lease = lease_table_after(broker->leases, 0);
+	struct broker_user user, other;
+
+	users_find(uid, &user);
+	for (; lease != NULL; lease = lease_table_next(lease)) {
+		users_find(lease->uid, &other);
+		if (other.account == user.account && lease_is_spent(lease)) {
+			broker_drop_lease(broker, lease);
+			return;
+		}
+	}
 }
 
 static enum ipsec_latch_reason reserve_check(struct broker_work *work)
@@ -114,7 +129,7 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 		return IPSEC_LATCH_HAS_FILTER;
 	if (facts->has_ulp)
 		return IPSEC_LATCH_ULP;
-	if (!broker->options.allows_offload && offload_is_loaded())
+	if (broker_offload_is_loaded(broker))
 		return IPSEC_LATCH_OFFLOAD;
 	if (broker_tuple_is_prescribed(broker, &facts->tuple, facts->mark))
 		return IPSEC_LATCH_PRESCRIBED;
@@ -125,9 +140,10 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 			broker_job_add(work, WORKER_CLEAR);
 		broker_drop_lease(broker, old);
 	}
-	if (quota_is_used_up(broker, job->uid))
-		return IPSEC_LATCH_QUOTA;
-	return IPSEC_LATCH_LATCHED;
+	if (!quota_is_used_up(broker, job->uid))
+		return IPSEC_LATCH_LATCHED;
+	quota_make_room(broker, job->uid);
+	return quota_is_used_up(broker, job->uid) ? IPSEC_LATCH_QUOTA : IPSEC_LATCH_LATCHED;
 }
 
 static bool reqid_draw(const struct broker *broker, uint32_t *ret_reqid)
@@ -155,7 +171,7 @@ static struct broker_lease *lease_make(struct broker_work *work)
 		.suite = request->suite,
 		.is_initiator = request->is_initiator,
 		.buffer_bytes = facts->buffer_bytes,
-		.received_bytes = facts->received_bytes,
+		.taken_bytes = facts->taken_bytes,
 		.made_ms = broker_now_ms(),
 	};
 	struct broker_lease *made = NULL;
@@ -277,6 +293,9 @@ enum broker_step broker_reserve_begin(struct broker_work *work)
 		return broker_refuse(work, IPSEC_LATCH_QUOTA);
 	broker_job_take(work, lease);
 	reason = reserve_install(work);
+	/* The try before is forgotten, so its recorder would be nobody's. */
+	if (reason != IPSEC_LATCH_LATCHED && work->job->message.facts.has_extended_filter)
+		broker_job_add(work, WORKER_DETACH);
 	if (reason != IPSEC_LATCH_LATCHED && work->job->message.operations.count > 0) {
 		/* The policy of the try before must go in any case; see reserve_result(). */
 		lease->reason = (uint8_t)reason;

@@ -129,6 +129,17 @@ static bool socket_has_ulp(int fd)
 	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && len > 0;
 }
 
+/* What waits unread is no token that the program has handed to anybody yet. */
+static uint64_t taken_read(int fd, const struct tcp_info *info)
+{
+	const uint64_t received = info->tcpi_bytes_received;
+	int unread = 0;
+
+	if (ioctl(fd, SIOCINQ, &unread) != 0 || unread < 0 || (uint64_t)unread > received)
+		return 0;
+	return received - (uint64_t)unread;
+}
+
 static void facts_read(struct worker *worker, struct worker_facts *facts)
 {
 	const int fd = worker->descriptor;
@@ -159,7 +170,7 @@ static void facts_read(struct worker *worker, struct worker_facts *facts)
 		getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, &buffer_len) != 0)
 		return;
 	facts->buffer_bytes = (uint32_t)buffer_bytes;
-	facts->received_bytes = info.tcpi_bytes_received;
+	facts->taken_bytes = taken_read(fd, &info);
 	facts->is_established = info.tcpi_state == STATE_ESTABLISHED;
 	filter_read(fd, facts);
 	facts->has_ulp = socket_has_ulp(fd);

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/real/probe.h"
+#include "tests/real/broker_probe.h"
 
 #define PLAIN_UID 12345
 
@@ -130,35 +130,6 @@ static void test_recorder_off(void)
 	probe_check(probe_end_latch(&ends[1], false, ends[0].lease.spi_in, PROBE_TOKEN_BYTES) ==
 			    IPSEC_LATCH_HAS_FILTER,
 		"is noticed at the verdict");
-	probe_pair_close(ends);
-	probe_check(probe_nothing_is_left(8), "nothing is left");
-}
-
-/* Somebody's T1 has named a connection that is not his; then comes the one of its own peer on it. */
-static void test_overtaken(void)
-{
-	struct kbind_lease first;
-	struct end ends[2];
-
-	if (!probe_pair_open_veth(ends) || probe_end_reserve(&ends[1], false, 0) != 0)
-		return;
-	first = ends[1].lease;
-	probe_check(probe_end_reserve(&ends[1], false, 0) == IPSEC_LATCH_ALREADY_LATCHED,
-		"no second reservation while nothing came on the connection");
-	probe_check(probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES) &&
-			    probe_end_reserve(&ends[1], false, 0) == 0,
-		"a T1 that came on it takes the reservation over");
-	kbind_release(ends[1].host->socket_path, &ends[1].candidate, &first);
-	probe_check(probe_transfer(&ends[1], &ends[0], PROBE_TOKEN_BYTES) &&
-			    probe_end_reserve(&ends[0], true, ends[1].lease.spi_in) == 0 &&
-			    probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES),
-		"and is no more the first one's to release");
-	first = ends[1].lease;
-	probe_check(probe_end_reserve(&ends[1], false, 0) == IPSEC_LATCH_ALREADY_LATCHED,
-		"not when octets came in ESP");
-	ends[1].lease = first;
-	probe_check(probe_end_latch(&ends[1], false, ends[0].lease.spi_in, PROBE_TOKEN_BYTES) == 0,
-		"it is latched");
 	probe_pair_close(ends);
 	probe_check(probe_nothing_is_left(8), "nothing is left");
 }
@@ -552,6 +523,7 @@ static const struct {
 	{ "slipped-in",   test_slipped_in },
 	{ "recorder-off", test_recorder_off },
 	{ "overtaken",    test_overtaken },
+	{ "spent",        test_spent },
 	{ "device",       test_bound_to_device },
 	{ "failed",       test_failed },
 	{ "refusals",     test_refusals },

@@ -61,6 +61,20 @@ static enum attack_outcome named_by_stranger(struct end ends[2])
 	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
 }
 
+/* The same, while the T1 that came on the connection still waits for its program. */
+static enum attack_outcome named_while_unread(struct end ends[2])
+{
+	const uint8_t token[PROBE_TOKEN_BYTES] = { 0 };
+	enum ipsec_latch_reason reason;
+
+	if (probe_end_reserve(&ends[1], false, 0) != IPSEC_LATCH_LATCHED ||
+		send(ends[0].fd, token, sizeof(token), MSG_NOSIGNAL) != (ssize_t)sizeof(token))
+		return ATTACK_IMPOSSIBLE;
+	(void)usleep(200000);
+	reason = probe_end_reserve(&ends[1], false, 0);
+	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
+}
+
 /* A process of the same user that shares the descriptor, but not the context. */
 static int release_unasked(struct end ends[2])
 {
@@ -352,6 +366,7 @@ const struct attack attacks_of_users[] = {
 	{ "take_over",           take_over },
 	{ "second_context",      second_context },
 	{ "named_by_stranger",   named_by_stranger },
+	{ "named_while_unread",  named_while_unread },
 	{ "release_by_stranger", release_by_stranger },
 	{ "swapped",             swapped },
 	{ "reconnected",         reconnected },

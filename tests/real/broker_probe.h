@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts of broker_probe. */
+#ifndef TESTS_REAL_BROKER_PROBE_H
+#define TESTS_REAL_BROKER_PROBE_H
+
+#include "tests/real/probe.h"
+
+/* broker_probe_reserve.c */
+void test_overtaken(void);
+void test_spent(void);
+
+#endif

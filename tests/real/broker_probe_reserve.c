@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* broker_probe's checks of reservations that somebody makes and nobody uses. */
+#include <linux/sockios.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/real/broker_probe.h"
+
+/* A token has arrived and is not read yet. */
+static bool token_waits(struct end ends[2])
+{
+	const uint8_t token[PROBE_TOKEN_BYTES] = { 0 };
+	int unread = 0;
+
+	if (send(ends[0].fd, token, sizeof(token), MSG_NOSIGNAL) != (ssize_t)sizeof(token))
+		return false;
+	for (int i = 0; i < 200 && unread < (int)sizeof(token); i++) {
+		(void)usleep(10000);
+		if (ioctl(ends[1].fd, SIOCINQ, &unread) != 0)
+			return false;
+	}
+	return unread == (int)sizeof(token);
+}
+
+static bool token_read(struct end *end)
+{
+	uint8_t token[PROBE_TOKEN_BYTES];
+
+	return recv(end->fd, token, sizeof(token), MSG_WAITALL) == (ssize_t)sizeof(token);
+}
+
+/* Somebody's T1 has named a connection that is not his; then comes the one of its own peer on it. */
+void test_overtaken(void)
+{
+	struct kbind_lease first;
+	struct end ends[2];
+
+	if (!probe_pair_open_veth(ends) || probe_end_reserve(&ends[1], false, 0) != 0)
+		return;
+	first = ends[1].lease;
+	probe_check(probe_end_reserve(&ends[1], false, 0) == IPSEC_LATCH_ALREADY_LATCHED,
+		"no second reservation while nothing came on the connection");
+	probe_check(token_waits(ends) &&
+			    probe_end_reserve(&ends[1], false, 0) == IPSEC_LATCH_ALREADY_LATCHED,
+		"nor while its program has not read what came");
+	probe_check(token_read(&ends[1]) && probe_end_reserve(&ends[1], false, 0) == 0,
+		"a T1 that came on it takes the reservation over");
+	kbind_release(ends[1].host->socket_path, &ends[1].candidate, &first);
+	probe_check(probe_transfer(&ends[1], &ends[0], PROBE_TOKEN_BYTES) &&
+			    probe_end_reserve(&ends[0], true, ends[1].lease.spi_in) == 0 &&
+			    probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES),
+		"and is no more the first one's to release");
+	first = ends[1].lease;
+	probe_check(probe_end_reserve(&ends[1], false, 0) == IPSEC_LATCH_ALREADY_LATCHED,
+		"not when octets came in ESP");
+	ends[1].lease = first;
+	probe_check(probe_end_latch(&ends[1], false, ends[0].lease.spi_in, PROBE_TOKEN_BYTES) == 0,
+		"it is latched");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+/* Reservations that nobody will use, here since their SAs were flushed, do not count for ever. */
+void test_spent(void)
+{
+	struct end first[2], second[2];
+
+	probe_broker_stop(&probe_hosts[1], SIGTERM);
+	probe_daemon_options[0] = "--quota-user";
+	probe_daemon_options[1] = "1";
+	probe_broker_start(&probe_hosts[1]);
+	probe_daemon_options[0] = probe_daemon_options[1] = NULL;
+	if (!probe_pair_open_veth(first) || !probe_pair_open_veth(second) ||
+		probe_end_reserve(&first[1], false, 0) != 0)
+		return;
+	probe_check(probe_end_reserve(&second[1], false, 0) == IPSEC_LATCH_QUOTA,
+		"a second reservation where one is allowed: quota");
+	probe_shell("ip -n probe-b xfrm state flush");
+	probe_check(probe_end_reaches_state(&first[1], IPSEC_LATCH_STATE_BROKEN) &&
+			    probe_end_reserve(&second[1], false, 0) == 0,
+		"the first one broken: it makes room");
+	probe_pair_close(first);
+	probe_pair_close(second);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+	probe_broker_stop(&probe_hosts[1], SIGTERM);
+	probe_broker_start(&probe_hosts[1]);
+}
