@@ -45,7 +45,8 @@
 	X(SA_GONE,           32, "sa-gone",         "its security associations were deleted: 'ip xfrm state flush', or another IPsec daemon; connect anew") \
 	X(SA_USED_UP,        33, "sa-used-up",      "its security associations carried as many packets as they may (2^40); connect anew") \
 	X(MOVED,             34, "moved",           "the program disconnected the latched socket and connected it anew; what it latched is gone") \
-	X(ENDED,             35, "ended",           "the connection was reset, or the program disconnected it, and still holds the socket; nothing travels on it any more")
+	X(ENDED,             35, "ended",           "the connection was reset, or the program disconnected it, and still holds the socket; nothing travels on it any more") \
+	X(OFFLOADED,         36, "offloaded",       "esp4_offload or esp6_offload was loaded on this side while the connection was latched, and with it the kernel mixes packets of different peers; unload it, or start gss-ipsecd with --gso where all peers trust each other, and connect anew")
 /* clang-format on */
 
 enum ipsec_latch_reason {

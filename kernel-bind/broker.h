@@ -204,6 +204,14 @@ void broker_rounds_continue(struct broker *broker);
 /* Puts back, at once or in a round, what others took away. */
 void broker_covers_restore(struct broker *broker);
 
+/* broker_offload.c: kernel modules with which SAs are not kept apart */
+/* Whether one of them is loaded; false with --gso. */
+bool broker_offload_is_loaded(const struct broker *broker);
+/* 0, or a positive errno where that cannot be told. */
+int broker_offload_check_sight(struct broker *broker) ERR_MUST_CHECK;
+/* Breaks all leases that still carry anything, once one is loaded. */
+void broker_offload_tick(struct broker *broker);
+
 /* broker_adopt.c: at start, with the journal's leases in the table: keeps what still holds, deletes
  * everything else in our reqid range. 0 or a positive errno. */
 int broker_adopt(struct broker *broker) ERR_MUST_CHECK;

@@ -118,6 +118,8 @@ static enum ipsec_latch_reason latch_check(struct broker_work *work)
 		(!kxfrm_suite_is_known(lease->suite, &key_bytes) ||
 			request->key_out.len != key_bytes || request->spi_out < BROKER_SPI_MIN))
 		return IPSEC_LATCH_NO_SUITE;
+	if (broker_offload_is_loaded(work->broker))
+		return IPSEC_LATCH_OFFLOAD;
 	/* What fails already now would fail after the policies too, but can still be undone. */
 	return latch_judge(work);
 }
@@ -194,6 +196,8 @@ static enum ipsec_latch_reason latch_result(struct broker_work *work)
 		return broker_kernel_reason(lease->uid, result->error, "a socket policy");
 	if (!broker_job_has_stayed(work))
 		broker_break_lease(work->broker, lease, IPSEC_LATCH_SOCKET_GONE);
+	if (lease->state == IPSEC_LATCH_STATE_BROKEN)
+		return lease->reason;
 	if (lease->state != IPSEC_LATCH_STATE_LARVAL || lease->recorder == NULL)
 		return IPSEC_LATCH_SOCKET_GONE;
 	reason = cover_install(work);

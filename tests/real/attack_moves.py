@@ -27,7 +27,9 @@ def evil(count, text=b"*** written by the attacker ***\n"):
 
 @attack("none")
 class Attack:
-    """Frames pass; the base of all others."""
+    """Frames pass; the base of all others.  SETUP and CLEANUP: commands for hosts A and B, and for
+    the attacker's own (M)."""
+    LOADS_MODULES = False
 
     def __init__(self, flow, options):
         self.flow, self.wire, self.options = flow, flow.wire, options

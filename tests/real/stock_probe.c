@@ -253,9 +253,9 @@ static void test_offload(void)
 	if (!probe_pair_open_veth(ends) || !probe_pair_latch(ends, PROBE_TOKEN_BYTES))
 		return;
 	probe_shell("modprobe esp4_offload");
-	probe_check(probe_transfer(&ends[0], &ends[1], 100000) &&
-			    probe_transfer(&ends[1], &ends[0], 100000),
-		"esp4_offload loaded under a latch: it goes on");
+	probe_check(probe_end_reaches_state(&ends[0], IPSEC_LATCH_STATE_BROKEN) &&
+			    probe_end_reaches_state(&ends[1], IPSEC_LATCH_STATE_BROKEN),
+		"esp4_offload loaded under a latch: broken");
 	probe_check(probe_inject(&ends[0], "INJECTED", 0) && probe_nothing_comes(&ends[1], 300),
 		"and takes no clear segment");
 	is_good = probe_pair_open_veth(later) &&
@@ -263,10 +263,8 @@ static void test_offload(void)
 		  probe_end_reserve(&later[1], false, 0) == IPSEC_LATCH_OFFLOAD;
 	probe_check(is_good, "no new latch meanwhile: offload");
 	probe_shell("modprobe -r esp4_offload");
-	probe_check(probe_transfer(&ends[0], &ends[1], 100000) &&
-			    probe_transfer(&ends[1], &ends[0], 100000),
-		"unloaded: it goes on");
-	probe_check(probe_pair_latch(later, PROBE_TOKEN_BYTES), "and new ones are latched again");
+	probe_check(
+		probe_pair_latch(later, PROBE_TOKEN_BYTES), "unloaded: new ones are latched again");
 	pair_abort(later);
 	pair_abort(ends);
 	probe_check(probe_nothing_is_left(10), "nothing is left");

@@ -11,6 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/streams.sh"
 
 sa_gone='its security associations were deleted'
+offloaded='was loaded on this side while the connection was latched'
 ended='the connection was reset, or the program disconnected it'
 moved='disconnected the latched socket'
 
@@ -150,6 +151,30 @@ reconnecting()
 	upkeep_began=${EPOCHREALTIME/./}
 }
 
+modules_unload()
+{
+	modprobe -qr esp4_offload && [ ! -e /sys/module/esp4_offload ]
+}
+
+# Both hosts are one machine's: the latch breaks on either side.
+case_offload()
+{
+	local name="esp4_offload loaded, $1" host
+
+	begin "$name" "$1" "$(phase_options "$1")" "" ""
+	upkeep_began=${EPOCHREALTIME/./}
+	modprobe esp4_offload || report "$name: modprobe" false
+	for host in A B; do
+		report "$name: broken within a second on $host" \
+			broken_within_second "$host" "$offloaded"
+		report "$name: the log of $host says the same" logged "$host" "$offloaded"
+	done
+	streams_wait client server
+	report "$name: neither program gets octets" both_stuck
+	report "$name: unloaded" hosts_wait 5 modules_unload
+	finish "$name"
+}
+
 case_reconnected()
 {
 	local host=$1 who=$2 name="socket reconnected on $1" options
@@ -227,6 +252,11 @@ for host in A B; do
 	done
 	case_policy_flush "$host"
 done
+# The modules of the machine's own kernel are not ours to load.
+if [ "${GUEST_KIND:-native}" != native ]; then
+	case_offload idle
+	case_offload transfer
+fi
 case_reconnected A client
 case_reconnected B server
 case_moved
