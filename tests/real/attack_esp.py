@@ -91,8 +91,9 @@ class EspOther(Timed):
         for old in self.flow.past.get("ESP." + source, [])[-8:]:
             self.forge(old)
             if source in self.flow.spis:
-                packet = old.packet[:20] + struct.pack("!I", self.flow.spis[source]) + \
-                    old.packet[24:]
+                start = old.header_bytes
+                packet = old.packet[:start] + struct.pack("!I", self.flow.spis[source]) + \
+                    old.packet[start + 4:]
                 self.forge(old.with_packet(packet))
 
 

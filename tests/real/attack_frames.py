@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Ethernet frames with IPv4 in them, taken apart and made, for the attacker between two hosts."""
+"""Ethernet frames with IP in them, taken apart and made, for the attacker between two hosts."""
 import socket
 import struct
 
-ICMP, TCP, ESP = 1, 6, 50
+ICMP, TCP, FRAGMENT, ESP, ICMP6 = 1, 6, 44, 50, 58
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 FLAGS = {"FIN": FIN, "SYN": SYN, "RST": RST, "PSH": PSH, "ACK": ACK, "URG": URG}
-ETHERNET_BYTES = 14
+ETHERNET_BYTES, IP4_BYTES, IP6_BYTES = 14, 20, 40
+ETHERTYPES = {b"\x08\x00": IP4_BYTES, b"\x86\xdd": IP6_BYTES}
+DONT_FRAGMENT, MORE_FRAGMENTS = 0x4000, 0x2000
 OPTION_END, OPTION_NOP, OPTION_TIMESTAMPS = 0, 1, 8
 MODULUS = 1 << 32
 # SPI 4, sequence number 4, IV 8, tag 16, padding length and next header 2.
@@ -24,19 +26,36 @@ def checksum(octets):
     return ~total & 0xffff
 
 
-def ip_packet(source, target, protocol, body, identification=0, fragment=0x4000):
+def ip6_packet(source, target, protocol, body, identification, fragment):
+    if fragment != DONT_FRAGMENT:
+        flags = (fragment & 0x1fff) << 3 | bool(fragment & MORE_FRAGMENTS)
+        body = struct.pack("!BBHI", protocol, 0, flags, identification) + body
+        protocol = FRAGMENT
+    return struct.pack("!IHBB", 6 << 28, len(body), protocol, 64) + source + target + body
+
+
+def ip_packet(source, target, protocol, body, identification=0, fragment=DONT_FRAGMENT):
+    """fragment: as in IPv4's header, of IPv6 too; source and target of four octets or sixteen."""
+    if len(source) == 16:
+        return ip6_packet(source, target, protocol, body, identification, fragment)
     header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), identification, fragment, 64,
                          protocol, 0, source, target)
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + body
 
 
+def pseudo_header(source, target, protocol, length):
+    if len(source) == 16:
+        return source + target + struct.pack("!II", length, protocol)
+    return source + target + struct.pack("!BBH", 0, protocol, length)
+
+
 def tcp_segment(source, target, ports, seq, ack, flags, payload=b"", window=501, urgent=0,
                 options=b"", is_bad=False):
-    """An IP packet; source and target are addresses of four octets, ports a pair."""
+    """An IP packet; source and target are addresses of one family, ports a pair."""
     options += b"\0" * (-len(options) % 4)
     header = struct.pack("!HHIIBBHHH", *ports, seq % MODULUS, ack % MODULUS,
                          (5 + len(options) // 4) << 4, flags, window, 0, urgent) + options
-    pseudo = source + target + struct.pack("!BBH", 0, TCP, len(header) + len(payload))
+    pseudo = pseudo_header(source, target, TCP, len(header) + len(payload))
     right = checksum(pseudo + header + payload)
     total = right ^ 0x5555 if is_bad else right
     header = header[:16] + struct.pack("!H", total) + header[18:]
@@ -44,9 +63,13 @@ def tcp_segment(source, target, ports, seq, ack, flags, payload=b"", window=501,
 
 
 def icmp_error(source, target, kind, code, rest, quoted):
+    """ICMP's or ICMPv6's, whose kinds differ."""
     body = struct.pack("!BBHI", kind, code, 0, rest) + quoted
-    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-    return ip_packet(source, target, ICMP, body)
+    protocol, pseudo = ICMP, b""
+    if len(source) == 16:
+        protocol, pseudo = ICMP6, pseudo_header(source, target, ICMP6, len(body))
+    body = body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
+    return ip_packet(source, target, protocol, body)
 
 
 class Frame:
@@ -54,20 +77,33 @@ class Frame:
 
     def __init__(self, raw):
         self.raw = raw
-        self.is_ip = len(raw) >= ETHERNET_BYTES + 20 and raw[12:14] == b"\x08\x00"
+        self.header_bytes = ETHERTYPES.get(raw[12:14], 0)
+        self.is_ip = self.header_bytes and len(raw) >= ETHERNET_BYTES + self.header_bytes
         self.protocol = None
         self.payload, self.flags, self.is_fragment = b"", 0, False
         if self.is_ip:
             self.read_ip()
 
-    def read_ip(self):
-        packet = self.raw[ETHERNET_BYTES:]
+    def read_ip4(self, packet):
         self.header_bytes = (packet[0] & 15) * 4
-        total = struct.unpack_from("!H", packet, 2)[0]
-        self.packet = packet[:total]
+        self.packet = packet[:struct.unpack_from("!H", packet, 2)[0]]
         self.protocol = packet[9]
         self.source, self.target = packet[12:16], packet[16:20]
         self.is_fragment = bool(struct.unpack_from("!H", packet, 6)[0] & 0x3fff)
+
+    def read_ip6(self, packet):
+        """Extension headers are not looked behind: the hosts send none."""
+        self.packet = packet[:IP6_BYTES + struct.unpack_from("!H", packet, 4)[0]]
+        self.protocol = packet[6]
+        self.source, self.target = packet[8:24], packet[24:40]
+        self.is_fragment = self.protocol == FRAGMENT
+
+    def read_ip(self):
+        packet = self.raw[ETHERNET_BYTES:]
+        if self.header_bytes == IP6_BYTES:
+            self.read_ip6(packet)
+        else:
+            self.read_ip4(packet)
         body = self.packet[self.header_bytes:]
         if self.protocol == TCP and len(body) >= 20:
             (source_port, target_port, self.seq, self.ack, offset, self.flags, self.window, _,

@@ -4,7 +4,7 @@
 An attack is made new for each row with its options ("to=B at=T3 ..."), and asked of every frame
 (frame) and told what happened (before, event).
 """
-from attack_frames import (ACK, FIN, FLAGS, RST, SYN, address, icmp_error, ip_packet,
+from attack_frames import (ACK, FIN, FLAGS, RST, SYN, TCP, address, icmp_error, ip_packet,
                            tcp_segment)
 from attacker import other
 
@@ -262,10 +262,10 @@ class Fragment(Timed):
     def strike(self):
         whole = self.flow.segment(other(self.to), self.number("offset"),
                                   evil(self.number("bytes", 32)))
-        body = whole.packet[20:]
+        body = whole.packet[whole.header_bytes:]
         for at, flag in ((0, 0x2000), (24, 3)):
             part = body[:24] if at == 0 else body[24:]
-            self.forge(whole.with_packet(ip_packet(whole.source, whole.target, 6, part, 7, flag)))
+            self.forge(whole.with_packet(ip_packet(whole.source, whole.target, TCP, part, 7, flag)))
 
 
 @attack("icmp")
@@ -274,13 +274,11 @@ class Icmp(Timed):
 
     def strike(self):
         mine = self.to
-        quoted = self.flow.template[mine].packet
-        first = self.flow.first_esp.get(mine)
-        if first is not None:
-            quoted = first.packet
+        sent = self.flow.first_esp.get(mine, self.flow.template[mine])
+        quoted = sent.packet[:sent.header_bytes + 8]
         packet = icmp_error(self.flow.template[other(mine)].source,
                             self.flow.template[mine].source, self.number("kind", 3),
-                            self.number("code", 4), self.number("rest", 576), quoted[:28])
+                            self.number("code", 4), self.number("rest", 576), quoted)
         self.forge(self.flow.raw(other(mine), packet))
 
 

@@ -14,6 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/report.sh"
 
 attacks_port=4747
+declare -A attacks_ip6=([A]=fd77::1 [B]=fd77::2)
 attacks_services="yes auto require yes5 auto5 require5"
 
 # In place of the one of hosts.sh: two cables, whose other ends stay here.  Nobody answers ARP.
@@ -28,7 +29,8 @@ hosts_join()
 		ip link set "wire$host" netns "${hosts_pid[host$host]}" address "02:00:00:00:00:0$host" &&
 			hosts_on "$host" ip link set "wire$host" name wire &&
 			hosts_on "$host" ip address add "${hosts_address[$host]}/24" dev wire &&
-			hosts_on "$host" sysctl -qw net.ipv6.conf.wire.disable_ipv6=1 &&
+			hosts_on "$host" sysctl -qw net.ipv6.conf.wire.router_solicitations=0 &&
+			hosts_on "$host" ip address add "${attacks_ip6[$host]}/64" dev wire nodad &&
 			hosts_on "$host" ip link set wire up || hosts_die "cannot join host $host"
 		hosts_on "$host" "$here/attacker.py" --offloads-off wire ||
 			hosts_die "cannot switch off offloads"
@@ -37,6 +39,9 @@ hosts_join()
 		peer=$([ "$host" = A ] && echo B || echo A)
 		hosts_on "$host" ip neighbour add "${hosts_address[$peer]}" \
 			lladdr "02:00:00:00:00:0$peer" dev wire nud permanent
+		hosts_on "$host" ip neighbour add "${attacks_ip6[$peer]}" \
+			lladdr "02:00:00:00:00:0$peer" dev wire nud permanent
+		echo "${attacks_ip6[$peer]} ${hosts_name[$peer]}" >>"$hosts_dir/$host/hosts"
 	done
 }
 

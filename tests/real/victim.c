@@ -50,6 +50,7 @@ static const struct word_row {
 	{ "port",     WORD_NUMBER, AT(local_port) },
 	{ "send",     WORD_NUMBER, AT(send_bytes) },
 	{ "timeout",  WORD_NUMBER, AT(timeout_ms) },
+	{ "ip6",      WORD_FLAG,   AT(uses_ip6) },
 };
 /* clang-format on */
 
@@ -287,21 +288,35 @@ static int connect_wait(int fd, const struct addrinfo *to)
 	return result;
 }
 
+/* Any address of this family, with this port. */
+static socklen_t address_any(int family, uint16_t port, struct sockaddr_storage *ret_address)
+{
+	const struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	const struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(port) };
+
+	if (family == AF_INET6)
+		memcpy(ret_address, &six, sizeof(six));
+	else
+		memcpy(ret_address, &four, sizeof(four));
+	return family == AF_INET6 ? sizeof(six) : sizeof(four);
+}
+
 static int client_connect(const char *host, const char *port, const struct victim_order *order)
 {
 	const struct timeval limit = limit_of(order);
-	const struct sockaddr_in mine = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)order->local_port) };
-	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+	const int family = order->uses_ip6 ? AF_INET6 : AF_INET;
+	const struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found = NULL;
+	struct sockaddr_storage mine;
+	const socklen_t mine_len = address_any(family, (uint16_t)order->local_port, &mine);
 	int fd;
 
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return -1;
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* The limit holds for connect too. */
 	if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
-			       bind(fd, (const struct sockaddr *)&mine, sizeof(mine)) != 0 ||
+			       bind(fd, (const struct sockaddr *)&mine, mine_len) != 0 ||
 			       connect_wait(fd, found) != 0)) {
 		(void)close(fd);
 		fd = -1;
@@ -310,16 +325,17 @@ static int client_connect(const char *host, const char *port, const struct victi
 	return fd;
 }
 
-static int server_listen(const char *port)
+static int server_listen(int family, const char *port)
 {
-	const struct sockaddr_in address = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)strtoul(port, NULL, 10)) };
+	struct sockaddr_storage address;
+	const socklen_t len = address_any(family, (uint16_t)strtoul(port, NULL, 10), &address);
 	const int on = 1;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-		bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
-		listen(fd, 8) == 0)
+		(family == AF_INET ||
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
+		bind(fd, (const struct sockaddr *)&address, len) == 0 && listen(fd, 8) == 0)
 		return fd;
 	perror("listen");
 	return -1;
@@ -347,8 +363,10 @@ static int server_accept(int listener, const struct victim_order *order)
 	return fd;
 }
 
-static void order_run(char **argv, const struct victim_order *order, int listener)
+/* listeners: of IPv4 and of IPv6; -1 at the client. */
+static void order_run(char **argv, const struct victim_order *order, const int listeners[2])
 {
+	const int listener = listeners[order->uses_ip6];
 	const uint64_t begun = victim_clock_ms();
 	int fd;
 
@@ -360,8 +378,8 @@ static void order_run(char **argv, const struct victim_order *order, int listene
 			(unsigned long long)(victim_clock_ms() - begun));
 		return;
 	}
-	if (listener >= 0)
-		(void)close(listener);
+	for (size_t i = 0; listener >= 0 && i < 2; i++)
+		(void)close(listeners[i]);
 	connection_run(fd, order, listener >= 0, listener >= 0 ? NULL : argv[2]);
 	(void)close(fd);
 }
@@ -381,12 +399,13 @@ int main(int argc, char **argv)
 	const bool is_server = argc == 3 && strcmp(argv[1], "server") == 0;
 	struct victim_order order;
 	char line[1024];
-	int listener = -1, status;
+	int listeners[2] = { -1, -1 }, status;
 
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!is_server && (argc != 4 || strcmp(argv[1], "client") != 0))
 		return 2;
-	if (is_server && (listener = server_listen(argv[2])) < 0)
+	if (is_server && ((listeners[0] = server_listen(AF_INET, argv[2])) < 0 ||
+				 (listeners[1] = server_listen(AF_INET6, argv[2])) < 0))
 		return EXIT_FAILURE;
 	mechanism_load();
 	printf("ready\n");
@@ -394,7 +413,7 @@ int main(int argc, char **argv)
 		pid_t child = order_read(line, &order) ? fork() : -1;
 
 		if (child == 0) {
-			order_run(argv, &order, listener);
+			order_run(argv, &order, listeners);
 			(void)fflush(stdout);
 			_exit(EXIT_SUCCESS);
 		}

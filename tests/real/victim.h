@@ -21,6 +21,7 @@ struct victim_order {
 	uint64_t halt_call;		 /* stops itself when this call has returned */
 	uint64_t local_port;		 /* the client's */
 	uint64_t send_bytes, timeout_ms; /* timeout of each read and write */
+	bool uses_ip6;
 };
 
 enum victim_end { VICTIM_END_NONE, VICTIM_END_EOF, VICTIM_END_RESET, VICTIM_END_TIMEOUT };
