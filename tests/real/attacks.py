@@ -25,6 +25,7 @@ import sys
 import time
 
 import attack_esp  # noqa: F401 (for what it enters into ATTACKS)
+import attack_proxy  # noqa: F401
 import attack_tokens  # noqa: F401
 from attack_moves import ATTACKS
 from attack_frames import ESP, TCP
@@ -304,9 +305,8 @@ class Run:
             signs.add("denied")
         for victim, expected in ((self.victims["A"], self.row.client),
                                  (self.victims["B"], self.row.server)):
-            if "COMPLETE" not in expected and not victim.is_latched() and \
-                    (victim.result or "").startswith("COMPLETE"):
-                signs.add("unlatched")
+            if "COMPLETE" not in expected and (victim.result or "").startswith("COMPLETE"):
+                signs.add("impostor" if victim.is_latched() else "unlatched")
         return [] if self.row.sign in signs else \
             [f"{self.row.sign} does not show, but: {' '.join(sorted(signs)) or 'nothing'}"]
 

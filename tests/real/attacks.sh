@@ -14,6 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/report.sh"
 
 attacks_port=4747
+attacks_third_name=host-c.example
 declare -A attacks_ip6=([A]=fd77::1 [B]=fd77::2)
 attacks_services="yes auto require yes5 auto5 require5"
 
@@ -45,12 +46,37 @@ hosts_join()
 	done
 }
 
+# Another server that A knows, too: who relays a client's tokens to it finds its key on host B.
+attacks_third()
+{
+	local key=$hosts_dir/B/gss/third.pem
+
+	gss-ipsec keygen --out "$key" >"$hosts_dir/third.public" || hosts_die "gss-ipsec keygen failed"
+	chown "${hosts_uid[sample]}" "$key"
+	cat >>"$hosts_dir/B/gss/ipsec.conf" <<-CONFIG
+		[identity]
+			third = {
+				key = /etc/gss/third.pem
+				host = $attacks_third_name
+				services = $attacks_services
+			}
+	CONFIG
+	cat >>"$hosts_dir/A/gss/ipsec.conf" <<-CONFIG
+		[peer]
+			third = {
+				host = $attacks_third_name
+				key = $(hosts_fingerprint third)
+			}
+	CONFIG
+}
+
 # A service for each policy, with and without T5: what the programs ask for decides.
 attacks_configure()
 {
 	local host service
 
 	sed -i "s/services = sample/services = $attacks_services/" "$hosts_dir/B/gss/ipsec.conf"
+	attacks_third
 	for host in A B; do
 		{
 			echo '[service]'

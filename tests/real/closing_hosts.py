@@ -209,7 +209,7 @@ class Connection:
         out = keys[side] if side == "A" else b""
         into = keys[other(side)]
         request = struct.pack("!BBBH", 1, 1, side == "A", 1) + self.cookie(side) + bytes(
-            [len(into)]) + into + bytes([len(out)]) + out + struct.pack("!I", spi)
+            [len(into)]) + into + bytes([len(out)]) + out + struct.pack("!IQ", spi, 0)
         reason, rest = self.world.hosts[side].ask(request, self.fd[side].fileno())
         if reason == 0:
             self.secrets[side] = rest[:16]
@@ -222,7 +222,7 @@ class Connection:
         out = keys[side] if side == "B" else b""
         spi = self.spis["A"] if side == "B" else 0
         request = b"\1\2" + self.secrets[side] + self.cookie(side) + struct.pack(
-            "!Q", TOKEN_BYTES) + bytes([len(out)]) + out + struct.pack("!I", spi) + bytes(4)
+            "!Q", TOKEN_BYTES) + bytes([len(out)]) + out + struct.pack("!IQ", spi, 0) + bytes(4)
         reason, _ = self.world.hosts[side].ask(request, self.fd[side].fileno())
         demand(reason == 0, f"LATCH at {side}: reason {reason}")
 
@@ -326,12 +326,13 @@ class Connection:
         return (self.flow.isn[side] + 1 + self.written[side] + (side in self.fins)) % MODULUS
 
     def forge(self, target):
-        """Each kind of clear segment in sequence, and a FIN where the genuine one was."""
+        """Each kind of clear segment in sequence, a FIN where the genuine one was, ICMP errors."""
         source = other(target)
         for _, flags, payload in FORGERIES:
             self.wire.forge(self.flow, target, self.place(source), self.place(target), flags,
                             payload)
         self.wire.forge(self.flow, target, self.place(source) - 1, self.place(target), 17)
+        self.wire.forge_errors(self.flow, target, self.place(target) - 1, self.place(source))
 
     def forge_both(self):
         """Nothing of it changes anything."""

@@ -55,14 +55,25 @@ def tcp_packet(source, target, ports, seq, ack, flags, payload=b""):
     return ip_packet(source, target, TCP, header[:16] + struct.pack("!H", total) + header[18:])
 
 
+def icmp_error(source, target, kind, code, rest, packet):
+    """What source says of a packet that target has sent (RFC 792, RFC 4443)."""
+    protocol, quoted, pseudo = 1, packet[:28], b""
+    if len(source) == 16:
+        protocol, quoted = 58, packet[:1200]
+        pseudo = pseudo_header(source, target, protocol, 8 + len(quoted))
+    body = struct.pack("!BBHI", kind, code, 0, rest) + quoted
+    total = checksum(pseudo + body)
+    return ip_packet(source, target, protocol, body[:2] + struct.pack("!H", total) + body[4:])
+
+
 def too_big(router, target, mtu, packet):
     """What a router with a small next link says of a packet (RFC 1191, RFC 4443)."""
-    if len(router) == 4:
-        body = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + packet[:28]
-        return ip_packet(router, target, 1, body[:2] + struct.pack("!H", checksum(body)) + body[4:])
-    body = struct.pack("!BBHI", 2, 0, 0, mtu) + packet[:1200]
-    total = checksum(pseudo_header(router, target, 58, len(body)) + body)
-    return ip_packet(router, target, 58, body[:2] + struct.pack("!H", total) + body[4:])
+    kind, code = (3, 4) if len(router) == 4 else (2, 0)
+    return icmp_error(router, target, kind, code, mtu, packet)
+
+
+# Host, protocol and port unreachable; address and port unreachable, administratively prohibited.
+UNREACHABLE = {4: ((3, 1), (3, 2), (3, 3)), 16: ((1, 3), (1, 4), (1, 1))}
 
 
 class Flow:
@@ -192,6 +203,14 @@ class Wire:
         self.send_packet(target, tcp_packet(flow.addresses[source], flow.addresses[target],
                                             (flow.ports[source], flow.ports[target]), seq, ack,
                                             flags, payload))
+
+    def forge_errors(self, flow, target, seq, ack):
+        """ICMP errors about a clear segment that target could have sent."""
+        mine, others = flow.addresses[target], flow.addresses[other(target)]
+        quoted = tcp_packet(mine, others, (flow.ports[target], flow.ports[other(target)]), seq, ack,
+                            ACK)
+        for kind, code in UNREACHABLE[len(mine)]:
+            self.send_packet(target, icmp_error(others, mine, kind, code, 0, quoted))
 
 
 def capture_write(path, frames):

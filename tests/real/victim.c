@@ -40,6 +40,7 @@ static const struct word_row {
 	size_t offset;
 } word_rows[] = {
 	{ "service",  WORD_TEXT,   AT(service) },
+	{ "acceptor", WORD_TEXT,   AT(acceptor) },
 	{ "lines",    WORD_FLAG,   AT(has_lines) },
 	{ "first",    WORD_FLAG,   AT(speaks_first) },
 	{ "read",     WORD_NUMBER, AT(read_bytes) },

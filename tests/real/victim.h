@@ -12,14 +12,15 @@
 /* One order, as read from one line of standard input. */
 struct victim_order {
 	char service[65];
-	bool has_lines;			 /* tokens between header lines, as HTTP has them */
-	bool speaks_first;		 /* the server's bytes follow its last token at once */
-	uint64_t read_bytes;		 /* of one recv(): a buffered reader's, or 1 */
-	uint64_t late_ms;		 /* pause between COMPLETE and the next read */
-	uint64_t body_bytes;		 /* behind T3's message, in the same write */
-	uint64_t pad_bytes;		 /* of a header line in front of each token from T3 on */
-	uint64_t halt_call;		 /* stops itself when this call has returned */
-	uint64_t local_port;		 /* the client's */
+	char acceptor[65];   /* the server's own name, where it is not any that it has a key for */
+	bool has_lines;	     /* tokens between header lines, as HTTP has them */
+	bool speaks_first;   /* the server's bytes follow its last token at once */
+	uint64_t read_bytes; /* of one recv(): a buffered reader's, or 1 */
+	uint64_t late_ms;    /* pause between COMPLETE and the next read */
+	uint64_t body_bytes; /* behind T3's message, in the same write */
+	uint64_t pad_bytes;  /* of a header line in front of each token from T3 on */
+	uint64_t halt_call;  /* stops itself when this call has returned */
+	uint64_t local_port; /* the client's */
 	uint64_t send_bytes, timeout_ms; /* timeout of each read and write */
 	bool uses_ip6;
 };

@@ -302,14 +302,33 @@ static bool step_send(struct victim_stream *stream, unsigned int step, const gss
 	return is_sent;
 }
 
+/* As any name that there is a key for, or as the one of the order. */
+static OM_uint32 step_accept(const struct victim_order *order, OM_uint32 *minor,
+	gss_ctx_id_t *context, gss_buffer_t input, gss_buffer_t output)
+{
+	gss_cred_id_t credential = GSS_C_NO_CREDENTIAL;
+	gss_name_t name = GSS_C_NO_NAME;
+	gss_OID_set_desc mechs = { 1, &mech_oid };
+	OM_uint32 major = GSS_S_COMPLETE, ignored;
+
+	if (order->acceptor[0] != '\0' && target_import(order, order->acceptor, &name))
+		major = gss_acquire_cred(minor, name, GSS_C_INDEFINITE, &mechs, GSS_C_ACCEPT,
+			&credential, NULL, NULL);
+	if (major == GSS_S_COMPLETE)
+		major = gss_accept_sec_context(minor, context, credential, input,
+			GSS_C_NO_CHANNEL_BINDINGS, NULL, NULL, output, NULL, NULL, NULL);
+	(void)gss_release_cred(&ignored, &credential);
+	(void)gss_release_name(&ignored, &name);
+	return major;
+}
+
 static OM_uint32 step_call(struct victim_stream *stream, gss_ctx_id_t *context, gss_name_t target,
 	gss_buffer_t input, gss_buffer_t output)
 {
 	OM_uint32 major, minor;
 
 	if (target == GSS_C_NO_NAME)
-		major = gss_accept_sec_context(&minor, context, GSS_C_NO_CREDENTIAL, input,
-			GSS_C_NO_CHANNEL_BINDINGS, NULL, NULL, output, NULL, NULL, NULL);
+		major = step_accept(stream->order, &minor, context, input, output);
 	else
 		major = gss_init_sec_context(&minor, GSS_C_NO_CREDENTIAL, context, target,
 			&mech_oid, GSS_C_MUTUAL_FLAG, 0, GSS_C_NO_CHANNEL_BINDINGS, input, NULL,
