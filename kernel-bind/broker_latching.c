@@ -17,10 +17,7 @@
 
 /* --- LATCH --- */
 
-/*
- * A segment that bears the mark must have come through the SA, which counts before the recorder
- * does.  More of them: a firewall has put the mark on clear ones, too (ct mark restored).
- */
+/* More marked segments than the SA let through: a firewall has put the mark on clear ones, too. */
 static enum ipsec_latch_reason mark_judge(
 	const struct broker_work *work, const struct recorder_record *record)
 {
@@ -31,7 +28,7 @@ static enum ipsec_latch_reason mark_judge(
 
 	if (result != 0)
 		return broker_kernel_reason(lease->uid, result, "to show an inbound SA");
-	if (record->protected_packets <= counters.packets)
+	if (recorder_judge_marks(record, counters.packets) == IPSEC_LATCH_LATCHED)
 		return IPSEC_LATCH_LATCHED;
 	broker_log_user(lease->uid,
 		"SPI %08x: %llu segments bear its mark, %llu came through it; does a firewall rule "

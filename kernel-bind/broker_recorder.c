@@ -441,3 +441,10 @@ enum ipsec_latch_reason recorder_judge(
 		return IPSEC_LATCH_CLEAR_BEHIND;
 	return IPSEC_LATCH_LATCHED;
 }
+
+enum ipsec_latch_reason recorder_judge_marks(
+	const struct recorder_record *record, uint64_t decapsulated_packets)
+{
+	return record->protected_packets <= decapsulated_packets ? IPSEC_LATCH_LATCHED
+								 : IPSEC_LATCH_CLEAR_BEHIND;
+}

@@ -54,4 +54,9 @@ void recorder_free(struct recorder **recorder);
 enum ipsec_latch_reason recorder_judge(const struct recorder_record *record, uint64_t token_bytes,
 	uint32_t buffer_bytes) ERR_MUST_CHECK;
 
+/* Segments that bear the mark must have come through the SA, which counts before the recorder does.
+ * CLEAR_BEHIND: there are more of them than it has decapsulated, so some were clear. */
+enum ipsec_latch_reason recorder_judge_marks(
+	const struct recorder_record *record, uint64_t decapsulated_packets) ERR_MUST_CHECK;
+
 #endif

@@ -44,6 +44,22 @@ START_TEST(test_poison)
 }
 END_TEST
 
+START_TEST(test_marks)
+{
+	struct recorder_record record = record_of(5000, 700);
+
+	record.protected_packets = 3;
+	ck_assert_int_eq(recorder_judge_marks(&record, 4), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(recorder_judge_marks(&record, 3), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(recorder_judge_marks(&record, 2), IPSEC_LATCH_CLEAR_BEHIND);
+	ck_assert_int_eq(recorder_judge_marks(&record, 0), IPSEC_LATCH_CLEAR_BEHIND);
+	record.protected_packets = 0;
+	ck_assert_int_eq(recorder_judge_marks(&record, 0), IPSEC_LATCH_LATCHED);
+	record.protected_packets = UINT64_MAX;
+	ck_assert_int_eq(recorder_judge_marks(&record, UINT64_MAX - 1), IPSEC_LATCH_CLEAR_BEHIND);
+}
+END_TEST
+
 /* Each start, so that sixteenths and the end of the sequence space fall everywhere. */
 START_TEST(test_clear_ends)
 {
@@ -135,6 +151,7 @@ Suite *suite_broker_recorder(void)
 
 	tcase_add_test(tests, test_bytes);
 	tcase_add_test(tests, test_poison);
+	tcase_add_test(tests, test_marks);
 	tcase_add_test(tests, test_clear_ends);
 	tcase_add_test(tests, test_walk_round);
 	tcase_add_test(tests, test_hidden_by_stranger);

@@ -20,7 +20,8 @@ struct attack {
 };
 
 /* Each with a last row of name NULL. */
-extern const struct attack attacks_on_stream[], attacks_on_wire[], attacks_of_users[];
+extern const struct attack attacks_on_stream[], attacks_on_wire[], attacks_on_closed[],
+	attacks_of_users[];
 
 /* What such an attack ends with: whether it succeeded, and why not (a reason of the broker's). */
 enum attack_outcome attack_judge(bool has_succeeded, enum ipsec_latch_reason reason);

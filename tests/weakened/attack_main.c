@@ -63,7 +63,7 @@ int attack_as(uint32_t uid, int (*act)(struct end ends[2]), struct end ends[2])
 static const struct attack *attack_find(const char *name)
 {
 	static const struct attack *const tables[] = { attacks_on_stream, attacks_on_wire,
-		attacks_of_users };
+		attacks_on_closed, attacks_of_users };
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		for (const struct attack *row = tables[i]; row->name != NULL; row++) {

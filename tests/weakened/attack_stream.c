@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -50,6 +51,36 @@ static enum attack_outcome injected_is_read(struct end ends[2], uint64_t token_b
 		return attack_judge(false, reason);
 	attack_hear(&ends[1], text, sizeof(text));
 	return attack_judge(strcmp(text, ATTACK_TEXT) == 0, reason);
+}
+
+static void marks_set(uint32_t mark)
+{
+	char command[256];
+
+	(void)snprintf(command, sizeof(command),
+		"modprobe -a sch_ingress cls_matchall act_skbedit; tc -n probe-b qdisc add dev "
+		"veth-b clsact; tc -n probe-b filter add dev veth-b ingress matchall action "
+		"skbedit mark %u",
+		mark);
+	probe_shell(command);
+}
+
+/* The acceptor's host puts the association's mark on whatever comes in. */
+static enum attack_outcome marked_clear(struct end ends[2])
+{
+	struct kbind_status *status = calloc(1, sizeof(*status));
+	enum attack_outcome outcome = ATTACK_IMPOSSIBLE;
+
+	if (status != NULL && attack_prepare(ends) &&
+		kbind_query(ends[1].host->socket_path, ends[1].fd, status) == 0) {
+		marks_set(status->reqid);
+		outcome = probe_inject(&ends[0], ATTACK_TEXT, 0)
+				  ? injected_is_read(ends, PROBE_TOKEN_BYTES)
+				  : ATTACK_IMPOSSIBLE;
+		probe_shell("tc -n probe-b qdisc delete dev veth-b clsact");
+	}
+	free(status);
+	return outcome;
 }
 
 /* Right behind T3, in order. */
@@ -291,6 +322,7 @@ const struct attack attacks_on_stream[] = {
 	{ "shared_descriptor",      shared_descriptor },
 	{ "taken_off",              taken_off },
 	{ "stall",                  stall },
+	{ "marked_clear",            marked_clear },
 	{ NULL,                     NULL },
 };
 /* clang-format on */
