@@ -55,14 +55,11 @@ static enum attack_outcome injected_is_read(struct end ends[2], uint64_t token_b
 
 static void marks_set(uint32_t mark)
 {
-	char command[256];
-
-	(void)snprintf(command, sizeof(command),
-		"modprobe -a sch_ingress cls_matchall act_skbedit; tc -n probe-b qdisc add dev "
-		"veth-b clsact; tc -n probe-b filter add dev veth-b ingress matchall action "
-		"skbedit mark %u",
+	probe_shell(
+		"modprobe -a sch_ingress cls_matchall act_skbedit; "
+		"tc -n probe-b qdisc add dev veth-b clsact; tc -n probe-b filter add dev veth-b "
+		"ingress matchall action skbedit mark %u",
 		mark);
-	probe_shell(command);
 }
 
 /* The acceptor's host puts the association's mark on whatever comes in. */
