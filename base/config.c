@@ -33,15 +33,15 @@
 /* --- what was wrong --- */
 
 static _Thread_local char last_error[LAST_ERROR_BYTES];
+static _Thread_local bool last_passes;
 
 enum err config_complain(const char *path, unsigned int line, const char *format, ...)
 {
-	int saved_errno = errno;
 	char *text = NULL;
 	va_list arguments;
 
+	last_passes = false;
 	va_start(arguments, format);
-	errno = saved_errno;
 	if (vasprintf(&text, format, arguments) < 0)
 		text = NULL;
 	va_end(arguments);
@@ -56,6 +56,22 @@ enum err config_complain(const char *path, unsigned int line, const char *format
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = '?';
 	return ERR_CONFIG;
+}
+
+enum err config_complain_system(const char *path, int code)
+{
+	enum err err;
+
+	if (code == ENOMEM)
+		return ERR_NO_MEMORY;
+	err = config_complain(path, 0, "cannot be read: %s", strerror(code));
+	last_passes = code == EMFILE || code == ENFILE || code == EIO;
+	return err;
+}
+
+bool config_mistake_passes(void)
+{
+	return last_passes;
 }
 
 void config_complain_again(const char *text)
@@ -428,7 +444,8 @@ static enum err refresh(void)
 		return ERR_OK;
 	}
 	next->result = load((const char *const *)next->paths, &next->config);
-	if (next->result != ERR_OK && next->result != ERR_CONFIG) {
+	/* What passes by itself must not be remembered until the file changes. */
+	if (next->result != ERR_OK && (next->result != ERR_CONFIG || config_mistake_passes())) {
 		status = next->result;
 		look_free(next);
 		return status;
@@ -454,12 +471,13 @@ enum err config_get(struct config **ret_config)
 		if (status == ERR_OK)
 			current_second = now.tv_sec;
 	}
-	if (status == ERR_OK)
+	if (status == ERR_OK) {
 		status = current->result;
+		if (status == ERR_CONFIG)
+			config_complain_again(current->error);
+	}
 	if (status == ERR_OK)
 		*ret_config = config_ref(current->config);
-	else if (status == ERR_CONFIG)
-		config_complain_again(current->error);
 	lock_give();
 	return status;
 }

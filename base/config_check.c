@@ -241,8 +241,8 @@ static enum err open_profile(const char *path, profile_t *ret_profile)
 	files[0] = plain;
 	code = profile_init(files, ret_profile);
 	free(plain);
-	if (code == ENOMEM)
-		return ERR_NO_MEMORY;
+	if (code == ENOMEM || code == EMFILE || code == ENFILE || code == EIO)
+		return config_complain_system(path, (int)code);
 	return code == 0 ? ERR_OK : config_complain(path, 0, "%s", error_message(code));
 }
 

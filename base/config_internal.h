@@ -95,6 +95,10 @@ struct config_entry *config_list_find(const struct config_list *list, const char
  * Returns ERR_CONFIG. */
 enum err config_complain(const char *path, unsigned int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same of a file that the system does not let us read, code being its errno.  A want of
+ * descriptors or memory passes, the file unchanged: config_mistake_passes says so. */
+enum err config_complain_system(const char *path, int code);
+bool config_mistake_passes(void);
 /* Replaces this thread's text with one noted before. */
 void config_complain_again(const char *text);
 

@@ -243,7 +243,7 @@ static enum err read_text(int fd, const char *path, struct config_lines *lines)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return config_complain(path, 0, "cannot be read: %m");
+			return config_complain_system(path, errno);
 		if (got == 0)
 			break;
 		len += (size_t)got;
@@ -264,12 +264,12 @@ enum err config_lines_read(const char *path, struct config_lines *ret_lines)
 
 	if (fd < 0) {
 		if (errno != ENOENT && errno != ENOTDIR)
-			return config_complain(path, 0, "cannot be read: %m");
+			return config_complain_system(path, errno);
 		*ret_lines = (struct config_lines){ .exists = false };
 		return ERR_OK;
 	}
 	if (fstat(fd, &lines.status) != 0)
-		status = config_complain(path, 0, "cannot be read: %m");
+		status = config_complain_system(path, errno);
 	if (status == ERR_OK)
 		status = check_owner(path, &lines.status);
 	if (status == ERR_OK)
