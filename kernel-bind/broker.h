@@ -34,7 +34,7 @@ struct broker_options {
 	const char *socket_path, *state_path;
 	size_t quota_user, quota_total, cover_max;
 	size_t workers_max, workers_idle;
-	uint64_t linger_ms, idle_ms;
+	uint64_t larval_ms, linger_ms, idle_ms;
 	bool linger_is_exact; /* else while TIME_WAIT lasts, too */
 	bool allows_offload, overrides_policy, is_verbose, serves_namespaces;
 	uint32_t allowed_users[BROKER_ALLOWED_USERS_MAX];
@@ -127,6 +127,7 @@ struct broker {
 	struct broker_connection queue[BROKER_QUEUE_MAX];
 	size_t queued;
 	uint64_t next_tick_ms;
+	bool is_out_of_balance; /* more idle workers are wanted, or fewer */
 	uint64_t next_end_ms; /* of workers that are late */
 	struct broker_sweep sweep;
 	struct broker_round associations; /* after a flush: are they still there? */
@@ -142,8 +143,9 @@ uint64_t broker_now_ms(void);
 void broker_queue_accept(struct broker *broker);
 /* fd goes into the queue, or to the discarder. */
 void broker_queue_connection(struct broker *broker, int fd);
-/* Gives those whose turn it is to workers; whether one has to wait for a slot. */
-bool broker_queue_dispatch(struct broker *broker);
+/* Gives those whose turn it is to workers, a few at a time (*ret_has_more: perhaps not all); whether
+ * one has to wait for a slot. */
+bool broker_queue_dispatch(struct broker *broker, bool *ret_has_more);
 
 /* broker_loop.c: until SIGTERM or SIGINT; 0 or a positive errno. */
 int broker_run(struct broker *broker) ERR_MUST_CHECK;
@@ -195,7 +197,8 @@ void broker_break_lease(
 	struct broker *broker, struct broker_lease *lease, enum ipsec_latch_reason reason);
 /* The socket is gone. */
 void broker_close_lease(struct broker *broker, struct broker_lease *lease);
-void broker_read_events(struct broker *broker);
+/* false: there are more. */
+bool broker_read_events(struct broker *broker);
 void broker_read_ended(struct broker *broker);
 /* About once a second. */
 void broker_tick(struct broker *broker, uint64_t now_ms);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -121,6 +122,7 @@ static const struct calls_rule calls_of_daemon[] = {
 	{ SCMP_SYS(prctl), 1, { CALLS_IS(0, PR_SET_PDEATHSIG) } },
 	{ SCMP_SYS(renameat2), 1, { CALLS_IS(4, RENAME_EXCHANGE) } },
 	{ SCMP_SYS(seccomp), 1, { CALLS_IS(0, SECCOMP_SET_MODE_FILTER) } },
+	{ SCMP_SYS(setpriority), 2, { CALLS_IS(0, PRIO_PROCESS), CALLS_IS(1, 0) } },
 	{ SCMP_SYS(socketpair), 1, { CALLS_IS(0, AF_UNIX) } },
 };
 

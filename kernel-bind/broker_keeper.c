@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -244,6 +245,9 @@ static _Noreturn void keeper_main(struct broker *broker, int daemon)
 	static struct keeper keeper;
 	int result = sandbox_enter_keeper(daemon);
 
+	/* The brokers of other namespaces too. */
+	if (result == 0 && setpriority(PRIO_PROCESS, 0, 0) != 0)
+		result = errno;
 	keeper.daemon = daemon;
 	keeper.broker = broker;
 	if (result == 0)

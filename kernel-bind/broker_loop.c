@@ -157,14 +157,14 @@ static void poll_fill(const struct broker *broker, struct pollfd items[POLL_COUN
 	}
 }
 
-static int poll_wait_ms(const struct broker *broker, bool is_pressed)
+static int poll_wait_ms(const struct broker *broker, bool is_pressed, bool has_more)
 {
 	const uint64_t now_ms = broker_now_ms();
 	uint64_t next_ms = broker->next_tick_ms;
 
-	if (broker->associations.is_on || broker->covers.is_on)
+	if (has_more || broker->associations.is_on || broker->covers.is_on)
 		return 0;
-	if (is_pressed && now_ms + PRESSED_TICK_MS < next_ms)
+	if ((is_pressed || broker->is_out_of_balance) && now_ms + PRESSED_TICK_MS < next_ms)
 		next_ms = now_ms + PRESSED_TICK_MS;
 	if (broker->discarder.is_busy && broker->discarder.deadline_ms < next_ms)
 		next_ms = broker->discarder.deadline_ms;
@@ -197,7 +197,7 @@ static bool signals_read(struct broker *broker)
 static void turn_handle(struct broker *broker, const struct pollfd items[POLL_COUNT])
 {
 	if (items[POLL_EVENTS].revents != 0)
-		broker_read_events(broker);
+		(void)broker_read_events(broker); /* poll() will say that there are more */
 	if (items[POLL_ENDED].revents != 0)
 		broker_read_ended(broker);
 	if (items[POLL_SWEEP].revents != 0)
@@ -225,14 +225,14 @@ static void turn_handle(struct broker *broker, const struct pollfd items[POLL_CO
 int broker_run(struct broker *broker)
 {
 	struct pollfd items[POLL_COUNT];
-	bool is_pressed = false;
+	bool is_pressed = false, has_more = false;
 	int result = 0;
 
 	pool_balance(broker);
 	while (!broker->is_ending) {
 		poll_fill(broker, items);
-		if (poll(items, POLL_QUEUE + broker->queued, poll_wait_ms(broker, is_pressed)) <
-				0 &&
+		if (poll(items, POLL_QUEUE + broker->queued,
+			    poll_wait_ms(broker, is_pressed, has_more)) < 0 &&
 			errno != EINTR) {
 			result = errno;
 			break;
@@ -246,15 +246,18 @@ int broker_run(struct broker *broker)
 			break;
 		}
 		turn_handle(broker, items);
-		is_pressed = broker_queue_dispatch(broker);
+		is_pressed = broker_queue_dispatch(broker, &has_more);
 		pool_enforce_deadlines(broker, is_pressed);
 		broker_rounds_continue(broker);
 		if (broker->next_tick_ms <= broker_now_ms()) {
 			broker->next_tick_ms = broker_now_ms() + TICK_MS;
 			broker_tick(broker, broker_now_ms());
-			pool_balance(broker);
+			broker->is_out_of_balance = true;
 			intake_tick(broker);
 		}
+		/* One process in a turn: fork() takes long where much else runs. */
+		if (broker->is_out_of_balance)
+			pool_balance(broker);
 	}
 	pool_stop(broker);
 	return result;

@@ -92,6 +92,16 @@ static bool option_linger_least(struct broker_options *options, const char *valu
 	return is_good;
 }
 
+static bool option_larval(struct broker_options *options, const char *value)
+{
+	unsigned long seconds;
+
+	if (!number_read(value, 3600, &seconds))
+		return false;
+	options->larval_ms = seconds * 1000;
+	return true;
+}
+
 static bool option_gso(struct broker_options *options, const char *value)
 {
 	options->allows_offload = true;
@@ -147,6 +157,7 @@ static const struct option_row option_rows[] = {
 	{ "cover-max",      option_cover_max,   true },
 	{ "linger-seconds", option_linger,      true },
 	{ "linger-least",   option_linger_least, true },
+	{ "larval-seconds", option_larval,      true },
 	{ "gso",            option_gso,         false },
 	{ "override-spd",   option_override,    false },
 	{ "allow-user",     option_allow_user,  true },
@@ -184,6 +195,7 @@ int main(int argc, char **argv)
 			.quota_user = BROKER_QUOTA_USER,
 			.quota_total = BROKER_QUOTA_TOTAL,
 			.cover_max = BROKER_COVER_MAX,
+			.larval_ms = BROKER_LARVAL_MS,
 			.linger_ms = BROKER_LINGER_SEC * 1000,
 			.idle_ms = BROKER_IDLE_SEC * 1000,
 			.workers_max = BROKER_WORKERS_MAX,

@@ -89,7 +89,9 @@ bool broker_tuple_is_prescribed(
 
 	if (broker->options.overrides_policy)
 		return false;
-	broker_read_events(broker);
+	/* What is not read yet may say that the SPD has changed. */
+	if (!broker_read_events(broker))
+		return true;
 	broker_refresh_policies(broker);
 	if (broker->policies.is_stale)
 		return true;

@@ -33,10 +33,13 @@ static bool worker_is_idle(const struct broker_worker *worker)
 
 static struct broker_worker *worker_begin(struct broker *broker, struct broker_worker *worker)
 {
+	struct worker_place place = broker->place;
 	int result;
 
+	/* The daemon accepts nobody while the discarder has much to do. */
+	place.keeps_priority = worker == &broker->discarder;
 	worker_clear(worker);
-	result = worker_start(&broker->place, &worker->pid, &worker->fd);
+	result = worker_start(&place, &worker->pid, &worker->fd);
 	if (result == 0)
 		return worker;
 	worker_clear(worker);
@@ -145,23 +148,29 @@ bool pool_user_may_start(
 	       (user->uid == 0 || of_group < USERS_GROUP_FACTOR * BUSY_PER_ACCOUNT);
 }
 
+static bool balance_add(struct broker *broker)
+{
+	struct broker_worker *slot = slot_find_empty(broker);
+
+	return slot != NULL && worker_begin(broker, slot) != NULL;
+}
+
 void pool_balance(struct broker *broker)
 {
-	struct broker_worker *slot;
-	size_t idle = 0, ended = 0;
+	const size_t wanted = broker->options.workers_idle;
+	struct broker_worker *spare = NULL;
+	size_t idle = 0;
 
-	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
-		if (worker_is_idle(&broker->workers[i]) && ++idle > broker->options.workers_idle &&
-			ended++ < ENDED_AT_ONCE)
-			worker_end(&broker->workers[i]);
-	}
-	for (; idle < broker->options.workers_idle && (slot = slot_find_empty(broker)) != NULL;
-		idle++) {
-		if (worker_begin(broker, slot) == NULL)
-			break;
-	}
 	if (broker->discarder.pid == 0)
 		(void)worker_begin(broker, &broker->discarder);
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+		if (worker_is_idle(&broker->workers[i]) && ++idle > wanted)
+			spare = &broker->workers[i];
+	}
+	if (spare != NULL)
+		worker_end(spare);
+	broker->is_out_of_balance =
+		idle > wanted + 1 || (idle < wanted && balance_add(broker) && idle + 1 < wanted);
 }
 
 /* --- connections that are not served --- */

@@ -211,6 +211,7 @@ static void lease_write(const struct kbind_status *lease, struct writer *w)
 	text_put(w, lease->peer_name, sizeof(lease->peer_name));
 	text_put(w, lease->method, sizeof(lease->method));
 	text_put(w, lease->service, sizeof(lease->service));
+	writer_put_u32(w, lease->tuple.zone);
 	writer_close16(w, mark, 0);
 }
 
@@ -240,6 +241,8 @@ static void lease_read(struct reader *outer, struct kbind_status *lease)
 	text_get(&r, lease->peer_name, sizeof(lease->peer_name));
 	text_get(&r, lease->method, sizeof(lease->method));
 	text_get(&r, lease->service, sizeof(lease->service));
+	/* An earlier broker does not tell it. */
+	lease->tuple.zone = reader_left(&r) >= sizeof(uint32_t) ? reader_get_u32(&r) : 0;
 	if (reader_status(&r) != ERR_OK)
 		reader_fail(outer, reader_status(&r));
 }

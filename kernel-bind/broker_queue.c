@@ -12,7 +12,9 @@
 #include "kernel-bind/broker_log.h"
 #include "kernel-bind/broker_pool.h"
 
-#define ACCEPTS_PER_TURN 32
+/* A turn is as long as all of this takes: who has an answer to get waits for its end. */
+#define ACCEPTS_PER_TURN 8
+#define HAND_OVERS_PER_TURN 4
 #define QUEUE_WAIT_MS 4000 /* below the client's own patience */
 #define REQUEST_WAIT_MS 1000
 #define QUEUED_PER_ACCOUNT 256
@@ -212,14 +214,14 @@ static void queue_expire(struct broker *broker)
 	}
 }
 
-bool broker_queue_dispatch(struct broker *broker)
+bool broker_queue_dispatch(struct broker *broker, bool *ret_has_more)
 {
 	struct broker_connection connection;
 	struct broker_worker *worker = NULL;
 	bool may_add = true;
-	size_t i;
+	size_t i, handed_over = 0;
 
-	while ((i = queue_pick(broker)) < broker->queued) {
+	while ((i = queue_pick(broker)) < broker->queued && handed_over < HAND_OVERS_PER_TURN) {
 		worker = pool_worker_find_idle(broker);
 		/* One in a turn: a crowd's fork()s shall not come before the next user. */
 		if (worker == NULL && may_add) {
@@ -231,7 +233,9 @@ bool broker_queue_dispatch(struct broker *broker)
 		connection = broker->queue[i];
 		queue_remove(broker, i);
 		connection_hand_over(broker, worker, &connection);
+		handed_over++;
 	}
 	queue_expire(broker);
+	*ret_has_more = handed_over == HAND_OVERS_PER_TURN;
 	return i < broker->queued && worker == NULL;
 }

@@ -14,6 +14,9 @@
 #include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
 
+#define QUOTA_SPARE_PART 8
+#define QUOTA_SPARE_SHARE 16
+
 static bool lease_has_cover(const struct broker_lease *lease)
 {
 	return lease->has_cover || lease->is_marked;
@@ -68,15 +71,23 @@ static void each_user(void *context, uint32_t uid, size_t count)
 	use->of_group += other.group == use->user.group ? count : 0;
 }
 
+/*
+ * Whoever has a few leases only may have them while others hoard: the last eighth of the total is for
+ * accounts with less than a sixteenth of what they may have else.
+ */
 static bool quota_is_used_up(const struct broker *broker, uint32_t uid)
 {
+	const struct broker_options *options = &broker->options;
+	const size_t all = lease_table_count(broker->leases);
 	struct quota_use use = { .of_account = 0 };
+	size_t limit = options->quota_user;
 
 	users_find(uid, &use.user);
 	lease_table_each_user(broker->leases, each_user, &use);
-	return lease_table_count(broker->leases) >= broker->options.quota_total ||
-	       use.of_account >= broker->options.quota_user ||
-	       use.of_group >= USERS_GROUP_FACTOR * broker->options.quota_user;
+	if (uid != 0 && all >= options->quota_total - options->quota_total / QUOTA_SPARE_PART)
+		limit = (limit + QUOTA_SPARE_SHARE - 1) / QUOTA_SPARE_SHARE;
+	return all >= options->quota_total || use.of_account >= limit ||
+	       use.of_group >= USERS_GROUP_FACTOR * limit;
 }
 
 /* Nothing on such a lease's socket but the recorder, which lets everything pass; only that no new
@@ -176,7 +187,7 @@ static struct broker_lease *lease_make(struct broker_work *work)
 	};
 	struct broker_lease *made = NULL;
 
-	lease.due_ms = lease.made_ms + BROKER_LARVAL_MS;
+	lease.due_ms = lease.made_ms + work->broker->options.larval_ms;
 	if (reqid_draw(work->broker, &lease.reqid_in) &&
 		getrandom(lease.secret, sizeof(lease.secret), 0) == (ssize_t)sizeof(lease.secret)) {
 		lease.reqid_out = lease.reqid_in;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,7 +20,8 @@
 #include "kernel-bind/broker_start.h"
 
 #define ACTIVATED_FD 3 /* sd_listen_fds(3): SD_LISTEN_FDS_START */
-#define BACKLOG 16     /* who connects waits, in turn with others, and not behind a flood */
+#define DAEMON_NICE (-10)
+#define BACKLOG 16 /* who connects waits, in turn with others, and not behind a flood */
 
 /* The socket that systemd listens on for us, or -1. */
 static int socket_activated(void)
@@ -151,6 +153,16 @@ static int users_open(struct broker *broker)
 	return users_read(USERS_SUBUID_PATH);
 }
 
+/* Whoever keeps the processors busy shall not keep everybody's broker waiting, whose own share of a
+ * request is short.  Without CAP_SYS_NICE it stays as it was started. */
+static int priority_raise(struct broker *broker)
+{
+	(void)broker;
+	if (setpriority(PRIO_PROCESS, 0, DAEMON_NICE) != 0 && errno != EACCES && errno != EPERM)
+		return errno;
+	return 0;
+}
+
 static int sandbox_enter(struct broker *broker)
 {
 	(void)broker;
@@ -188,6 +200,7 @@ static const struct start_row daemon_rows[] = {
 	{ "seeing in /sys/module whether an offload module is loaded (not needed with --gso)",
 		broker_offload_check_sight },
 	{ "the interfaces", broker_cover_check_interfaces },
+	{ "priority", priority_raise },
 	{ "giving up privileges", sandbox_enter },
 	{ "adopting earlier leases", broker_adopt },
 };

@@ -251,9 +251,9 @@ static void each_event(void *context, const struct kxfrm_event *event)
 	handlers[event->type](context, event);
 }
 
-void broker_read_events(struct broker *broker)
+bool broker_read_events(struct broker *broker)
 {
-	kxfrm_events_read(broker->events, each_event, broker);
+	return kxfrm_events_read(broker->events, each_event, broker);
 }
 
 static void each_ended(void *context, uint64_t cookie)

@@ -96,8 +96,9 @@ static void each_event(void *context, struct nlmsghdr *header)
 bool watch_read(struct watch *watch, watch_each_ended *each, void *context)
 {
 	struct reading reading = { each, context };
+	int result = kxfrm_netlink_read_events(watch->events, each_event, &reading);
 
-	return kxfrm_netlink_read_events(watch->events, each_event, &reading) == 0;
+	return result == 0 || result == EBUSY;
 }
 
 /* What is left of a closed connection (TIME_WAIT, an orphan's FIN_WAIT2) keeps the socket's cookie

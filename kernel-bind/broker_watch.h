@@ -26,7 +26,7 @@ int watch_open(struct watch **ret_watch) ERR_MUST_CHECK;
 void watch_close(struct watch **watch);
 /* For poll(): events are there. */
 int watch_descriptor(const struct watch *watch);
-/* Hands over the cookies of ended sockets; false: some events were lost. */
+/* Hands over the cookies of ended sockets, for 20 ms at most; false: some events were lost. */
 bool watch_read(struct watch *watch, watch_each_ended *each, void *context);
 /* By tuple and cookie, at once. */
 enum watch_finding watch_look(

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -439,6 +440,9 @@ static _Noreturn void worker_main(int daemon, const struct worker_place *place)
 	sigset_t none;
 
 	(void)sigemptyset(&none);
+	/* What users ask for is done with a user's priority. */
+	if (!place->keeps_priority)
+		(void)setpriority(PRIO_PROCESS, 0, 0);
 	if (worker == NULL || sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||
 		sandbox_enter_worker(daemon) != 0)
 		_exit(1);

@@ -93,6 +93,7 @@ struct worker_message {
 struct worker_place {
 	struct stat network_namespace;
 	bool has_others; /* descriptors of other namespaces have a broker too; else they are refused */
+	bool keeps_priority; /* the daemon's own; else an ordinary user's */
 };
 
 /* Forks a worker. Returns the daemon's end of the conversation (non-blocking, closed by the daemon),

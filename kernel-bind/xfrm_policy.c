@@ -533,11 +533,13 @@ static void each_event_message(void *context, struct nlmsghdr *header)
 	}
 }
 
-void kxfrm_events_read(struct kxfrm_events *events, kxfrm_each_event *each, void *context)
+bool kxfrm_events_read(struct kxfrm_events *events, kxfrm_each_event *each, void *context)
 {
 	struct event_reading reading = { events->own_port, each, context };
 	const struct kxfrm_event lost = { .type = KXFRM_EVENT_LOST };
+	int result = kxfrm_netlink_read_events(events->netlink, each_event_message, &reading);
 
-	if (kxfrm_netlink_read_events(events->netlink, each_event_message, &reading) != 0)
+	if (result != 0 && result != EBUSY)
 		each(context, &lost);
+	return result != EBUSY;
 }

@@ -6,13 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
+#include <time.h>
 #include <linux/netlink.h>
 
 #include "base/secret.h"
 #include "kernel-bind/xfrm_socket.h"
 
-#define NETLINK_WAIT_SEC 2
+/* In all, so that whoever fills the socket with messages of his own (a network namespace's root can)
+ * holds up nobody for longer. */
+#define NETLINK_WAIT_MS 2000
+#define NETLINK_DUMP_WAIT_MS 10000
+#define NETLINK_EVENTS_MS 20 /* then others have a turn */
 #define NETLINK_EVENT_BUFFER_BYTES (4 << 20)
 
 struct kxfrm_netlink {
@@ -26,7 +30,6 @@ struct kxfrm_netlink {
 int kxfrm_netlink_open(int protocol, struct kxfrm_netlink **ret_netlink)
 {
 	const int on = 1;
-	const struct timeval wait = { .tv_sec = NETLINK_WAIT_SEC };
 	struct kxfrm_netlink *netlink = calloc(1, sizeof(*netlink));
 	int fd, result = ENOMEM;
 
@@ -41,8 +44,7 @@ int kxfrm_netlink_open(int protocol, struct kxfrm_netlink **ret_netlink)
 		goto out;
 	fd = nl_socket_get_fd(netlink->socket);
 	/* CAP_ACK: else a refusal would bring the whole request back, keys included */
-	if (setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) != 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) != 0) {
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) != 0) {
 		result = errno;
 		goto out;
 	}
@@ -115,8 +117,17 @@ void kxfrm_message_free(struct nl_msg *message)
 	nlmsg_free(message);
 }
 
-/* One datagram from the kernel into the buffer; one of anybody else counts as empty. */
-static int netlink_receive(struct kxfrm_netlink *netlink, int flags, size_t *ret_len)
+static uint64_t now_ms(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* One datagram from the kernel into the buffer, if there is one; one of anybody else counts as
+ * empty. */
+static int netlink_receive(struct kxfrm_netlink *netlink, size_t *ret_len)
 {
 	struct sockaddr_nl from = { 0 };
 	struct iovec vector = { .iov_base = netlink->buffer, .iov_len = RECEIVE_BYTES };
@@ -126,14 +137,32 @@ static int netlink_receive(struct kxfrm_netlink *netlink, int flags, size_t *ret
 	ssize_t len;
 
 	do {
-		len = recvmsg(nl_socket_get_fd(netlink->socket), &header, flags);
+		len = recvmsg(nl_socket_get_fd(netlink->socket), &header, MSG_DONTWAIT);
 	} while (len < 0 && errno == EINTR);
 	if (len < 0)
-		return errno;
+		return errno == EWOULDBLOCK ? EAGAIN : errno;
 	if ((header.msg_flags & MSG_TRUNC) != 0)
 		return EMSGSIZE;
 	*ret_len = from.nl_family == AF_NETLINK && from.nl_pid == 0 ? (size_t)len : 0;
 	return 0;
+}
+
+/* The same, waiting until then for one. */
+static int netlink_await(struct kxfrm_netlink *netlink, uint64_t end_ms, size_t *ret_len)
+{
+	struct pollfd wait = { .fd = nl_socket_get_fd(netlink->socket), .events = POLLIN };
+	uint64_t now;
+	int result;
+
+	/* The kernel mostly answers before nl_send() returns. */
+	while ((result = netlink_receive(netlink, ret_len)) == EAGAIN) {
+		now = now_ms();
+		if (now >= end_ms)
+			return ETIMEDOUT;
+		if (poll(&wait, 1, (int)(end_ms - now)) < 0 && errno != EINTR)
+			return errno;
+	}
+	return result;
 }
 
 /* Whether this message ends the answer; its errno then goes to result. */
@@ -189,6 +218,8 @@ static bool answer_is_complete(struct kxfrm_netlink *netlink, size_t len, uint32
 int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message,
 	kxfrm_each_message *each, void *context)
 {
+	const bool is_dump = (nlmsg_hdr(message)->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
+	const uint64_t end_ms = now_ms() + (is_dump ? NETLINK_DUMP_WAIT_MS : NETLINK_WAIT_MS);
 	int result = EPROTO;
 	bool is_complete = false;
 	size_t len;
@@ -197,7 +228,9 @@ int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message
 	if (nl_send(netlink->socket, message) < 0)
 		return EPROTO;
 	while (!is_complete) {
-		result = netlink_receive(netlink, 0, &len);
+		if (now_ms() >= end_ms)
+			return ETIMEDOUT;
+		result = netlink_await(netlink, end_ms, &len);
 		if (result != 0)
 			break;
 		is_complete = answer_is_complete(
@@ -220,7 +253,7 @@ int kxfrm_netlink_continue(struct kxfrm_netlink *netlink, kxfrm_each_message *ea
 	bool is_complete;
 	int answer = 0;
 	size_t len;
-	int result = netlink_receive(netlink, MSG_DONTWAIT, &len);
+	int result = netlink_receive(netlink, &len);
 
 	if (result != 0)
 		return result;
@@ -233,13 +266,16 @@ int kxfrm_netlink_continue(struct kxfrm_netlink *netlink, kxfrm_each_message *ea
 int kxfrm_netlink_read_events(
 	struct kxfrm_netlink *netlink, kxfrm_each_message *each, void *context)
 {
+	const uint64_t end_ms = now_ms() + NETLINK_EVENTS_MS;
 	struct nlmsghdr *header, *next;
 	size_t len;
 	int result, left;
 
 	for (;;) {
-		result = netlink_receive(netlink, MSG_DONTWAIT, &len);
-		if (result == EAGAIN || result == EWOULDBLOCK)
+		if (now_ms() >= end_ms)
+			return EBUSY;
+		result = netlink_receive(netlink, &len);
+		if (result == EAGAIN)
 			return 0;
 		if (result != 0)
 			return result;

@@ -37,8 +37,8 @@ int kxfrm_netlink_join(struct kxfrm_netlink *netlink, int group) ERR_MUST_CHECK;
 struct nl_msg *kxfrm_message_new(int type, int flags, size_t header_bytes, void **ret_header);
 /* Wipes and frees; NULL is fine. */
 void kxfrm_message_free(struct nl_msg *message);
-/* Sends message (still the caller's) and waits at most two seconds for the acknowledgement or the
- * dump's end; each may be NULL. */
+/* Sends message (still the caller's) and waits for the acknowledgement, two seconds at most, or the
+ * dump's end, ten; then ETIMEDOUT, whatever others send meanwhile. each may be NULL. */
 int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message,
 	kxfrm_each_message *each, void *context) ERR_MUST_CHECK;
 /* The same for a long answer, without waiting: begin sends; continue reads one datagram of the
@@ -46,7 +46,8 @@ int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message
 int kxfrm_netlink_begin(struct kxfrm_netlink *netlink, struct nl_msg *message) ERR_MUST_CHECK;
 int kxfrm_netlink_continue(struct kxfrm_netlink *netlink, kxfrm_each_message *each, void *context,
 	bool *ret_is_complete) ERR_MUST_CHECK;
-/* Reads the events that are there, without waiting; ENOBUFS: some were lost. */
+/* Reads the events that are there, without waiting; ENOBUFS: some were lost; EBUSY: after 20 ms there
+ * were more yet. */
 int kxfrm_netlink_read_events(
 	struct kxfrm_netlink *netlink, kxfrm_each_message *each, void *context) ERR_MUST_CHECK;
 

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <getopt.h>
+#include <net/if.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -18,12 +19,21 @@
 
 #define STATUS_USAGE "gss-ipsec status [--broker SOCKET]"
 
-static void print_end(uint8_t family, const uint8_t *address, uint16_t port)
+/* zone: the interface of link-local addresses (RFC 4007 11), 0: none. */
+static void print_end(uint8_t family, const uint8_t *address, uint16_t port, uint32_t zone)
 {
-	char text[INET6_ADDRSTRLEN] = "?";
+	const bool is_link_local = address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
+	char text[INET6_ADDRSTRLEN] = "?", name[IF_NAMESIZE];
 
 	(void)inet_ntop(family, address, text, sizeof(text));
-	printf(family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, port);
+	if (family != AF_INET6)
+		printf("%s:%u", text, port);
+	else if (zone == 0 || !is_link_local)
+		printf("[%s]:%u", text, port);
+	else if (if_indextoname(zone, name) != NULL)
+		printf("[%s%%%s]:%u", text, name, port);
+	else
+		printf("[%s%%%u]:%u", text, zone, port);
 }
 
 struct unit {
@@ -118,9 +128,9 @@ static void print_lease(const struct kbind_status *lease)
 	const struct kbind_tuple *tuple = &lease->tuple;
 
 	printf("connection: ");
-	print_end(tuple->family, tuple->local, tuple->local_port);
+	print_end(tuple->family, tuple->local, tuple->local_port, tuple->zone);
 	printf(" %s ", lease->is_initiator ? "->" : "<-");
-	print_end(tuple->family, tuple->remote, tuple->remote_port);
+	print_end(tuple->family, tuple->remote, tuple->remote_port, tuple->zone);
 	printf("\n  state: %s", latch_state_word(lease->state));
 	if (lease->reason != IPSEC_LATCH_LATCHED)
 		printf(": %s", latch_reason_text(lease->reason));

@@ -59,6 +59,7 @@ static void lease_example(struct kbind_status *lease, bool is_ipv6)
 	memset(lease->peer_name, 'p', KBIND_NAME_BYTES_MAX);
 	strcpy(lease->method, "Ed25519");
 	strcpy(lease->service, "imap");
+	lease->tuple.zone = 3;
 }
 
 static struct broker_reply *reply_example(size_t count)
@@ -273,6 +274,7 @@ START_TEST(test_reply_list_fields)
 	ck_assert_uint_eq(lease->packets_out, 4);
 	ck_assert_uint_eq(strlen(lease->peer_name), KBIND_NAME_BYTES_MAX);
 	ck_assert_str_eq(lease->service, "imap");
+	ck_assert_uint_eq(lease->tuple.zone, 3);
 	writer_free(&w);
 	free(in);
 	free(out);
