@@ -8,6 +8,7 @@
 #
 #   root           gss-ipsecd and mech_ipsec.so where they are installed, to be put over those
 #   attack_latch   attacks on broker and kernel, linked with the weakened client half
+#   sandbox_probe  attacks out of the broker's sandbox
 #   unit           the unit tests, attacks on the exchange among them
 #
 # Only what a patch changes is compiled again, and only what it can change is linked: what is not
@@ -58,7 +59,7 @@ build_tree()
 	echo "$list" | xargs -P "$(nproc)" -I{} bash -c \
 		'compile {} "$0/objects/$(echo {} | tr / _).o"' "$out" || return 1
 	list=$(ls kernel-bind/broker_main.c tests/unit/*.c tests/support/two_ends.c \
-		tests/real/probe.c \
+		tests/real/probe.c tests/real/sandbox_*.c \
 		tests/real/probe_wire.c tests/weakened/*.c)
 	echo "$list" | xargs -P "$(nproc)" -I{} bash -c \
 		'compile {} "$0/tests/$(echo {} | tr / _).o"' "$out" || return 1
@@ -87,6 +88,11 @@ link_attack_latch()
 		"$out"/tests/tests_real_probe*.o "$2" $LIBS
 }
 
+link_sandbox_probe()
+{
+	$CC -o "$1/sandbox_probe" "$out"/tests/tests_real_sandbox_*.o "$2" $LIBS
+}
+
 link_unit()
 {
 	$CC -o "$1/unit" $(grep -o -e '-Wl,--wrap=[a-z_]*' Makefile.am) \
@@ -100,6 +106,7 @@ programs_of()
 	kernel-bind/candidates.c | kernel-bind/client.c | kernel-bind/verdict.c)
 		echo attack_latch plugin ;;
 	kernel-bind/broker_protocol.c | base/*) echo attack_latch broker plugin unit ;;
+	kernel-bind/broker_calls.c | kernel-bind/broker_sandbox.c) echo broker sandbox_probe ;;
 	kernel-bind/*) echo broker ;;
 	mech/*) echo unit plugin ;;
 	plugin/*) echo plugin ;;
@@ -164,7 +171,7 @@ build_one()
 	rm -rf "${out:?}/$1"
 	mkdir -p "$out/$1"
 	if [ "$1" = none ]; then
-		for program in broker plugin attack_latch unit; do
+		for program in broker plugin attack_latch sandbox_probe unit; do
 			"link_$program" "$out/none" "$out/library.a" || return 1
 		done
 	else
