@@ -24,14 +24,19 @@ VICTIMS = ("client", "server", "A", "B", "worker-A", "worker-B", "both")
 PAUSES = ("T1", "T2", "T3", "T4", "T5")
 STAGES = ("idle", "transfer", "fin-wait-1", "fin-wait-2", "last-ack", "orphan", "time-wait")
 BROKERS = ("A", "B", "both")
-STAGE_TIMES = 2  # in the long form, of each victim in each stage, before any moment comes again
+# In the long form, of each victim in each stage, before any moment comes again.
+STAGE_TIMES = {"client": 10, "server": 10, "A": 5, "B": 5, "worker-A": 2, "worker-B": 2, "both": 2}
+ADOPTION_TIMES = 5
 MISSED_FEW = 3  # calls that some exchanges make and others do not
 STEPS = PAUSES + ("failure", "idle", "adoption", "transfer", "close", "fin-wait-1", "fin-wait-2",
                   "last-ack", "orphan", "time-wait")
 
 
+FAILING = ("stranger", "silent")  # scenarios in which the exchange comes to nothing
+
+
 def category(scenario, step):
-    return "failure" if scenario in ("stranger", "silent") else step
+    return "failure" if scenario in FAILING else step
 
 
 def is_wanted(caller, scenario, step, kind, ordinal):
@@ -62,13 +67,15 @@ def moments_of_calls(lines):
             yield ("both", caller, scenario, step, kind, ordinal, when)
 
 
-def moments_of_stages(times, chance):
+def moments_of_stages(is_long, chance):
     """Each with its milliseconds after the stage's begin."""
-    places = [(victim, "whole", stage) for victim in VICTIMS for stage in STAGES]
-    places += [(victim, f"pause-{step}", step) for victim in VICTIMS for step in PAUSES]
-    places += [(victim, "whole", "adoption") for victim in BROKERS] * times * times
+    places = [("whole", stage) for stage in STAGES] + [(f"pause-{at}", at) for at in PAUSES]
+    places = [(victim, *place) for victim in VICTIMS for place in places
+              for _ in range(STAGE_TIMES[victim] if is_long else 1)]
+    places += [(victim, "whole", "adoption") for victim in BROKERS
+               for _ in range(ADOPTION_TIMES if is_long else 1)]
     return [(victim, "nobody", scenario, step, "-", str(chance.randrange(200)), "-")
-            for victim, scenario, step in places for _ in range(times)]
+            for victim, scenario, step in places]
 
 
 def plan_short(moments, chance):
@@ -91,7 +98,7 @@ def plan(options):
     chance = random.Random(options.seed)
     with open(options.calls, encoding="ascii") as file:
         calls = list(moments_of_calls(file))
-    stages = moments_of_stages(STAGE_TIMES if options.kills else 1, chance)
+    stages = moments_of_stages(options.kills > 0, chance)
     if not calls:
         sys.exit("no calls were counted")
     if options.kills == 0:
@@ -115,7 +122,8 @@ def judge(options):
     for begin, end, name in windows:
         inside = [p for p in packets if int(begin) <= p.when * 1000 <= int(end)]
         try:
-            connection = capture.Connection(inside, PORT, True)
+            connection = capture.Connection(
+                inside, PORT, True, any(word in FAILING for word in name.split()))
             judged += len(connection.packets)
         except capture.Refused as reason:
             refused += 1

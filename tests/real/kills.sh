@@ -77,7 +77,10 @@ lane_run()
 		}
 	done
 	"$here/kills.py" judge "$hosts_out/windows" "$hosts_dir/A.pcap" "$hosts_dir/B.pcap" \
-		>"$hosts_out/judged" || status=1
+		>"$hosts_out/judged" || {
+		status=1
+		cp "$hosts_dir/A.pcap" "$hosts_dir/B.pcap" "$hosts_out/"
+	}
 	return "$status"
 }
 
