@@ -4,7 +4,10 @@
  * that hold many latches, and the broker's own work while nothing happens.  The latches are made by
  * the broker's requests alone, without GSS-API (tests/real/probe.c).
  *
- *   bench_covers PATH-OF-GSS-IPSECD LATCHES COVER-MAX
+ *   bench_covers PATH-OF-GSS-IPSECD LATCHES COVER-MAX [ENTRIES]
+ *
+ * ENTRIES: besides, so many covers of the first form by hand, on both hosts, without a latch: latches
+ * by the thousand take long to make where each of their packets walks the chain of the others.
  *
  * Runs as root where ESP is there; bench/covers.sh does so in a guest.
  */
@@ -144,16 +147,44 @@ static size_t latches_make(struct end (*ends)[2], size_t count)
 	return made;
 }
 
+/* As kxfrm_policy_install() makes them; the other host's are the same with the ends exchanged. */
+static bool entries_make(size_t count)
+{
+	static const char form[] = "xfrm policy add src %s/32 dst %s/32 proto tcp sport %zu dport "
+				   "%zu dir %s priority 1 tmpl proto esp reqid %zu mode transport "
+				   "level required\n";
+	char command[64];
+	FILE *ip;
+
+	for (size_t host = 0; host < 2; host++) {
+		const char *own = probe_hosts[host].address, *other = probe_hosts[!host].address;
+
+		(void)snprintf(
+			command, sizeof(command), "ip -n %s -batch -", probe_hosts[host].name);
+		ip = popen(command, "we");
+		if (ip == NULL)
+			return false;
+		for (size_t i = 0; i < count; i++) {
+			(void)fprintf(ip, form, own, other, 20000 + i, (size_t)7, "out", i + 1);
+			(void)fprintf(ip, form, other, own, (size_t)7, 20000 + i, "in", i + 1);
+		}
+		if (pclose(ip) != 0)
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const struct rlimit files = { 1u << 17, 1u << 17 };
 	struct end(*ends)[2];
-	size_t count, made;
+	size_t count, made, entries;
 	double begin;
 
-	if (argc != 4)
+	if (argc < 4 || argc > 5)
 		return 2;
 	count = strtoul(argv[2], NULL, 10);
+	entries = argc > 4 ? strtoul(argv[4], NULL, 10) : 0;
 	ends = calloc(count + 1, sizeof(*ends));
 	if (ends == NULL || setrlimit(RLIMIT_NOFILE, &files) != 0)
 		return 1;
@@ -168,9 +199,13 @@ int main(int argc, char **argv)
 	probe_broker_start(&probe_hosts[1]);
 	begin = now_us();
 	made = latches_make(ends, count);
+	if (entries > 0 && !entries_make(entries))
+		return 1;
 	begin = now_us() - begin;
-	printf("%zu latches, cover-max %s, made in %.0f s: sendto %.1f us, connect %.1f us, ", made,
-		argv[3], begin / 1e6, median_of(sendto_cost), median_of(connect_cost));
+	printf("%zu latches, %zu covers by hand, cover-max %s, made in %.0f s: sendto %.1f us, "
+	       "connect %.1f us, ",
+		made, entries, argv[3], begin / 1e6, median_of(sendto_cost),
+		median_of(connect_cost));
 	printf("slowest of 200 requests %.0f ms, broker at rest %.1f %% of a processor\n",
 		ping_worst_ms(), broker_share(&probe_hosts[0]));
 	(void)fflush(stdout);

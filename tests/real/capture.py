@@ -133,6 +133,10 @@ class Side:
         self.esp_packets += 1
         self.esp_payload_packets += packet.payload_bytes > 0
 
+    def clear_bytes(self):
+        """Of the stream's beginning, as far as it was sent in the clear before ESP."""
+        return max((at + len(piece) for at, piece in self.clear.items()), default=0)
+
     def clear_stream(self):
         stream = b""
         for offset in sorted(self.clear):
@@ -154,9 +158,10 @@ def ends_with_ike_message(stream, is_response):
 
 
 class Connection:
-    def __init__(self, packets, port, is_cut_short=False):
+    def __init__(self, packets, port, is_cut_short=False, has_failed=False):
         self.rows = []
         self.is_cut_short = is_cut_short
+        self.has_failed = has_failed  # an exchange that did not come to its end
         syn = [p for p in packets if p.protocol == TCP and p.flags & (SYN | ACK) == SYN
                and (port is None or p.target_port == port)]
         tuples = {(p.source, p.source_port, p.target, p.target_port) for p in syn}
@@ -190,13 +195,24 @@ class Connection:
             self.rows.append((packet, side.name, f"ESP    spi {packet.spi:08x}  "
                               f"seq {packet.esp_seq:<4d} {len(packet.raw)} octets"))
             return
-        if side.first_esp is not None and (packet.payload or not self.is_cut_short):
+        if side.first_esp is not None and not self.may_be_clear(side, packet):
             raise Refused(f"packet {packet.number}: a clear segment of the {side.name} "
                           f"(flags {flag_text(packet.flags)}, {len(packet.payload)} octets) after "
                           f"its first ESP packet, number {side.first_esp.number}")
-        side.add_clear(packet)
+        if side.first_esp is None:
+            side.add_clear(packet)
         self.rows.append((packet, side.name, f"clear  {flag_text(packet.flags):8s} "
                           f"{len(packet.payload)} octets"))
+
+    def may_be_clear(self, side, packet):
+        """Whether this segment may follow the side's first ESP packet."""
+        if not packet.payload:
+            return self.is_cut_short
+        # Given back to the clear before anything came in ESP, an initiator's TCP repeats T3 where
+        # it is not acknowledged (doc/security.md).
+        initiator, acceptor = self.sides[self.source], self.sides[self.target]
+        return (self.has_failed and side is initiator and acceptor.first_esp is None
+                and (packet.seq - side.base) & 0xffffffff == side.clear_bytes())
 
     def judge(self):
         initiator, acceptor = self.sides[self.source], self.sides[self.target]
@@ -246,6 +262,8 @@ def main():
     parser.add_argument("--timeline", type=int, default=0)
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--cut-short", action="store_true")
+    parser.add_argument("--failed", action="store_true",
+                        help="cut short by a failure: T3 may be repeated in the clear")
     parser.add_argument("capture", nargs="+")
     options = parser.parse_args()
     try:
@@ -260,8 +278,9 @@ def main():
             for text in options.absent:
                 if text.encode() in packet.raw:
                     raise Refused(f"packet {packet.number} holds the text {text!r} in the clear")
-        connection = Connection(packets, options.port, options.cut_short)
-        if not options.cut_short:
+        is_cut_short = options.cut_short or options.failed
+        connection = Connection(packets, options.port, is_cut_short, options.failed)
+        if not is_cut_short:
             connection.judge()
     except Refused as reason:
         print(f"capture refused: {reason}")

@@ -120,6 +120,17 @@ CUT_SHORT_CASES = [
 ]
 
 
+# T1 has 207 octets: T3 begins 208 behind the initiator's SYN.
+T3_SEQ = 0xffffffe0 + 208
+FAILED_CASES = [
+    ("failed: T3 repeated in the clear", good()[:9] + [tcp(A, PSH | ACK, T3_SEQ, b"x")], True),
+    ("failed: behind T3's begin", good()[:9] + [tcp(A, PSH | ACK, T3_SEQ + 1, b"x")], False),
+    ("failed: the acceptor has sent ESP", good()[:11] + [tcp(A, PSH | ACK, T3_SEQ, b"x")], False),
+    ("failed: the acceptor in the clear", good()[:11] + [tcp(B, PSH | ACK, 195, b"x")], False),
+    ("whole: T3 repeated in the clear", good()[:9] + [tcp(A, PSH | ACK, T3_SEQ, b"x")], False),
+]
+
+
 def write(path, numbered, cut=None):
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
@@ -154,6 +165,8 @@ def results(path):
         yield name, is_good, judge(path, packets)
     for name, packets, is_good in CUT_SHORT_CASES:
         yield name, is_good, judge(path, packets, "--cut-short")
+    for name, packets, is_good in FAILED_CASES:
+        yield name, is_good, judge(path, packets, *["--failed"] * name.startswith("failed"))
     yield "two captures", True, judge_apart(path, good())
     yield ("two captures, clear bytes after ESP", False,
            judge_apart(path, with_packet(tcp(A, PSH | ACK, 300, b"x"))))

@@ -85,6 +85,17 @@ case_whole()
 	finish "$name"
 }
 
+case_ipv6()
+{
+	local name="second form, IPv6"
+
+	begin "$name" idle "--ipv6 --to fd77::2 --idle-ms 1000 --send 1000000" \
+		"--ipv6 --idle-ms 1000 --send 1000000"
+	report "$name: blocks, no covers" both_have 0 4
+	both_done "$name"
+	finish "$name"
+}
+
 # The socket vanishes while the other side sends as fast as it can: what arrives then belongs to no
 # socket, and a kernel answers that with RST.
 case_killed()
@@ -242,6 +253,7 @@ sockets_hurry
 streams_snapshot
 brokers --cover-max 0
 case_whole
+case_ipv6
 case_killed client
 case_killed server
 case_reset

@@ -85,7 +85,7 @@ family "IPv6" "[fd77::2]" "--ipv6 --to fd77::2" "--ipv6"
 family "v4-mapped client" "10.77.0.2" "--ipv6 --to 10.77.0.2" ""
 family "v4-mapped server" "10.77.0.2" "" "--ipv6"
 family "both v4-mapped" "10.77.0.2" "--ipv6 --to ::ffff:10.77.0.2 --descriptor" "--ipv6 --descriptor"
-family "IPv6 link-local" "[fe80::77:2]" "--ipv6 --to fe80::77:2%wire" "--ipv6"
+family "IPv6 link-local" "[fe80::77:2%wire]" "--ipv6 --to fe80::77:2%wire" "--ipv6"
 port_reused
 streams_end
 trap - EXIT

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * gss-ipsecd among hostile local users: hostile PATH-OF-GSS-IPSECD LOG [TEST].  While they do their
- * worst an honest user of another uid pings, asks and reserves.  His longest wait is what counts,
- * less the time for which another process of his, which has nothing to do with the broker, waited for
- * a processor meanwhile: a guest has none of its own, and whoever keeps it busy needs no broker.
+ * worst an honest user of another uid is at work and measured (hostile_honest.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,21 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/real/hostile.h"
-
-#define HONEST_UID 50001
-#define LIMIT_MS 100
-#define LIMIT_WORST_MS 2000
-#define ROUND_PAUSE_MS 5
-#define STALL_US 2000
 
 /* --- processes --- */
 
@@ -140,158 +130,21 @@ int hostile_count_workers(const char *states)
 		(int)probe_hosts[0].broker, states);
 }
 
-/* --- the honest user --- */
-
-static struct honest {
-	_Atomic unsigned int requests, failures, late; /* late: beyond LIMIT_MS */
-	_Atomic unsigned int worst_us;		       /* less what the machine lost */
-	_Atomic unsigned int wall_us;		       /* with it */
-	_Atomic unsigned long long stall_us;	       /* lost so far */
-	_Atomic int failed_with;
-} * honest;
-static pid_t honest_pid, watch_pid;
-
-static unsigned int us_since(const struct timespec *before)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (unsigned int)((now.tv_sec - before->tv_sec) * 1000000 +
-			      (now.tv_nsec - before->tv_nsec) / 1000);
-}
-
-/* Sleeps for 1 ms at a time and adds up by how much longer it was. */
-static void watch_run(void *argument)
-{
-	struct timespec before;
-	unsigned int us;
-
-	(void)argument;
-	for (;;) {
-		(void)clock_gettime(CLOCK_MONOTONIC, &before);
-		probe_pause_ms(1);
-		us = us_since(&before);
-		if (us > STALL_US)
-			honest->stall_us += us - STALL_US;
-	}
-}
-
-struct stopwatch {
-	struct timespec before;
-	unsigned long long stall_us;
-};
-
-static void stopwatch_start(struct stopwatch *watch)
-{
-	watch->stall_us = honest->stall_us;
-	(void)clock_gettime(CLOCK_MONOTONIC, &watch->before);
-}
-
-static void stopwatch_stop(const struct stopwatch *watch)
-{
-	const unsigned int wall = us_since(&watch->before);
-	unsigned long long lost;
-
-	/* The watch adds a stall when it is over. */
-	probe_pause_ms(ROUND_PAUSE_MS);
-	lost = honest->stall_us - watch->stall_us;
-	if (wall > honest->wall_us)
-		honest->wall_us = wall;
-	if (wall > lost && wall - lost > honest->worst_us)
-		honest->worst_us = (unsigned int)(wall - lost);
-	honest->late += wall > lost && wall - lost > LIMIT_MS * 1000;
-	honest->requests++;
-}
-
-static void request_measure(const struct broker_request *request, int descriptor, int wanted)
-{
-	struct stopwatch watch;
-	int reason;
-
-	stopwatch_start(&watch);
-	reason = hostile_reason(request, &descriptor, descriptor >= 0);
-	stopwatch_stop(&watch);
-	if (reason != wanted) {
-		honest->failures++;
-		honest->failed_with = reason;
-	}
-}
-
-static void reserve_measure(struct end *end)
-{
-	const struct broker_request reserve = {
-		.type = BROKER_RESERVE,
-		.cookie = end->candidate.cookie,
-		.suite = 1,
-		.key_in = end->key_in,
-	};
-	uint8_t reply[BROKER_REPLY_BYTES_MAX];
-	struct broker_request release = { .type = BROKER_RELEASE, .cookie = reserve.cookie };
-	struct stopwatch watch;
-	ssize_t len;
-
-	stopwatch_start(&watch);
-	len = hostile_reply(hostile_ask(&reserve, &end->fd, 1), 5000, reply, sizeof(reply));
-	stopwatch_stop(&watch);
-	if (len < 2 + KBIND_SECRET_BYTES || reply[1] != IPSEC_LATCH_LATCHED) {
-		honest->failures++;
-		honest->failed_with = len < 2 ? -1 : reply[1];
-		return;
-	}
-	memcpy(release.secret, reply + 2, sizeof(release.secret));
-	request_measure(&release, end->fd, IPSEC_LATCH_LATCHED);
-}
-
-static void honest_run(void *argument)
-{
-	const struct broker_request ping = { .type = BROKER_PING };
-	const struct broker_request query = { .type = BROKER_QUERY };
-	struct end *ends = argument;
-
-	for (unsigned int round = 0;; round++) {
-		request_measure(&ping, -1, IPSEC_LATCH_LATCHED);
-		request_measure(&query, ends[0].fd, IPSEC_LATCH_NONE);
-		if (round % 4 == 0)
-			reserve_measure(&ends[1]);
-	}
-}
-
-static bool honest_start(struct end ends[2])
-{
-	honest = mmap(
-		NULL, sizeof(*honest), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (honest == MAP_FAILED || !hostile_pair_open(ends))
-		return false;
-	watch_pid = hostile_start(HONEST_UID, watch_run, NULL);
-	honest_pid = hostile_start(HONEST_UID, honest_run, ends);
-	return watch_pid > 0 && honest_pid > 0;
-}
-
-void hostile_measure_begin(void)
-{
-	honest->requests = honest->failures = honest->late = 0;
-	honest->failed_with = 0;
-	honest->worst_us = honest->wall_us = 0;
-}
-
-void hostile_measure_end(const char *while_what)
-{
-	const unsigned int worst = honest->worst_us, wall = honest->wall_us;
-
-	/* One in ten may meet what the watch does not see: a guest's processors are lent. */
-	probe_check(honest->failures == 0 && honest->requests >= 10 &&
-			    honest->late * 10 <= honest->requests && worst < LIMIT_WORST_MS * 1000,
-		"%s: %u requests of another user, %u failed (last with %d), %u beyond 100 ms, "
-		"longest %u.%03u ms (with the machine's own stalls %u.%03u ms)",
-		while_what, honest->requests, honest->failures, honest->failed_with, honest->late,
-		worst / 1000, worst % 1000, wall / 1000, wall % 1000);
-}
-
 static void test_nobody(void)
 {
 	hostile_measure_begin();
 	probe_pause_ms(2000);
 	hostile_measure_end("nobody hostile");
+}
+
+bool hostile_workers_come_free(void)
+{
+	for (int i = 0; i < 50; i++) {
+		if (hostile_count_workers("D") == 0)
+			return true;
+		probe_pause_ms(100);
+	}
+	return false;
 }
 
 /* --- all of them --- */
@@ -306,7 +159,9 @@ static const struct {
 	{ "owners",      hostile_test_owners },
 	{ "descriptors", hostile_test_descriptors },
 	{ "held",        hostile_test_held },
+	{ "devices",     hostile_test_devices },
 	{ "floods",      hostile_test_floods },
+	{ "quotas",      hostile_test_quotas },
 };
 /* clang-format on */
 
@@ -340,8 +195,6 @@ static bool log_is_printable(const char *path)
 
 int main(int argc, char **argv)
 {
-	struct end ends[2];
-
 	if (argc < 3 || argc > 4 || !subuids_write() || freopen(argv[2], "w", stderr) == NULL) {
 		(void)printf("usage: hostile PATH-OF-GSS-IPSECD LOG [TEST]\n");
 		return 2;
@@ -349,17 +202,19 @@ int main(int argc, char **argv)
 	probe_daemon_path = argv[1];
 	probe_daemon_options[0] = "--quota-user";
 	probe_daemon_options[1] = "20";
+	probe_daemon_options[2] = "--quota-total";
+	probe_daemon_options[3] = "160";
+	probe_daemon_options[4] = "--larval-seconds";
+	probe_daemon_options[5] = "10";
 	probe_network_make();
 	probe_broker_start(&probe_hosts[0]);
-	if (!probe_check(honest_start(ends), "the honest user is at work"))
+	if (!probe_check(hostile_honest_start(), "the honest user is at work"))
 		return 1;
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		if (argc == 3 || strcmp(argv[3], tests[i].name) == 0)
 			tests[i].run();
 	}
-	hostile_kill(&honest_pid, 1);
-	hostile_kill(&watch_pid, 1);
-	probe_pair_close(ends);
+	hostile_honest_end();
 	probe_check(probe_nothing_is_left(10), "nothing is left");
 	probe_check(hostile_count_workers("D") == 0 && hostile_count_workers("RSDT") <= 16,
 		"the broker has %d processes, none of them stuck", hostile_count_workers("RSDT"));

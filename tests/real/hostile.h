@@ -27,11 +27,18 @@ ssize_t hostile_reply(int connection, int wait_ms, uint8_t *reply, size_t room);
 /* The reason in the reply to a request; -1: none. */
 int hostile_reason(const struct broker_request *request, const int *descriptors, size_t count);
 
-/* Between begin and end an honest user of another uid is measured. */
+/* The honest user begins and ends; the latter says how he fared in all. */
+bool hostile_honest_start(void);
+void hostile_honest_end(void);
+/* Between begin and end he is measured. */
 void hostile_measure_begin(void);
 void hostile_measure_end(const char *while_what);
+/* So many requests of his since it began. */
+unsigned int hostile_measured(void);
 /* The broker's processes, and those of them that nothing can end. */
 int hostile_count_workers(const char *states);
+/* Within a while none of the latter is left. */
+bool hostile_workers_come_free(void);
 
 /* A connection on the loopback of the first host, both ends of which its broker sees. */
 bool hostile_pair_open(struct end ends[2]);
@@ -40,6 +47,8 @@ void hostile_test_requests(void);    /* hostile_requests.c */
 void hostile_test_owners(void);	     /* hostile_owners.c */
 void hostile_test_descriptors(void); /* hostile_descriptors.c */
 void hostile_test_held(void);	     /* hostile_held.c */
+void hostile_test_devices(void);     /* hostile_cuse.c */
 void hostile_test_floods(void);	     /* hostile_floods.c */
+void hostile_test_quotas(void);	     /* hostile_quotas.c */
 
 #endif

@@ -5,4 +5,5 @@ set -u
 . "$(dirname "$0")/hosts.sh"
 hosts_install "$1"
 modprobe -q fuse
+modprobe -q cuse
 exec "$2/tests/real/hostile" "$(command -v gss-ipsecd)" "$hosts_out/gss-ipsecd.log" ${3:+"$3"}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Too much of everything: connections, requests, users, reservations. */
+/* Too much of everything: connections, requests, users. */
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,9 +14,10 @@
 #include "tests/real/hostile.h"
 
 #define FLOOD_MS 1500
+#define FLOOD_LONGER_MS 5000 /* at most, until so many requests are measured */
+#define FLOOD_REQUESTS 60
 #define CONNECTIONS 400
 #define CROWD 48
-#define PAIRS 30 /* more than --quota-user 20 */
 
 static int broker_connect(void)
 {
@@ -96,91 +98,40 @@ static void flood(
 	/* Also what comes of it at once. */
 	hostile_measure_begin();
 	probe_pause_ms(FLOOD_MS);
+	for (int i = 0; i < FLOOD_LONGER_MS / 100 && hostile_measured() < FLOOD_REQUESTS; i++)
+		probe_pause_ms(100);
 	hostile_measure_end(name);
 	hostile_kill(pids, count);
 }
 
-/* --- reservations --- */
-
-struct hoarder {
-	struct end *ends;
-	int wanted;
-};
-
-/* Reserves what it gets, and says so by its status. */
-static void hoard_run(void *argument)
+/* Connections that come and go, each of which the kernel tells the broker of. */
+static void churn_run(void *argument)
 {
-	const struct hoarder *hoarder = argument;
-	int granted = 0;
+	const struct linger abort_now = { .l_onoff = 1, .l_linger = 0 };
+	const struct sockaddr_in *to = argument;
+	int fd;
 
-	for (int i = 0; i < PAIRS; i++) {
-		const struct end *end = &hoarder->ends[i];
-		const struct broker_request request = {
-			.type = BROKER_RESERVE,
-			.cookie = end->candidate.cookie,
-			.suite = 1,
-			.key_in = end->key_in,
-		};
-
-		granted += hostile_reason(&request, &end->fd, 1) == IPSEC_LATCH_LATCHED;
-	}
-	_exit(granted == hoarder->wanted ? 0 : 100 + granted);
-}
-
-static int hoard(uid_t uid, struct end *ends, int wanted)
-{
-	struct hoarder hoarder = { ends, wanted };
-	pid_t pid = hostile_start(uid, hoard_run, &hoarder);
-	int status = -1;
-
-	(void)waitpid(pid, &status, 0);
-	if (!WIFEXITED(status))
-		return -1;
-	return WEXITSTATUS(status) == 0 ? wanted : WEXITSTATUS(status) - 100;
-}
-
-static bool pairs_open(struct end ends[2][PAIRS])
-{
-	struct end pair[2];
-
-	for (size_t i = 0; i < PAIRS; i++) {
-		if (!hostile_pair_open(pair))
-			return false;
-		ends[0][i] = pair[0];
-		ends[1][i] = pair[1];
-	}
-	return true;
-}
-
-static void pairs_close(struct end ends[2][PAIRS])
-{
-	for (size_t i = 0; i < PAIRS; i++) {
-		(void)close(ends[0][i].fd);
-		(void)close(ends[1][i].fd);
+	for (;;) {
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		(void)connect(fd, (const struct sockaddr *)to, sizeof(*to));
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof(abort_now));
+		(void)close(fd);
 	}
 }
 
-static void test_quotas(void)
+static void test_churn(void)
 {
-	static struct end one[2][PAIRS], two[2][PAIRS];
-	int first, second;
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	socklen_t len = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (!pairs_open(one) || !pairs_open(two)) {
-		probe_check(false, "connections for the quotas");
-		return;
-	}
-	hostile_measure_begin();
-	first = hoard(HOSTILE_UID, one[0], 20);
-	probe_check(first == 20, "one user gets his quota of 20 and no more: %d", first);
-	first = hoard(HOSTILE_SUBUID, one[1], 20);
-	second = hoard(HOSTILE_SUBUID + 60000, two[0], 0);
-	probe_check(first == 20 && second == 0,
-		"so does one person with many ids of his in /etc/subuid: %d and %d", first, second);
-	first = hoard(HOSTILE_UID + 1, two[1], 20);
-	probe_check(first == 20, "another user still gets his: %d", first);
-	hostile_measure_end("hoarders of reservations");
-	pairs_close(one);
-	pairs_close(two);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(listener, (struct sockaddr *)&address, len) == 0 && listen(listener, 16) == 0 &&
+		getsockname(listener, (struct sockaddr *)&address, &len) == 0)
+		flood("connections that come and go", churn_run, &address, HOSTILE_UID, 4, 1);
+	else
+		probe_check(false, "a listener");
+	(void)close(listener);
 }
 
 static void crowd_is_served(uid_t first, const char *name)
@@ -205,5 +156,5 @@ void hostile_test_floods(void)
 	flood("eight users' requests", ping_run, NULL, HOSTILE_UID, 8, 1);
 	crowd_is_served(HOSTILE_SUBUID, "48 ids of one person");
 	crowd_is_served(HOSTILE_BLOCK, "48 ids of nobody knows whom");
-	test_quotas();
+	test_churn();
 }

@@ -229,16 +229,6 @@ static size_t holders_start(struct end ends[HOLDERS][2], pid_t *pids)
 	return count;
 }
 
-static bool workers_come_free(void)
-{
-	for (int i = 0; i < 50; i++) {
-		if (hostile_count_workers("D") == 0)
-			return true;
-		probe_pause_ms(100);
-	}
-	return false;
-}
-
 void hostile_test_held(void)
 {
 	static struct end ends[HOLDERS][2];
@@ -260,7 +250,7 @@ void hostile_test_held(void)
 	probe_check(stuck >= HOLDERS && stuck <= 2 * HOLDERS + 2 + 8,
 		"they hold %d workers, no more than two for a user", stuck);
 	(void)kill(server, SIGKILL);
-	probe_check(workers_come_free(), "which end when the users let go");
+	probe_check(hostile_workers_come_free(), "which end when the users let go");
 	hostile_kill(pids, count);
 	hostile_kill(&server, 1);
 	for (size_t i = 0; i < HOLDERS; i++)

@@ -16,14 +16,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/real/probe.h"
+#include "tests/real/namespaces.h"
 
 #define PLAIN_UID 40001
 #define NAMESPACES_USER 8
 #define INJECTED "INJECTED"
 #define HAS_SYS_ADMIN 0x200000u
 
-static struct host daemon_host = { "probe-h", "10.80.0.1", "/run/probe-h/broker.sock",
+struct host namespaces_daemon = { "probe-h", "10.80.0.1", "/run/probe-h/broker.sock",
 	"/run/probe-h/state", 0 };
 
 static void network_make(void)
@@ -38,7 +38,7 @@ static void network_make(void)
 		    "veth-c up");
 	for (size_t i = 0; i < 2; i++)
 		(void)snprintf(probe_hosts[i].socket_path, sizeof(probe_hosts[i].socket_path), "%s",
-			daemon_host.socket_path);
+			namespaces_daemon.socket_path);
 }
 
 static void daemon_start(const char *option)
@@ -46,27 +46,31 @@ static void daemon_start(const char *option)
 	probe_daemon_options[0] = "--idle-seconds";
 	probe_daemon_options[1] = "5";
 	probe_daemon_options[2] = option;
-	probe_broker_start(&daemon_host);
+	probe_broker_start(&namespaces_daemon);
 }
 
 /* --- processes --- */
 
 static pid_t keeper_pid(void)
 {
-	return probe_shell_number("pgrep -o -P %d", (int)daemon_host.broker);
+	return probe_shell_number("pgrep -o -P %d", (int)namespaces_daemon.broker);
 }
 
-/* The broker inside, without its workers; -1: there is none. */
-static pid_t namespace_broker(const struct host *host)
+pid_t namespaces_broker_of(const struct host *host)
 {
 	return probe_shell_number("for p in $(pgrep -P %d); do "
 				  "[ /proc/$p/ns/net -ef /run/netns/%s ] && echo $p; done",
 		(int)keeper_pid(), host->name);
 }
 
+int namespaces_count_brokers(void)
+{
+	return probe_shell_number("pgrep -c -P %d", (int)keeper_pid());
+}
+
 static bool ends_soon(const struct host *host)
 {
-	probe_namespace_enter(&daemon_host); /* not to be counted */
+	probe_namespace_enter(&namespaces_daemon); /* not to be counted */
 	for (int i = 0; i < 150; i++) {
 		if (probe_shell_number("ip netns pids %s | wc -l", host->name) == 0)
 			return true;
@@ -117,8 +121,7 @@ static bool none_but_keeper_has_sys_admin(void)
 
 /* --- tests --- */
 
-/* Between the containers. */
-static bool pair_latch(struct end ends[2])
+bool namespaces_pair_latch(struct end ends[2])
 {
 	if (probe_pair_open_veth(ends) && probe_pair_latch(ends, PROBE_TOKEN_BYTES))
 		return true;
@@ -144,7 +147,7 @@ static void test_refused_without(void)
 	probe_check(probe_end_reserve(&ends[1], false, 0) == IPSEC_LATCH_OTHER_NETNS,
 		"without --namespaces: refused, other-netns");
 	probe_pair_close(ends);
-	probe_broker_stop(&daemon_host, SIGTERM);
+	probe_broker_stop(&namespaces_daemon, SIGTERM);
 	daemon_start("--namespaces");
 }
 
@@ -171,7 +174,7 @@ static void test_containers(void)
 		    probe_pair_latch(ends, PROBE_TOKEN_BYTES), "container to container: latched"))
 		return;
 	wire = probe_wire_open(&probe_hosts[0]);
-	probe_check(probe_count_associations(&daemon_host) == 0 &&
+	probe_check(probe_count_associations(&namespaces_daemon) == 0 &&
 			    probe_count_associations(&probe_hosts[0]) == 2 &&
 			    probe_count_associations(&probe_hosts[1]) == 2,
 		"SAs are in the containers, not in the host");
@@ -181,8 +184,8 @@ static void test_containers(void)
 		"100 000 octets each way");
 	probe_check(probe_inject(&ends[1], INJECTED, 0) && probe_nothing_comes(&ends[0], 300),
 		"a clear segment is not delivered");
-	probe_namespace_enter(&daemon_host);
-	probe_check(kbind_query(daemon_host.socket_path, ends[0].fd, &status) == 0 &&
+	probe_namespace_enter(&namespaces_daemon);
+	probe_check(kbind_query(namespaces_daemon.socket_path, ends[0].fd, &status) == 0 &&
 			    status.state == IPSEC_LATCH_STATE_ESTABLISHED,
 		"asked from outside: the same answer");
 	probe_pair_close(ends);
@@ -192,8 +195,9 @@ static void test_containers(void)
 
 static bool host_pair_latch(struct end ends[2])
 {
-	return probe_check(probe_pair_open(ends, "10.80.0.2", &daemon_host, &probe_hosts[0]) &&
-				   probe_pair_latch(ends, PROBE_TOKEN_BYTES),
+	return probe_check(
+		probe_pair_open(ends, "10.80.0.2", &namespaces_daemon, &probe_hosts[0]) &&
+			probe_pair_latch(ends, PROBE_TOKEN_BYTES),
 		"host to container: latched");
 }
 
@@ -201,7 +205,7 @@ static void test_hostile_flush(void)
 {
 	struct end inside[2], beside[2];
 
-	if (!pair_latch(inside) || !host_pair_latch(beside))
+	if (!namespaces_pair_latch(inside) || !host_pair_latch(beside))
 		return;
 	probe_shell("ip -n probe-b xfrm state flush; ip -n probe-b xfrm policy flush");
 	probe_check(probe_end_reaches_state(&inside[1], IPSEC_LATCH_STATE_BROKEN),
@@ -281,7 +285,8 @@ static void test_forged_netlink(void)
 	struct end ends[2];
 	int sent;
 
-	if (!pair_latch(ends) || kbind_query(ends[0].host->socket_path, ends[0].fd, &status) != 0)
+	if (!namespaces_pair_latch(ends) ||
+		kbind_query(ends[0].host->socket_path, ends[0].fd, &status) != 0)
 		return;
 	probe_namespace_enter(&probe_hosts[0]);
 	memcpy(&gone.daddr, status.tuple.local, sizeof(gone.daddr));
@@ -306,14 +311,14 @@ static void test_killed_broker(void)
 	struct end ends[2];
 	pid_t broker;
 
-	if (!pair_latch(ends))
+	if (!namespaces_pair_latch(ends))
 		return;
-	broker = namespace_broker(&probe_hosts[0]);
+	broker = namespaces_broker_of(&probe_hosts[0]);
 	probe_check(broker > 0 && kill(broker, SIGKILL) == 0 && ends_soon(&probe_hosts[0]),
 		"a container's broker killed: its workers end with it");
 	probe_check(probe_transfer(&ends[0], &ends[1], 5000), "its connection lives");
 	probe_check(probe_end_state(&ends[0]) == IPSEC_LATCH_STATE_ESTABLISHED &&
-			    namespace_broker(&probe_hosts[0]) > 0,
+			    namespaces_broker_of(&probe_hosts[0]) > 0,
 		"asked: there is another, and it has found the lease");
 	probe_pair_close(ends);
 	probe_check(probe_nothing_is_left(10), "nothing is left");
@@ -335,12 +340,12 @@ static void test_killed_daemon(void)
 	struct end ends[2];
 	int status = 0;
 
-	if (!pair_latch(ends))
+	if (!namespaces_pair_latch(ends))
 		return;
-	probe_broker_stop(&daemon_host, SIGKILL);
+	probe_broker_stop(&namespaces_daemon, SIGKILL);
 	restart_check(ends, "the daemon killed");
 	(void)kill(keeper_pid(), SIGKILL);
-	(void)waitpid(daemon_host.broker, &status, 0);
+	(void)waitpid(namespaces_daemon.broker, &status, 0);
 	probe_check(WIFEXITED(status) && WEXITSTATUS(status) == 1,
 		"the keeper killed: the daemon ends with a failure, to be started anew");
 	restart_check(ends, "the keeper killed");
@@ -374,7 +379,7 @@ static enum ipsec_latch_reason ask_in_new(int *ret_fd)
 	*ret_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (seteuid(PLAIN_UID) != 0)
 		return IPSEC_LATCH_KERNEL;
-	return kbind_query(daemon_host.socket_path, *ret_fd, &status);
+	return kbind_query(namespaces_daemon.socket_path, *ret_fd, &status);
 }
 
 static void test_quota(void)
@@ -391,11 +396,10 @@ static void test_quota(void)
 		"a user has a broker in %d namespaces, and no more: quota", good);
 	for (size_t i = 0; i <= NAMESPACES_USER; i++)
 		(void)close(fds[i]);
-	probe_namespace_enter(&daemon_host);
-	for (int i = 0; i < 200 && probe_shell_number("pgrep -c -P %d", (int)keeper_pid()) > 0; i++)
+	probe_namespace_enter(&namespaces_daemon);
+	for (int i = 0; i < 200 && namespaces_count_brokers() > 0; i++)
 		probe_pause_ms(100);
-	probe_check(probe_shell_number("pgrep -c -P %d", (int)keeper_pid()) == 0 &&
-			    ask_in_new(&fds[0]) == IPSEC_LATCH_NONE,
+	probe_check(namespaces_count_brokers() == 0 && ask_in_new(&fds[0]) == IPSEC_LATCH_NONE,
 		"they vanish, and so do their brokers; then he has room again");
 	(void)seteuid(0);
 	(void)close(fds[0]);
@@ -414,6 +418,10 @@ static const struct {
 	{ "daemon",     test_killed_daemon },
 	{ "idle",       test_idle },
 	{ "quota",      test_quota },
+	{ "limits",     namespaces_test_limits },
+	{ "asked",      namespaces_test_killed_while_asked },
+	{ "vanished",   namespaces_test_vanished },
+	{ "flood",      namespaces_test_flood },
 };
 /* clang-format on */
 
@@ -430,7 +438,7 @@ int main(int argc, char **argv)
 		if (argc == 2 || strcmp(argv[2], tests[i].name) == 0)
 			tests[i].run();
 	}
-	probe_broker_stop(&daemon_host, SIGTERM);
+	probe_broker_stop(&namespaces_daemon, SIGTERM);
 	(void)printf("%d failed\n", probe_failures);
 	return probe_failures == 0 ? 0 : 1;
 }
