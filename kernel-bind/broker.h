@@ -128,7 +128,7 @@ struct broker {
 	size_t queued;
 	uint64_t next_tick_ms;
 	bool is_out_of_balance; /* more idle workers are wanted, or fewer */
-	uint64_t next_end_ms; /* of workers that are late */
+	uint64_t next_end_ms;	/* of workers that are late */
 	struct broker_sweep sweep;
 	struct broker_round associations; /* after a flush: are they still there? */
 	struct broker_round covers;	  /* after a flush: put back what is missing */

@@ -105,8 +105,7 @@ enum err mech_context_export(const struct mech_context *context, struct writer *
 	token_put_name(w, context->initiator_name);
 	token_put_name(w, context->acceptor_name);
 	writer_put_bytes(w, BYTES_OF(context->unique));
-	writer_put_counted8(
-		w, context->has_end_point ? BYTES_OF(context->end_point) : BYTES_NONE);
+	writer_put_counted8(w, context->has_end_point ? BYTES_OF(context->end_point) : BYTES_NONE);
 	token_put_protect(w, context->protect);
 	err = writer_status(w);
 	if (err == ERR_OK)

@@ -127,5 +127,5 @@ void ike_peer_ask_child(const struct ike_peer *peer)
 	x->chosen.tuple.family = AF_INET;
 	memcpy(x->chosen.tuple.local, &peer->own, 4);
 	memcpy(x->chosen.tuple.remote, &peer->other, 4);
-	peer->context->lease.is_held = true;
+	peer->context->exchange->lease.is_held = true;
 }
