@@ -236,6 +236,25 @@ bool config_takes_anonymous(const struct config *config, const char *service)
 	return found != NULL ? found->takes_anonymous : config->general.as.general.takes_anonymous;
 }
 
+bool config_has_anonymous(const struct config *config, bool initiators)
+{
+	const struct config_list *services = &config->lists[CONFIG_SERVICES];
+	bool has = config_takes_anonymous(config, NULL);
+
+	for (size_t i = 0; i < services->count && !has; i++)
+		has = config_takes_anonymous(config, services->entries[i].tag);
+	for (size_t i = 0; i < config_identity_count(config) && !has; i++) {
+		const struct config_identity *identity = config_identity_at(config, i);
+
+		has = identity->is_anonymous &&
+		      (initiators ? identity->initiates : identity->accepts);
+	}
+	/* Entries are about acceptors. */
+	for (size_t i = 0; i < config_peer_count(config) && !has && !initiators; i++)
+		has = config_peer_at(config, i)->is_anonymous;
+	return has;
+}
+
 bool config_allows(const struct config *config, enum config_choice choice, const char *word)
 {
 	const char *known;

@@ -103,6 +103,9 @@ enum config_unknown_peer config_unknown_peer(const struct config *config);
 /* Whether a peer may be nobody: [service] NAME = { anonymous_peer = ... }, else [gss-ipsec]'s, default
  * refuse. */
 bool config_takes_anonymous(const struct config *config, const char *service);
+/* Whether anonymous initiators (else: acceptors) can come about: an identity that is one, or peers
+ * that may be. */
+bool config_has_anonymous(const struct config *config, bool initiators);
 /* Whether [gss-ipsec] allows this word of a choice; all are, by default. */
 bool config_allows(const struct config *config, enum config_choice choice, const char *word);
 /* The words of a choice in order; NULL behind the last. */

@@ -3,11 +3,11 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/config.h"
 #include "plugin/plugin.h"
 
-/* True ones only.  PROT_READY (RFC 5587 3.1: protection before full establishment) is not.
- * AUTH_INIT_ANON is so only where anonymous_peer says so: Cyrus SASL derives security flags from
- * this list, and a server that wants no anonymous users (slapd's default) would offer none of us. */
+/* True ones only.  PROT_READY (RFC 5587 3.1: protection before full establishment) is not; those of
+ * anonymity come below. */
 static gss_const_OID *const mech_attributes[] = {
 	&GSS_C_MA_MECH_CONCRETE,
 	&GSS_C_MA_ITOK_FRAMED,
@@ -30,18 +30,42 @@ static gss_const_OID *const mech_attributes[] = {
 #define MECH_DESCRIPTION_TEXT \
 	"IKEv2 authentication that protects the program's own connection with IPsec"
 
+static bool mech_attribute_add(gss_const_OID attribute, gss_OID_set *set)
+{
+	gss_OID_desc member = *attribute;
+	OM_uint32 minor;
+
+	return gss_add_oid_set_member(&minor, &member, set) == GSS_S_COMPLETE;
+}
+
+/*
+ * Nobody is anonymous where the configuration does not say so, and Cyrus SASL leaves a mechanism with
+ * these attributes out where a program wants none that lets anybody in (slapd's "noanonymous").
+ */
+static bool mech_attribute_add_anonymous(gss_OID_set *set)
+{
+	struct config *config = NULL;
+	bool is_ok = true;
+
+	if (config_get(&config) != ERR_OK)
+		return true;
+	if (config_has_anonymous(config, true))
+		is_ok = mech_attribute_add(GSS_C_MA_AUTH_INIT_ANON, set);
+	if (is_ok && config_has_anonymous(config, false))
+		is_ok = mech_attribute_add(GSS_C_MA_AUTH_TARG_ANON, set);
+	config_release(&config);
+	return is_ok;
+}
+
 static enum err mech_attribute_set_new(gss_OID_set *ret_set)
 {
 	gss_OID_set set = GSS_C_NO_OID_SET;
 	OM_uint32 minor;
+	bool is_ok = gss_create_empty_oid_set(&minor, &set) == GSS_S_COMPLETE;
 
-	if (gss_create_empty_oid_set(&minor, &set) != GSS_S_COMPLETE)
-		return ERR_NO_MEMORY;
-	for (size_t i = 0; i < MECH_ATTRIBUTES; i++) {
-		gss_OID_desc member = **mech_attributes[i];
-
-		if (gss_add_oid_set_member(&minor, &member, &set) == GSS_S_COMPLETE)
-			continue;
+	for (size_t i = 0; i < MECH_ATTRIBUTES && is_ok; i++)
+		is_ok = mech_attribute_add(*mech_attributes[i], &set);
+	if (!is_ok || !mech_attribute_add_anonymous(&set)) {
 		(void)gss_release_oid_set(&minor, &set);
 		return ERR_NO_MEMORY;
 	}

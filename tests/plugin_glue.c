@@ -5,6 +5,7 @@
  *
  *   plugin_glue configured       everything
  *   plugin_glue naming           with rules for local users
+ *   plugin_glue anonymous        with identities that are nobody, and peers that may be
  *   plugin_glue unconfigured     installed without any identity
  *   plugin_glue reselect         SPNEGO with a decoy mechanism before ours
  *   plugin_glue decoy            the same decoy, installed without any identity
@@ -488,6 +489,12 @@ static void test_configured(void)
 	test_spnego_first();
 }
 
+static void test_anonymous(void)
+{
+	test_mech_attributes();
+	test_nobody();
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc == 2 ? argv[1] : "";
@@ -496,6 +503,8 @@ int main(int argc, char **argv)
 		test_configured();
 	else if (strcmp(mode, "naming") == 0)
 		test_naming();
+	else if (strcmp(mode, "anonymous") == 0)
+		test_anonymous();
 	else if (strcmp(mode, "unconfigured") == 0)
 		test_unconfigured();
 	else if (strcmp(mode, "allocations") == 0)
@@ -505,8 +514,8 @@ int main(int argc, char **argv)
 	else if (strcmp(mode, "decoy") == 0)
 		test_spnego_unconfigured();
 	else
-		check(false, "usage: plugin_glue configured | naming | unconfigured | reselect | "
-			     "decoy | allocations");
+		check(false, "usage: plugin_glue configured | naming | anonymous | unconfigured | "
+			     "reselect | decoy | allocations");
 	printf("%u failed\n", checks_failed());
 	return checks_failed() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -87,6 +87,7 @@ void test_mech_attributes(void);
 /* plugin_glue_naming.c */
 void test_naming(void);
 void test_unmapped(void);
+void test_nobody(void);
 void test_shown_as(void);
 
 /* plugin_glue_spnego.c */

@@ -55,28 +55,65 @@ static bool authenticates_target(struct pair *open)
 	return (open->initiator.flags & GSS_C_MUTUAL_FLAG) != 0;
 }
 
-static bool has_anonymous(gss_cred_usage_t usage)
+static bool is_anonymous(gss_name_t name)
+{
+	gss_buffer_desc shown = GSS_C_EMPTY_BUFFER;
+	gss_OID type = GSS_C_NO_OID;
+	OM_uint32 minor;
+	bool is_nobody = name != GSS_C_NO_NAME &&
+			 gss_display_name(&minor, name, &shown, &type) == GSS_S_COMPLETE &&
+			 buffer_is(&shown, "anonymous") && type == GSS_C_NT_ANONYMOUS;
+
+	(void)gss_release_buffer(&minor, &shown);
+	return is_nobody;
+}
+
+static gss_cred_id_t anonymous_credential(gss_cred_usage_t usage)
 {
 	gss_name_t nobody = name_of("anonymous", GSS_C_NT_ANONYMOUS);
 	gss_cred_id_t credential = GSS_C_NO_CREDENTIAL;
-	OM_uint32 major, minor;
+	OM_uint32 minor;
 
-	major = gss_acquire_cred(&minor, nobody, 0, &mech_set, usage, &credential, NULL, NULL);
-	(void)gss_release_cred(&minor, &credential);
+	(void)gss_acquire_cred(&minor, nobody, 0, &mech_set, usage, &credential, NULL, NULL);
 	release_name(&nobody);
-	return major == GSS_S_COMPLETE;
+	return credential;
 }
 
 static bool has_anonymous_initiator(struct pair *open)
 {
+	struct pair pair;
+	bool is_ok;
+
 	(void)open;
-	return has_anonymous(GSS_C_INITIATE);
+	pair_init(&pair, &mech_oid, "host@server.example.org",
+		FLAGS_ASKED & ~(OM_uint32)GSS_C_MUTUAL_FLAG);
+	pair.initiator.credential = anonymous_credential(GSS_C_INITIATE);
+	is_ok = pair.initiator.credential != GSS_C_NO_CREDENTIAL &&
+		pair_run(&pair) == GSS_S_COMPLETE && is_anonymous(pair.acceptor.peer);
+	pair_free(&pair);
+	return is_ok;
 }
 
 static bool has_anonymous_target(struct pair *open)
 {
+	gss_name_t target = GSS_C_NO_NAME;
+	struct pair pair;
+	OM_uint32 minor;
+	bool is_ok;
+
 	(void)open;
-	return has_anonymous(GSS_C_ACCEPT);
+	pair_init(&pair, &mech_oid, NULL, FLAGS_ASKED & ~(OM_uint32)GSS_C_MUTUAL_FLAG);
+	pair.target = name_of("anonymous", GSS_C_NT_ANONYMOUS);
+	pair.acceptor.credential = anonymous_credential(GSS_C_ACCEPT);
+	is_ok = pair.acceptor.credential != GSS_C_NO_CREDENTIAL &&
+		pair_run(&pair) == GSS_S_COMPLETE &&
+		(pair.initiator.flags & GSS_C_MUTUAL_FLAG) == 0 &&
+		gss_inquire_context(&minor, pair.initiator.context, NULL, &target, NULL, NULL, NULL,
+			NULL, NULL) == GSS_S_COMPLETE &&
+		is_anonymous(target);
+	release_name(&target);
+	pair_free(&pair);
+	return is_ok;
 }
 
 static bool delegates(struct pair *open)

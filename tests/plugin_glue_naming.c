@@ -471,6 +471,38 @@ void test_unmapped(void)
 	test_spnego_names(false);
 }
 
+/* A peer that proved nothing: what is known of it is not authenticated, and it is no local user. */
+void test_nobody(void)
+{
+	gss_OID_set_desc mechs = { 1, &mech_oid };
+	gss_name_t nobody = name_of("anonymous", GSS_C_NT_ANONYMOUS);
+	struct attribute got;
+	struct pair pair;
+	OM_uint32 minor;
+
+	pair_init(&pair, &mech_oid, "host@server.example.org", GSS_C_SEQUENCE_FLAG);
+	check(gss_acquire_cred(&minor, nobody, 0, &mechs, GSS_C_INITIATE,
+		      &pair.initiator.credential, NULL, NULL) == GSS_S_COMPLETE &&
+			pair_run(&pair) == GSS_S_COMPLETE &&
+			name_displays(pair.acceptor.peer, "anonymous"),
+		"an anonymous initiator");
+	got = attribute_of(pair.acceptor.peer, GSS_IPSEC_ATTRIBUTE_METHOD);
+	check(got.major == GSS_S_COMPLETE && got.is_authenticated == 0 &&
+			buffer_is(&got.shown, "NULL"),
+		"its method is NULL, and not authenticated");
+	attribute_free(&got);
+	got = attribute_of(pair.acceptor.peer, GSS_IPSEC_ATTRIBUTE_LATCH);
+	check(got.major == GSS_S_COMPLETE && got.is_authenticated == 0, "nor is its latch");
+	attribute_free(&got);
+	check_no_attribute(pair.acceptor.peer, GSS_IPSEC_ATTRIBUTE_KEY);
+	check_no_attribute(pair.acceptor.peer, GSS_IPSEC_ATTRIBUTE_PEER);
+	check(!is_user(pair.acceptor.peer, "anonymous") && !is_user(pair.acceptor.peer, "nobody") &&
+			local_user(pair.acceptor.peer, GSS_C_NO_OID) == NULL,
+		"it is no local user");
+	pair_free(&pair);
+	release_name(&nobody);
+}
+
 /* --- one name shown as each type (RFC 6680 7.3) --- */
 
 void test_shown_as(void)

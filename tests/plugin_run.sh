@@ -93,6 +93,15 @@ cp "$work/memory/ipsec.conf" "$work/memory/naming.conf" && cat >>"$work/memory/n
 END
 with "$work/memory/naming.conf" "$work/memory/mech.conf" "$glue" naming
 result $? "local users and name attributes"
+sed 's/^\[gss-ipsec\]$/&\n\tanonymous_peer = accept/' "$work/memory/ipsec.conf" \
+	>"$work/memory/anonymous.conf" && cat >>"$work/memory/anonymous.conf" <<'END'
+[identity]
+	nobody = {
+		anonymous = yes
+	}
+END
+with "$work/memory/anonymous.conf" "$work/memory/mech.conf" "$glue" anonymous
+result $? "anonymous ends"
 with "$work/none.conf" "$work/memory/mech.conf" "$glue" unconfigured
 result $? "unconfigured"
 with "$work/memory/ipsec.conf" "$work/decoy.conf" "$glue" reselect
