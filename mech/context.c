@@ -178,15 +178,18 @@ enum err mech_step(struct mech_context *context, struct bytes input,
 	const mech_step_function *steps = context->is_initiator ? initiator_steps : acceptor_steps;
 	struct writer made;
 	enum err err;
+	int guard;
 
 	if (context->state == MECH_STATE_DEAD)
 		return ERR_CONTEXT_DEAD;
 	if (steps[context->state] == NULL)
 		return ERR_ARGUMENT;
 	writer_init(&made, IKE_MESSAGE_BYTES_MAX);
+	guard = crypto_guard_begin();
 	err = input.len > IKE_MESSAGE_BYTES_MAX
 		      ? ERR_TOO_LARGE
 		      : steps[context->state](context, input, bindings, &made, ret_result);
+	err = crypto_guard_end(guard, err);
 	if (err == ERR_OK) {
 		writer_put_bytes(output, writer_view(&made));
 		err = writer_status(output);

@@ -79,6 +79,7 @@ void mech_failure_tell(const struct mech_context *context, enum err code, struct
 {
 	const struct mech_exchange *exchange = context->exchange;
 	enum err ignored = ERR_OK;
+	int guard;
 
 	/* T4's message ID was used for T4 itself once that has been sent. */
 	if (exchange == NULL || (!context->is_initiator && context->state == MECH_STATE_SENT_T4))
@@ -87,6 +88,7 @@ void mech_failure_tell(const struct mech_context *context, enum err code, struct
 	if (context->is_told || code == ERR_PEER_FAILED || code == ERR_PEER_UNPROTECTED ||
 		code == ERR_PEER_AUTH_FAILED || code == ERR_PEER_NO_PROPOSAL)
 		return;
+	guard = crypto_guard_begin();
 	/* The initiator has keys from T2 on, which a failing acceptor does not send. */
 	if (context->state == MECH_STATE_START) {
 		if (!context->is_initiator && exchange->spi_i != 0)
@@ -94,6 +96,7 @@ void mech_failure_tell(const struct mech_context *context, enum err code, struct
 	} else if (exchange->has_keys) {
 		ignored = failure_tell_sealed(context, code, output);
 	}
+	ignored = crypto_guard_end(guard, ignored);
 	(void)ignored; /* the failure itself is what the caller hears of */
 }
 

@@ -45,6 +45,14 @@ bool crypto_aead_fetch(OSSL_LIB_CTX *library)
 	return true;
 }
 
+void crypto_aead_drop(void)
+{
+	for (size_t i = 0; i < CRYPTO_COUNT(aead_table); i++) {
+		EVP_CIPHER_free(aead_ciphers[i]);
+		aead_ciphers[i] = NULL;
+	}
+}
+
 const struct crypto_aead *crypto_aead_find(uint16_t id, uint16_t key_bits)
 {
 	for (size_t i = 0; i < CRYPTO_COUNT(aead_table); i++) {
@@ -59,6 +67,7 @@ enum err crypto_aead_key_new(const struct crypto_aead *aead, struct bytes key, b
 {
 	struct crypto_aead_key *made = NULL;
 	enum err err = crypto_ready();
+	int guard;
 
 	if (err != ERR_OK)
 		return err;
@@ -69,6 +78,7 @@ enum err crypto_aead_key_new(const struct crypto_aead *aead, struct bytes key, b
 	if (made == NULL)
 		return ERR_NO_MEMORY;
 	made->seals = seals;
+	guard = crypto_guard_begin();
 	made->context = EVP_CIPHER_CTX_new();
 	if (made->context == NULL) {
 		err = ERR_NO_MEMORY;
@@ -84,7 +94,7 @@ enum err crypto_aead_key_new(const struct crypto_aead *aead, struct bytes key, b
 	made = NULL;
 out:
 	crypto_aead_key_free(&made);
-	return err;
+	return crypto_guard_end(guard, err);
 }
 
 void crypto_aead_key_free(struct crypto_aead_key **key)
@@ -153,16 +163,19 @@ enum err crypto_aead_seal2(struct crypto_aead_key *key, const uint8_t nonce[CRYP
 	uint8_t ret_tag[CRYPTO_TAG_BYTES])
 {
 	EVP_CIPHER_CTX *context = key->context;
+	enum err err = ERR_OK;
+	int guard;
 
 	assert(key->seals);
 	if (plain.len > AEAD_MESSAGE_BYTES_MAX)
 		return ERR_TOO_LARGE;
+	guard = crypto_guard_begin();
 	if (EVP_EncryptInit_ex2(context, NULL, NULL, nonce, NULL) != 1 ||
 		!aead_update(context, aad1, NULL) || !aead_update(context, aad2, NULL) ||
 		!aead_update(context, plain, ret_out) || !aead_final(context) ||
 		!aead_get_tag(context, ret_tag))
-		return ERR_CRYPTO;
-	return ERR_OK;
+		err = ERR_CRYPTO;
+	return crypto_guard_end(guard, err);
 }
 
 enum err crypto_aead_seal(struct crypto_aead_key *key, const uint8_t nonce[CRYPTO_NONCE_BYTES],
@@ -177,18 +190,20 @@ enum err crypto_aead_open2(struct crypto_aead_key *key, const uint8_t nonce[CRYP
 {
 	EVP_CIPHER_CTX *context = key->context;
 	enum err err = ERR_OK;
+	int guard;
 
 	assert(!key->seals);
 	if (sealed.len > AEAD_MESSAGE_BYTES_MAX)
 		return ERR_TOO_LARGE;
+	guard = crypto_guard_begin();
 	if (!aead_begin_open(context, nonce, tag) || !aead_update(context, aad1, NULL) ||
-		!aead_update(context, aad2, NULL) || !aead_update(context, sealed, ret_out) ||
-		!aead_final(context)) {
-		if (sealed.len != 0)
-			secret_wipe(ret_out, sealed.len);
+		!aead_update(context, aad2, NULL) || !aead_update(context, sealed, ret_out))
+		err = ERR_CRYPTO;
+	else if (!aead_final(context))
 		err = ERR_IKE_INTEGRITY;
-	}
-	return err;
+	if (err != ERR_OK && sealed.len != 0)
+		secret_wipe(ret_out, sealed.len);
+	return crypto_guard_end(guard, err);
 }
 
 enum err crypto_aead_open(struct crypto_aead_key *key, const uint8_t nonce[CRYPTO_NONCE_BYTES],

@@ -24,6 +24,15 @@
 /* Makes sure the library is there; cheap after the first time. Every other call does it too. */
 enum err crypto_ready(void) ERR_MUST_CHECK;
 
+/*
+ * OpenSSL reports through a queue that belongs to the program: what failed here must not stay in it
+ * (SSL_get_error would take it for the program's own trouble).  Every way from the program's calls
+ * down to this layer is between these two.  They nest.  crypto_guard_end gives err back, or
+ * ERR_NO_MEMORY where OpenSSL says that this was the reason.
+ */
+int crypto_guard_begin(void) ERR_MUST_CHECK;
+enum err crypto_guard_end(int guard, enum err err) ERR_MUST_CHECK;
+
 enum err crypto_random(uint8_t *out, size_t len) ERR_MUST_CHECK;
 /* For what is sent in the clear or shown to the peer, never for keys: drawn ahead in part, so mostly
  * without a system call.  Not the same octets in two processes, however they were forked. */

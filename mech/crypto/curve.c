@@ -41,6 +41,14 @@ bool crypto_curve_fetch(OSSL_LIB_CTX *library)
 	return true;
 }
 
+void crypto_curve_drop(void)
+{
+	for (size_t i = 0; i < CRYPTO_COUNT(curve_table); i++) {
+		EC_GROUP_free(curve_groups[i]);
+		curve_groups[i] = NULL;
+	}
+}
+
 static const EC_GROUP *curve_find(const char *name, size_t *ret_bytes)
 {
 	for (size_t i = 0; i < CRYPTO_COUNT(curve_table); i++) {

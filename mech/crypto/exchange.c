@@ -7,7 +7,6 @@
 #include "mech/crypto/library.h"
 
 #include <openssl/core_names.h>
-#include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,7 +211,7 @@ static enum err exchange_compute(
 	if (EVP_PKEY_derive_set_peer_ex(context, peer, 0) != 1 ||
 		EVP_PKEY_derive(context, secret->data, &secret->len) != 1 ||
 		secret->len != expected) {
-		err = ERR_KEY_EXCHANGE;
+		err = crypto_refusal(ERR_KEY_EXCHANGE);
 		goto out;
 	}
 	/* doc/protocol.md 2.1; OpenSSL refuses it too for X25519, this is for all groups */
@@ -230,13 +229,15 @@ enum err crypto_exchange_derive(
 	struct secret_key secret = { .len = 0 };
 	EVP_PKEY *peer = NULL;
 	enum err err;
+	int guard;
 
 	if (peer_public.len != row->group.public_bytes)
 		return ERR_KEY_EXCHANGE;
-	(void)ERR_set_mark();
+	guard = crypto_guard_begin();
 	peer = row->import_public(row, peer_public);
-	err = peer != NULL ? exchange_compute(exchange, peer, &secret) : ERR_KEY_EXCHANGE;
-	(void)ERR_pop_to_mark();
+	err = peer != NULL ? exchange_compute(exchange, peer, &secret)
+			   : crypto_refusal(ERR_KEY_EXCHANGE);
+	err = crypto_guard_end(guard, err);
 	if (err == ERR_OK)
 		*ret_secret = secret;
 	secret_key_wipe(&secret);

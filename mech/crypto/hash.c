@@ -11,6 +11,12 @@ bool crypto_hash_fetch(OSSL_LIB_CTX *library)
 	return hash_sha256 != NULL;
 }
 
+void crypto_hash_drop(void)
+{
+	EVP_MD_free(hash_sha256);
+	hash_sha256 = NULL;
+}
+
 static bool hash_compute(EVP_MD_CTX *context, const struct bytes *parts, size_t count,
 	uint8_t digest[CRYPTO_SHA256_BYTES])
 {
@@ -27,9 +33,9 @@ enum err crypto_sha256(
 	const struct bytes *parts, size_t count, uint8_t ret_digest[CRYPTO_SHA256_BYTES])
 {
 	EVP_MD_CTX *context = NULL;
-	enum err err;
+	int guard;
+	enum err err = crypto_ready();
 
-	err = crypto_ready();
 	if (err != ERR_OK)
 		return err;
 	context = crypto_pool_take(&hash_pool);
@@ -37,9 +43,10 @@ enum err crypto_sha256(
 		context = EVP_MD_CTX_new();
 	if (context == NULL)
 		return ERR_NO_MEMORY;
+	guard = crypto_guard_begin();
 	if (!hash_compute(context, parts, count, ret_digest))
 		err = ERR_CRYPTO;
 	if (err != ERR_OK || !crypto_pool_put(&hash_pool, context))
 		EVP_MD_CTX_free(context);
-	return err;
+	return crypto_guard_end(guard, err);
 }

@@ -29,8 +29,10 @@ EVP_PKEY *crypto_import_fields(
 		context = import_context_new(key_type);
 	if (context == NULL)
 		return NULL;
-	if (EVP_PKEY_fromdata(context, &key, selection, fields) != 1)
-		key = NULL;
+	/* Twice: a want of memory looks like a bad key here. */
+	for (int tries = 0; tries < 2 && key == NULL; tries++)
+		if (EVP_PKEY_fromdata(context, &key, selection, fields) != 1)
+			key = NULL;
 	if (!crypto_pool_put(pool, context))
 		EVP_PKEY_CTX_free(context);
 	return key;

@@ -9,7 +9,6 @@
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
 #include <openssl/decoder.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -48,19 +47,20 @@ static enum err key_pem_read(
 	unsigned char *der = NULL;
 	long len = 0;
 	BIO *bio;
-	int done;
+	int done, guard;
+	enum err err;
 
 	if (pem.len == 0 || pem.len > KEY_PEM_BYTES_MAX)
 		return ERR_KEY_FORMAT;
 	bio = BIO_new_mem_buf(pem.data, (int)pem.len);
 	if (bio == NULL)
 		return ERR_NO_MEMORY;
-	(void)ERR_set_mark();
+	guard = crypto_guard_begin();
 	done = PEM_bytes_read_bio_secmem(&der, &len, NULL, label, bio, key_no_passphrase, NULL);
-	(void)ERR_pop_to_mark();
+	err = crypto_guard_end(guard, done == 1 ? ERR_OK : crypto_refusal(ERR_KEY_FORMAT));
 	BIO_free(bio);
-	if (done != 1)
-		return ERR_KEY_FORMAT;
+	if (err != ERR_OK)
+		return err;
 	*ret_der = der;
 	*ret_len = (size_t)len;
 	return ERR_OK;
@@ -195,19 +195,20 @@ static enum err key_decode(
 	EVP_PKEY *pkey = NULL;
 	size_t left = der.len;
 	enum err err = ERR_KEY_FORMAT;
+	int guard;
 
 	decoder = OSSL_DECODER_CTX_new_for_pkey(&pkey, "DER", "PrivateKeyInfo", kind->key_type,
 		EVP_PKEY_KEYPAIR, crypto_library(), NULL);
 	if (decoder == NULL)
 		return ERR_CRYPTO;
-	(void)ERR_set_mark();
+	guard = crypto_guard_begin();
 	if (OSSL_DECODER_from_data(decoder, &next, &left) == 1 && pkey != NULL)
 		err = key_make(kind, pkey, &key);
 	if (err == ERR_OK)
 		err = key_try(key);
 	if (err == ERR_CRYPTO) /* nothing but the key's content differs from one that works */
 		err = ERR_KEY_FORMAT;
-	(void)ERR_pop_to_mark();
+	err = crypto_guard_end(guard, err);
 	OSSL_DECODER_CTX_free(decoder);
 	if (err == ERR_OK) {
 		*ret_key = key;

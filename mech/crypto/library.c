@@ -5,33 +5,92 @@
  */
 #include "mech/crypto/library.h"
 
+#include <openssl/err.h>
 #include <openssl/provider.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+/* Memory that is short may come back; a provider that is missing does not, and looking for it
+ * takes long. */
+#define LIBRARY_TRIES_MAX 32
+
+/* One for each try: pthread_once alone is right in a child that was forked in its midst. */
+static pthread_once_t library_tries[LIBRARY_TRIES_MAX];
+static atomic_uint library_try;
 static OSSL_LIB_CTX *library_context;
-static bool library_is_ready;
+static atomic_bool library_is_ready;
+
+/* What was begun is thrown away: OpenSSL remembers algorithms that it could not set up as ones that
+ * it does not have. */
+static void library_drop(OSSL_PROVIDER *provider)
+{
+	crypto_hash_drop();
+	crypto_prf_drop();
+	crypto_aead_drop();
+	crypto_curve_drop();
+	if (provider != NULL)
+		(void)OSSL_PROVIDER_unload(provider);
+	OSSL_LIB_CTX_free(library_context);
+	library_context = NULL;
+}
 
 static void library_make(void)
 {
+	OSSL_PROVIDER *provider = NULL;
+
 	library_context = OSSL_LIB_CTX_new();
 	if (library_context == NULL)
 		return;
-	if (OSSL_PROVIDER_load(library_context, "default") == NULL)
-		return;
-	library_is_ready =
-		crypto_hash_fetch(library_context) && crypto_prf_fetch(library_context) &&
-		crypto_aead_fetch(library_context) && crypto_curve_fetch(library_context);
+	provider = OSSL_PROVIDER_load(library_context, "default");
+	if (provider != NULL && crypto_hash_fetch(library_context) &&
+		crypto_prf_fetch(library_context) && crypto_aead_fetch(library_context) &&
+		crypto_curve_fetch(library_context))
+		atomic_store(&library_is_ready, true);
+	else
+		library_drop(provider);
 }
 
 enum err crypto_ready(void)
 {
-	if (pthread_once(&library_once, library_make) != 0)
+	unsigned int try = atomic_load(&library_try);
+	enum err err = ERR_CRYPTO;
+	int guard;
+
+	if (atomic_load_explicit(&library_is_ready, memory_order_acquire))
+		return ERR_OK;
+	if (try >= LIBRARY_TRIES_MAX)
 		return ERR_CRYPTO;
-	return library_is_ready ? ERR_OK : ERR_CRYPTO;
+	guard = crypto_guard_begin();
+	if (pthread_once(&library_tries[try], library_make) == 0 && library_is_ready)
+		err = ERR_OK;
+	else
+		(void)atomic_compare_exchange_strong(&library_try, &try, try + 1);
+	return crypto_guard_end(guard, err);
 }
 
 OSSL_LIB_CTX *crypto_library(void)
 {
 	return crypto_ready() == ERR_OK ? library_context : NULL;
+}
+
+enum err crypto_refusal(enum err err)
+{
+	return ERR_peek_last_error() == 0 ? ERR_NO_MEMORY : err;
+}
+
+int crypto_guard_begin(void)
+{
+	return ERR_set_mark();
+}
+
+/* Without errors of the program's own there is no mark, and all that is in the queue is ours. */
+enum err crypto_guard_end(int guard, enum err err)
+{
+	bool is_memory = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+	unsigned long code;
+
+	while (err != ERR_OK && guard == 0 && (code = ERR_get_error()) != 0)
+		is_memory = is_memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+	(void)ERR_pop_to_mark();
+	return err != ERR_OK && is_memory ? ERR_NO_MEMORY : err;
 }

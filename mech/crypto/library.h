@@ -19,6 +19,15 @@ bool crypto_hash_fetch(OSSL_LIB_CTX *library);
 bool crypto_prf_fetch(OSSL_LIB_CTX *library);
 bool crypto_aead_fetch(OSSL_LIB_CTX *library);
 bool crypto_curve_fetch(OSSL_LIB_CTX *library);
+/* Drops what was fetched: the library it came from was only half made. */
+void crypto_hash_drop(void);
+void crypto_prf_drop(void);
+void crypto_aead_drop(void);
+void crypto_curve_drop(void);
+
+/* err for something that OpenSSL refused, or ERR_NO_MEMORY when it gives no reason: then it was
+ * memory, since whatever it holds against octets that it was given, it says. */
+enum err crypto_refusal(enum err err) ERR_MUST_CHECK;
 
 /*
  * Idle objects of one kind for any thread to take: no thread-local state, so nothing is left at a

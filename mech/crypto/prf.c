@@ -30,6 +30,12 @@ bool crypto_prf_fetch(OSSL_LIB_CTX *library)
 	return prf_hmac != NULL;
 }
 
+void crypto_prf_drop(void)
+{
+	EVP_MAC_free(prf_hmac);
+	prf_hmac = NULL;
+}
+
 const struct crypto_prf *crypto_prf_find(uint16_t id)
 {
 	for (size_t i = 0; i < CRYPTO_COUNT(prf_table); i++) {
@@ -116,15 +122,17 @@ static bool prf_final(const struct crypto_prf *prf, EVP_MAC_CTX *context, uint8_
 enum err crypto_prf_compute(const struct crypto_prf *prf, struct bytes key,
 	const struct bytes *parts, size_t count, uint8_t *ret_output)
 {
+	int guard = crypto_guard_begin();
 	EVP_MAC_CTX *context = NULL;
 	enum err err = prf_context_take(prf, key, &context);
 
 	if (err != ERR_OK)
-		return err;
+		goto out;
 	if (!prf_update(context, parts, count) || !prf_final(prf, context, ret_output))
 		err = ERR_CRYPTO;
 	prf_context_give(prf, context);
-	return err;
+out:
+	return crypto_guard_end(guard, err);
 }
 
 /* T(round) = prf(K, T(round - 1) | S | round), into block, which holds T(round - 1) before. */
@@ -145,12 +153,14 @@ enum err crypto_prf_plus(const struct crypto_prf *prf, struct bytes key, const s
 	EVP_MAC_CTX *context = NULL;
 	size_t done = 0;
 	enum err err;
+	int guard;
 
 	if (len > PRF_PLUS_ROUNDS_MAX * prf->output_bytes)
 		return ERR_TOO_LARGE;
+	guard = crypto_guard_begin();
 	err = prf_context_take(prf, key, &context);
 	if (err != ERR_OK)
-		return err;
+		goto out;
 	for (uint8_t round = 1; done < len; round++) {
 		size_t part = len - done < prf->output_bytes ? len - done : prf->output_bytes;
 
@@ -165,6 +175,7 @@ out:
 	if (err != ERR_OK)
 		secret_wipe(ret_output, len);
 	secret_wipe(block, sizeof(block));
-	prf_context_give(prf, context);
-	return err;
+	if (context != NULL)
+		prf_context_give(prf, context);
+	return crypto_guard_end(guard, err);
 }

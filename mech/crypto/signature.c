@@ -6,7 +6,6 @@
 #include "mech/crypto/library.h"
 
 #include <openssl/core_names.h>
-#include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +226,7 @@ enum err crypto_verify(struct bytes spki, const struct crypto_signature *signatu
 	uint8_t *message = NULL;
 	size_t message_len = 0;
 	enum err err = crypto_ready();
+	int guard;
 
 	if (err == ERR_OK)
 		err = crypto_public_parse(spki, &public_key);
@@ -238,9 +238,12 @@ enum err crypto_verify(struct bytes spki, const struct crypto_signature *signatu
 	err = crypto_signature_join(parts, count, &message, &message_len);
 	if (err != ERR_OK)
 		return err;
-	(void)ERR_set_mark();
-	err = signature_verify(&public_key, signature, BYTES(message, message_len), value);
-	(void)ERR_pop_to_mark();
+	guard = crypto_guard_begin();
+	/* Twice: when OpenSSL was short of memory for a moment it may say no more than that it does
+	 * not verify, and a peer is not accused for that. */
+	for (int tries = 0; tries < 2 && (tries == 0 || err != ERR_OK); tries++)
+		err = signature_verify(&public_key, signature, BYTES(message, message_len), value);
+	err = crypto_guard_end(guard, err);
 	secret_free(message, message_len + 1);
 	return err;
 }
