@@ -56,7 +56,7 @@
 	X(NAME_TYPE,            47, BAD_NAMETYPE,        false, "the name's type is unknown to this mechanism") \
 	X(CRED_USAGE,           48, NO_CRED,             false, "the identity is not configured for this use (initiate or accept)") \
 	X(CRED_STORE,           49, NO_CRED,             false, "a value in the credential store is not acceptable") \
-	X(NO_TARGET,            50, BAD_NAME,            false, "no target name was given and none is configured as default") \
+	/* 50 was used: no program could see it */ \
 	X(CRED_TOKEN,           51, DEFECTIVE_TOKEN,     false, "the exported credential is malformed or of another version") \
 	X(KEY_SIZE,             52, DEFECTIVE_CREDENTIAL, false, "the RSA key is too short or too long: this mechanism takes 2048 to 8192 bits; make another with 'gss-ipsec keygen'") \
 	X(KEY_CURVE,            53, DEFECTIVE_CREDENTIAL, false, "the key is on an elliptic curve that this mechanism does not take: make one of type ed25519, ecdsa-p256 or ecdsa-p384 with 'gss-ipsec keygen'") \

@@ -127,7 +127,7 @@ enum err mech_initiator_new(const struct mech_credential *credential,
 	enum err err;
 
 	if (target == NULL)
-		return ERR_NO_TARGET;
+		return ERR_NAME_FORMAT;
 	err = context_new(credential, MECH_INITIATE, ops, &context);
 	if (err != ERR_OK)
 		return err;

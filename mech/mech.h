@@ -241,7 +241,7 @@ struct mech_bindings { /* the caller's channel bindings, or none */
 };
 enum mech_step_result { MECH_COMPLETE, MECH_CONTINUE };
 
-/* Makes an initiator's context; credential NULL = default, acquired here. target NULL: ERR_NO_TARGET unless configured. flags: MECH_FLAG_*. */
+/* Makes an initiator's context; credential NULL = default, acquired here. target NULL: ERR_NAME_FORMAT. flags: MECH_FLAG_*. */
 enum err mech_initiator_new(const struct mech_credential *credential,
 	const struct mech_name *target, uint32_t flags, const struct kbind_ops *ops,
 	struct mech_context **ret_context) ERR_MUST_CHECK;
