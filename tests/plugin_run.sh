@@ -11,6 +11,7 @@ top_srcdir=$(cd "${top_srcdir:-$(dirname "$0")/..}" && pwd)
 top_builddir=$(cd "${top_builddir:-.}" && pwd)
 plugin=$(realpath "${1:-$top_builddir/.libs/mech_ipsec.so}")
 glue=$(realpath "${2:-$top_builddir/tests/plugin_glue}")
+errors=$(dirname "$glue")/plugin_errors
 python=/usr/bin/python3
 oid='{ 1 2 840 113556 1 8000 2554 31079 55960 30804 18932 37582 1664278 1045436 1 }'
 failed=0
@@ -113,6 +114,11 @@ if [ -z "${PRELOAD:-}" ]; then
 	# shellcheck disable=SC2030,SC2086
 	(PRELOAD=$work/count.so && with $memory "$glue" allocations)
 	result $? "messages in pieces take no memory"
+fi
+if [ -x "$errors" ]; then
+	sed /default_domain/d "$work/memory/ipsec.conf" >"$work/memory/errors.conf"
+	with "$work/memory/errors.conf" "$work/memory/mech.conf" "$errors" "$work/memory"
+	result $? "every minor"
 fi
 if [ "${VALGRIND:-0}" = 1 ]; then
 	for mode in configured naming; do

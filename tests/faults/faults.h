@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Failure injection: allocations, random octets, OpenSSL's functions that mech/crypto calls, and
+ * system calls are counted while armed, and one of them fails.  The definitions of faults.c and
+ * faults_calls.c stand before those of the libraries, in a program that is linked with them
+ * (faults_login.c) or preloaded into one (faults_preload.c).
+ */
+#ifndef TESTS_FAULTS_FAULTS_H
+#define TESTS_FAULTS_FAULTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum faults_kind { FAULTS_MEMORY, FAULTS_RANDOM, FAULTS_CRYPTO, FAULTS_SYSTEM, FAULTS_KINDS };
+
+/* May lie in memory shared with a test that steers another process: fixed sizes, no pointers. */
+struct faults_control {
+	int32_t armed;	   /* calls count only while this is 1 */
+	int32_t kind;	   /* which kind fails */
+	int32_t only_ours; /* count calls made by the plugin's, gss-ipsecd's and libnl's code only */
+	int32_t unused;
+	int64_t at; /* its at-th call fails, counted from 1; 0: none does */
+	int64_t seen[FAULTS_KINDS];
+	int64_t failed;	     /* how many have failed */
+	int64_t live_blocks; /* allocations that were not freed */
+	int32_t in_openssl;  /* the call that failed was one of OpenSSL's */
+	int32_t is_ours;     /* it was one of the program's, or the plugin's, own code */
+	char name[64];	     /* the function that failed last */
+};
+
+extern struct faults_control *faults_control; /* never NULL */
+
+/* Whether this call of a function of that kind, made from there, is the one that fails. */
+bool faults_is_due(enum faults_kind kind, const char *name, const void *caller);
+/* Whether code at that address belongs to OpenSSL's library. */
+bool faults_is_openssl(const void *address);
+/* The same name in the libraries behind us; never NULL. */
+void *faults_real(const char *name);
+
+/* Secrets that freed memory must not hold: public octets to nobody.  len >= 16. */
+void faults_secret_add(const uint8_t *octets, size_t len);
+void faults_secrets_forget(void);
+/* How many freed blocks held one since faults_secrets_forget. */
+int64_t faults_secrets_found(void);
+
+/* getrandom gives the same octets in every run from here on; 0: the kernel's. */
+void faults_random_seed(uint64_t seed);
+/* Shows the octets that getrandom gave to see; NULL: to nobody. */
+typedef void (*faults_random_see)(const uint8_t *octets, size_t len);
+extern faults_random_see faults_random_seen;
+
+#endif
