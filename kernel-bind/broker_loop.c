@@ -18,6 +18,7 @@
 
 #define TICK_MS 600 /* what a tick finds, at second sight at worst, is found within a second */
 #define PRESSED_TICK_MS 10
+#define NO_MEMORY_WAIT_MS 100
 
 /* --- workers --- */
 
@@ -222,6 +223,19 @@ static void turn_handle(struct broker *broker, const struct pollfd items[POLL_CO
 		broker_queue_accept(broker);
 }
 
+/* For many descriptors poll() wants memory.  A daemon that ended for a moment without any would leave
+ * all latches alone, so it looks at nothing this time, and again a little later. */
+static int turn_wait(struct pollfd *items, size_t count, int wait_ms)
+{
+	if (poll(items, count, wait_ms) >= 0 || errno == EINTR)
+		return 0;
+	if (errno != ENOMEM && errno != EAGAIN)
+		return errno;
+	for (size_t i = 0; i < count; i++)
+		items[i].revents = 0;
+	return poll(NULL, 0, NO_MEMORY_WAIT_MS) < 0 && errno != EINTR ? errno : 0;
+}
+
 int broker_run(struct broker *broker)
 {
 	struct pollfd items[POLL_COUNT];
@@ -231,12 +245,10 @@ int broker_run(struct broker *broker)
 	pool_balance(broker);
 	while (!broker->is_ending) {
 		poll_fill(broker, items);
-		if (poll(items, POLL_QUEUE + broker->queued,
-			    poll_wait_ms(broker, is_pressed, has_more)) < 0 &&
-			errno != EINTR) {
-			result = errno;
+		result = turn_wait(items, POLL_QUEUE + broker->queued,
+			poll_wait_ms(broker, is_pressed, has_more));
+		if (result != 0)
 			break;
-		}
 		if (items[POLL_SIGNALS].revents != 0)
 			broker->is_ending = signals_read(broker);
 		/* It never says anything: it has ended.  Only a new start can make another. */

@@ -5,14 +5,18 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <linux/netlink.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* In the place of the libraries' own, whatever this tree's default is. */
 #define IN_PLACE __attribute__((visibility("default")))
+/* They run before a sanitizer's own memory is there. */
+#define UNSANITIZED __attribute__((no_sanitize("address", "undefined")))
 #define EARLY_BYTES 4096
 #define SECRETS_MAX 64
 #define SECRET_BYTES_MAX 128
@@ -82,7 +86,7 @@ static void note_caller(const void *caller)
 				  own.dli_fbase == its.dli_fbase;
 }
 
-bool faults_is_due(enum faults_kind kind, const char *name, const void *caller)
+UNSANITIZED bool faults_is_due(enum faults_kind kind, const char *name, const void *caller)
 {
 	struct faults_control *c = faults_control;
 
@@ -124,7 +128,7 @@ int64_t faults_secrets_found(void)
 	return secrets_found;
 }
 
-static void look_for_secrets(void *block)
+UNSANITIZED static void look_for_secrets(void *block)
 {
 	if (secret_count == 0 || block == NULL)
 		return;
@@ -148,7 +152,7 @@ static _Alignas(16) char early[EARLY_BYTES];
 static size_t early_used;
 static bool is_resolving;
 
-static void *early_malloc(size_t len)
+UNSANITIZED static void *early_malloc(size_t len)
 {
 	void *block = early + early_used;
 
@@ -158,13 +162,13 @@ static void *early_malloc(size_t len)
 	return block;
 }
 
-static bool is_early(const void *block)
+UNSANITIZED static bool is_early(const void *block)
 {
 	return (uintptr_t)block >= (uintptr_t)early &&
 	       (uintptr_t)block < (uintptr_t)early + sizeof(early);
 }
 
-static bool resolve(void)
+UNSANITIZED static bool resolve(void)
 {
 	if (real.free != NULL)
 		return true;
@@ -179,7 +183,7 @@ static bool resolve(void)
 	return true;
 }
 
-static bool is_memory_due(const char *name, const void *caller)
+UNSANITIZED static bool is_memory_due(const char *name, const void *caller)
 {
 	if (!faults_is_due(FAULTS_MEMORY, name, caller))
 		return false;
@@ -187,7 +191,7 @@ static bool is_memory_due(const char *name, const void *caller)
 	return true;
 }
 
-IN_PLACE void *malloc(size_t len)
+UNSANITIZED IN_PLACE void *malloc(size_t len)
 {
 	void *block;
 
@@ -200,7 +204,7 @@ IN_PLACE void *malloc(size_t len)
 	return block;
 }
 
-IN_PLACE void *calloc(size_t count, size_t len)
+UNSANITIZED IN_PLACE void *calloc(size_t count, size_t len)
 {
 	void *block;
 
@@ -213,7 +217,7 @@ IN_PLACE void *calloc(size_t count, size_t len)
 	return block;
 }
 
-IN_PLACE void *realloc(void *old, size_t len)
+UNSANITIZED IN_PLACE void *realloc(void *old, size_t len)
 {
 	void *block;
 
@@ -231,7 +235,7 @@ IN_PLACE void *realloc(void *old, size_t len)
 	return block;
 }
 
-IN_PLACE void free(void *block)
+UNSANITIZED IN_PLACE void free(void *block)
 {
 	if (block == NULL || is_early(block) || !resolve())
 		return;
@@ -278,4 +282,44 @@ IN_PLACE ssize_t getrandom(void *out, size_t len, unsigned int flags)
 	if (real_getrandom == NULL)
 		*(void **)&real_getrandom = faults_real("getrandom");
 	return real_getrandom(out, len, flags);
+}
+
+/* --- requests to the kernel --- */
+
+/* One of a type that no kernel has comes back refused. */
+static ssize_t send_refused(ssize_t (*real_sendmsg)(int, const struct msghdr *, int), int fd,
+	const struct msghdr *message)
+{
+	struct nlmsghdr *header = message->msg_iov[0].iov_base;
+	uint16_t type = header->nlmsg_type;
+	ssize_t sent;
+
+	header->nlmsg_type = 0x7fff;
+	sent = real_sendmsg(fd, message, 0);
+	header->nlmsg_type = type;
+	return sent;
+}
+
+static bool is_netlink(const struct msghdr *message)
+{
+	const struct sockaddr_nl *to = message->msg_name;
+
+	return to != NULL && message->msg_namelen >= sizeof(*to) && to->nl_family == AF_NETLINK &&
+	       message->msg_iovlen == 1 && message->msg_iov[0].iov_len >= sizeof(struct nlmsghdr);
+}
+
+IN_PLACE ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	static ssize_t (*real_sendmsg)(int, const struct msghdr *, int);
+	const void *caller = __builtin_return_address(0);
+
+	if (real_sendmsg == NULL)
+		*(void **)&real_sendmsg = faults_real("sendmsg");
+	if (faults_is_due(FAULTS_SYSTEM, "sendmsg", caller)) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	if (is_netlink(message) && faults_is_due(FAULTS_NETLINK, "sendmsg", caller))
+		return send_refused(real_sendmsg, fd, message);
+	return real_sendmsg(fd, message, flags);
 }

@@ -12,7 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum faults_kind { FAULTS_MEMORY, FAULTS_RANDOM, FAULTS_CRYPTO, FAULTS_SYSTEM, FAULTS_KINDS };
+enum faults_kind {
+	FAULTS_MEMORY,
+	FAULTS_RANDOM,
+	FAULTS_CRYPTO,
+	FAULTS_SYSTEM,
+	FAULTS_NETLINK, /* the kernel refuses a request (EINVAL) */
+	FAULTS_KINDS
+};
 
 /* May lie in memory shared with a test that steers another process: fixed sizes, no pointers. */
 struct faults_control {

@@ -34,7 +34,6 @@
 	X(SYSTEM, socket,        -1, EMFILE) \
 	X(SYSTEM, connect,       -1, EAGAIN) \
 	X(SYSTEM, bind,          -1, ENOBUFS) \
-	X(SYSTEM, sendmsg,       -1, ENOBUFS) \
 	X(SYSTEM, sendto,        -1, ENOBUFS) \
 	X(SYSTEM, send,          -1, ENOBUFS) \
 	X(SYSTEM, recvmsg,       -1, ENOMEM) \

@@ -26,7 +26,8 @@
 #define SEED 0x9e3779b97f4a7c15u
 #define COMPLAINTS_SHOWN 15
 
-static const char *const kind_names[FAULTS_KINDS] = { "memory", "random", "crypto", "system" };
+static const char *const kind_names[FAULTS_KINDS] = { "memory", "random", "crypto", "system",
+	"netlink" };
 
 /* What one process found, in memory shared with it. */
 struct result {
@@ -45,6 +46,9 @@ struct world {
 
 static struct world *world;
 static unsigned int failed;
+/* OpenSSL is not set up yet.  What fails half-way there it loses, and its store of algorithms may
+ * remember one as missing: no login succeeds in that process any more, all say why. */
+static bool is_first = true;
 
 static void say(bool is_ok, const char *kind, const char *when, const char *text)
 {
@@ -132,6 +136,9 @@ static int run_child(enum faults_kind kind, int64_t at)
 	if (child == 0) {
 		(void)alarm(60);
 		login_in_child(kind, at);
+		/* What OpenSSL loses of its own is not for a leak checker. */
+		if (is_first && world->result.control.is_ours == 0)
+			_exit(EXIT_SUCCESS);
 		exit(EXIT_SUCCESS);
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child)
@@ -144,10 +151,6 @@ static int run_child(enum faults_kind kind, int64_t at)
 struct tally {
 	int64_t calls, refused, tolerated, stuck, wrong;
 };
-
-/* OpenSSL is not set up yet.  What fails half-way there it loses, and its store of algorithms may
- * remember one as missing: no login succeeds in that process any more, all say why. */
-static bool is_first = true;
 
 /* "" when all was right. */
 static const char *judge(
@@ -261,6 +264,8 @@ static void learn_secrets(void)
 static void all_kinds(const char *when, int64_t every)
 {
 	for (int kind = 0; kind < FAULTS_KINDS; kind++) {
+		if (kind == FAULTS_NETLINK)
+			continue; /* the kernel is a fake here */
 		bool is_long = kind == FAULTS_MEMORY || kind == FAULTS_CRYPTO;
 
 		fail_all((enum faults_kind)kind, when, is_long ? every : 1);
