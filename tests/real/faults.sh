@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Calls that fail, one in each login, in client, server and both brokers, on the real kernel:
 # faults.sh STAGED BUILD [SAMPLES].  Allocations, random octets, OpenSSL's calls, system calls and the
-# kernel's answers; every EVERY-th of each kind (1: all).  At the end the next login is latched, and
+# kernel's answers; SAMPLES of each kind (0: all).  At the end the next login is latched, and
 # kernels and brokers have nothing left.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)

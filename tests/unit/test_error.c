@@ -2,6 +2,7 @@
 /* The error table and the latch reasons. */
 #include "base/error.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "include/ipsec_latch.h"
@@ -75,6 +76,67 @@ START_TEST(numbers_are_used_once)
 }
 END_TEST
 
+/* --- doc/errors.md --- */
+
+#define PAGE_BYTES_MAX 100000
+
+static char page[PAGE_BYTES_MAX];
+
+/* What the page shall say of one code, up to its last column, which must not be empty. */
+static void assert_page_has(unsigned int code, const char *name, const char *kind, const char *text)
+{
+	char row[2048];
+	const char *found;
+
+	(void)snprintf(row, sizeof(row), "\n| %u | %s | %s | %s | ", code, name, kind, text);
+	found = strstr(page, row);
+	ck_assert_msg(found != NULL, "doc/errors.md has no row:%s", row);
+	ck_assert_msg(found[strlen(row)] != '|' && found[strlen(row)] != '\n', "no cause:%s", row);
+}
+
+/* Codes that no program sees; the page says so in words. */
+static bool is_inner(unsigned int code)
+{
+	return code == ERR_OK || code == ERR_TRUNCATED_INPUT || code == ERR_TRAILING_INPUT ||
+	       code == ERR_LATCH;
+}
+
+static size_t page_rows(void)
+{
+	size_t count = 0;
+
+	for (const char *at = page; (at = strstr(at, "\n| ")) != NULL; at += 3)
+		count += at[3] >= '0' && at[3] <= '9';
+	return count;
+}
+
+START_TEST(page_is_the_table)
+{
+	FILE *file = fopen(TESTS_SOURCE_DIR "/doc/errors.md", "r");
+	size_t rows = 0, len;
+
+	ck_assert_ptr_nonnull(file);
+	len = fread(page, 1, sizeof(page) - 1, file);
+	ck_assert_int_eq(fclose(file), 0);
+	ck_assert_uint_lt(len, sizeof(page) - 1);
+#define X(name, number, major, tell, text)                        \
+	if (!is_inner(number)) {                                  \
+		assert_page_has((number), #name, #major, (text)); \
+		rows++;                                           \
+	}
+	ERROR_TABLE(X)
+#undef X
+#define X(name, number, word, text)                                                    \
+	if ((number) != 0) {                                                           \
+		assert_page_has(ERR_LATCH + (number), "LATCH_" #name, (word), (text)); \
+		rows++;                                                                \
+	}
+	IPSEC_LATCH_REASON_TABLE(X)
+#undef X
+	ck_assert_uint_eq(page_rows(), rows);
+}
+END_TEST
+
 Suite *suite_error(void)
 {
 	Suite *suite = suite_create("error");
@@ -85,6 +147,7 @@ Suite *suite_error(void)
 	tcase_add_test(tc, states_have_words);
 	tcase_add_test(tc, unknown_numbers_are_harmless);
 	tcase_add_test(tc, numbers_are_used_once);
+	tcase_add_test(tc, page_is_the_table);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
