@@ -191,6 +191,8 @@ int broker_record(struct broker *broker, struct broker_lease *lease);
 void broker_remove_associations(struct broker *broker, struct broker_lease *lease);
 /* Removes SAs, cover and lease. */
 void broker_drop_lease(struct broker *broker, struct broker_lease *lease);
+/* Whether what came to result, an errno, in so many tries is to be removed from the kernel once more. */
+bool broker_removes_again(int result, int tries);
 /* BROKEN for this reason: SAs gone, policies and recorder stay, so the socket carries nothing.
  * A lease whose socket has ended stays CLOSING, unless the socket MOVED. */
 void broker_break_lease(

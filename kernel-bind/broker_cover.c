@@ -189,9 +189,9 @@ void broker_cover_close(struct broker *broker, struct broker_lease *lease)
 
 void broker_cover_end(struct broker *broker, struct broker_lease *lease)
 {
-	int result = 0;
+	int result = lease->has_cover ? EINTR : 0;
 
-	if (lease->has_cover)
+	for (int tries = 0; broker_removes_again(result, tries); tries++)
 		result = kxfrm_cover_remove(
 			broker->xfrm, &lease->tuple, lease->reqid_in, lease->reqid_out);
 	if (result != 0)

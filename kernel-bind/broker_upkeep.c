@@ -10,7 +10,8 @@
 #include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
 
-#define ROUND_SLICE_MS 20     /* then requests have a turn */
+#define ROUND_SLICE_MS 20 /* then requests have a turn */
+#define REMOVE_TRIES 3
 #define REMNANT_WAIT_MS 10000 /* TIME_WAIT that outlives the closing time is asked for again */
 
 uint64_t broker_now_ms(void)
@@ -37,16 +38,24 @@ static bool lease_is_sharing(const struct broker_lease *lease)
 	return lease->shares_out;
 }
 
+/* Nobody looks for it again before the next start, so a refusal that may pass is not the last word;
+ * a kernel that does not answer at all has had its time. */
+bool broker_removes_again(int result, int tries)
+{
+	return tries < REMOVE_TRIES && result != 0 && result != ESRCH && result != EAGAIN;
+}
+
 static void association_remove(
 	struct broker *broker, const struct broker_lease *lease, bool is_inbound)
 {
 	const struct kxfrm_path path = { &lease->tuple, is_inbound };
 	const uint32_t spi = is_inbound ? lease->spi_in : lease->spi_out;
-	int result;
+	int result = EINTR;
 
 	if (spi == 0)
 		return;
-	result = kxfrm_sa_remove(broker->xfrm, path, spi);
+	for (int tries = 0; broker_removes_again(result, tries); tries++)
+		result = kxfrm_sa_remove(broker->xfrm, path, spi);
 	if (result != 0 && result != ESRCH)
 		broker_log("SA %08x cannot be removed: %s", spi, strerror(result));
 }

@@ -18,6 +18,7 @@ struct row {
 	const char *text; /* for make: a name, a file, a value */
 	const char *says; /* must stand in what is displayed, besides the table's sentence */
 	uint8_t octet;	  /* for make */
+	OM_uint32 major;  /* where the entry point has another than the table; 0: the table's */
 };
 
 /* Fills told from a call's results. */
