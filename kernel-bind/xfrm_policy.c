@@ -214,10 +214,13 @@ int kxfrm_cover_install(
 	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
 	int result = cover_install_one(xfrm, out, reqid_out);
 
-	if (result != 0)
-		return result;
-	result = cover_install_one(xfrm, in, reqid_in);
-	if (result != 0 && cover_remove_one(xfrm, out, reqid_out) != 0)
+	if (result == 0)
+		result = cover_install_one(xfrm, in, reqid_in);
+	if (result == 0)
+		return 0;
+	/* The one that failed as well: the kernel may have done what it could not tell us. */
+	if (cover_remove_one(xfrm, in, reqid_in) != 0 ||
+		cover_remove_one(xfrm, out, reqid_out) != 0)
 		result = EIO;
 	return result;
 }

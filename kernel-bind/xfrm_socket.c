@@ -26,6 +26,7 @@ struct kxfrm_netlink {
 };
 
 #define RECEIVE_BYTES 65536
+#define RECEIVE_TRIES 3
 
 int kxfrm_netlink_open(int protocol, struct kxfrm_netlink **ret_netlink)
 {
@@ -134,11 +135,13 @@ static int netlink_receive(struct kxfrm_netlink *netlink, size_t *ret_len)
 	struct msghdr header = {
 		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &vector, .msg_iovlen = 1
 	};
+	int tries = 0;
 	ssize_t len;
 
+	/* An answer that is not read is one to a request that was done. */
 	do {
 		len = recvmsg(nl_socket_get_fd(netlink->socket), &header, MSG_DONTWAIT);
-	} while (len < 0 && errno == EINTR);
+	} while (len < 0 && (errno == EINTR || (errno == ENOMEM && tries++ < RECEIVE_TRIES)));
 	if (len < 0)
 		return errno == EWOULDBLOCK ? EAGAIN : errno;
 	if ((header.msg_flags & MSG_TRUNC) != 0)
