@@ -30,12 +30,28 @@ static const struct curve curve_table[] = {
 /* clang-format on */
 
 static EC_GROUP *curve_groups[CRYPTO_COUNT(curve_table)];
+static EVP_PKEY *curve_keys[CRYPTO_COUNT(curve_table)];
+
+/* Not through a pool of contexts: the library context is only being made. */
+static EVP_PKEY *curve_key_new(OSSL_LIB_CTX *library, const char *name)
+{
+	OSSL_PARAM fields[] = { crypto_field_group(name), OSSL_PARAM_construct_end() };
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(library, "EC", NULL);
+	EVP_PKEY *key = NULL;
+
+	if (context == NULL || EVP_PKEY_fromdata_init(context) != 1 ||
+		EVP_PKEY_fromdata(context, &key, EVP_PKEY_KEY_PARAMETERS, fields) != 1)
+		key = NULL;
+	EVP_PKEY_CTX_free(context);
+	return key;
+}
 
 bool crypto_curve_fetch(OSSL_LIB_CTX *library)
 {
 	for (size_t i = 0; i < CRYPTO_COUNT(curve_table); i++) {
 		curve_groups[i] = EC_GROUP_new_by_curve_name_ex(library, NULL, curve_table[i].nid);
-		if (curve_groups[i] == NULL)
+		curve_keys[i] = curve_key_new(library, curve_table[i].name);
+		if (curve_groups[i] == NULL || curve_keys[i] == NULL)
 			return false;
 	}
 	return true;
@@ -46,7 +62,17 @@ void crypto_curve_drop(void)
 	for (size_t i = 0; i < CRYPTO_COUNT(curve_table); i++) {
 		EC_GROUP_free(curve_groups[i]);
 		curve_groups[i] = NULL;
+		EVP_PKEY_free(curve_keys[i]);
+		curve_keys[i] = NULL;
 	}
+}
+
+const EVP_PKEY *crypto_curve_key(const char *name)
+{
+	for (size_t i = 0; i < CRYPTO_COUNT(curve_table); i++)
+		if (strcmp(curve_table[i].name, name) == 0)
+			return curve_keys[i];
+	return NULL;
 }
 
 static const EC_GROUP *curve_find(const char *name, size_t *ret_bytes)

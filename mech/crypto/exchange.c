@@ -77,8 +77,7 @@ static EVP_PKEY *exchange_point_import_public(
 	if (public_value.len + 1 > sizeof(point))
 		return NULL;
 	memcpy(point + 1, public_value.data, public_value.len);
-	return crypto_import_point(
-		exchange_pool(row), row->group.key_type, BYTES(point, public_value.len + 1));
+	return crypto_import_point(row->group.key_type, BYTES(point, public_value.len + 1));
 }
 
 static bool exchange_point_write(const struct exchange_row *row, const EVP_PKEY *key, uint8_t *out)

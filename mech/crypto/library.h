@@ -28,6 +28,8 @@ void crypto_curve_drop(void);
 /* err for something that OpenSSL refused, or ERR_NO_MEMORY when it gives no reason: then it was
  * memory, since whatever it holds against octets that it was given, it says. */
 enum err crypto_refusal(enum err err) ERR_MUST_CHECK;
+/* A key with that curve and nothing else, to be copied; NULL: no such curve. Never freed. */
+const EVP_PKEY *crypto_curve_key(const char *name);
 
 /*
  * Idle objects of one kind for any thread to take: no thread-local state, so nothing is left at a
@@ -46,7 +48,7 @@ EVP_PKEY *crypto_import_private(struct crypto_pool *pool, const char *key_type, 
 EVP_PKEY *crypto_import_public(struct crypto_pool *pool, const char *key_type, struct bytes raw);
 #define CRYPTO_POINT_UNCOMPRESSED 0x04 /* SEC 1 2.3.3: the first octet */
 /* A point of an elliptic curve (SEC 1 2.3.3, uncompressed); NULL when it is not on it. */
-EVP_PKEY *crypto_import_point(struct crypto_pool *pool, const char *group, struct bytes point);
+EVP_PKEY *crypto_import_point(const char *group, struct bytes point);
 /* A key of several fields; NULL on failure. */
 EVP_PKEY *crypto_import_fields(
 	struct crypto_pool *pool, const char *key_type, int selection, OSSL_PARAM *fields);

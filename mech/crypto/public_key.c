@@ -175,7 +175,7 @@ EVP_PKEY *crypto_public_import(const struct crypto_public *public_key)
 	if (kind->family == CRYPTO_RSA)
 		return public_import_rsa(public_key);
 	if (kind->family == CRYPTO_ECDSA)
-		return crypto_import_point(pool, kind->group, public_key->raw);
+		return crypto_import_point(kind->group, public_key->raw);
 	return crypto_import_public(pool, kind->key_type, public_key->raw);
 }
 
