@@ -126,9 +126,8 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* One datagram from the kernel into the buffer, if there is one; one of anybody else counts as
- * empty. */
-static int netlink_receive(struct kxfrm_netlink *netlink, size_t *ret_len)
+/* One datagram from the kernel into the buffer; one of anybody else counts as empty. */
+static int netlink_receive(struct kxfrm_netlink *netlink, int flags, size_t *ret_len)
 {
 	struct sockaddr_nl from = { 0 };
 	struct iovec vector = { .iov_base = netlink->buffer, .iov_len = RECEIVE_BYTES };
@@ -140,7 +139,7 @@ static int netlink_receive(struct kxfrm_netlink *netlink, size_t *ret_len)
 
 	/* An answer that is not read is one to a request that was done. */
 	do {
-		len = recvmsg(nl_socket_get_fd(netlink->socket), &header, MSG_DONTWAIT);
+		len = recvmsg(nl_socket_get_fd(netlink->socket), &header, flags);
 	} while (len < 0 && (errno == EINTR || (errno == ENOMEM && tries++ < RECEIVE_TRIES)));
 	if (len < 0)
 		return errno == EWOULDBLOCK ? EAGAIN : errno;
@@ -155,17 +154,15 @@ static int netlink_await(struct kxfrm_netlink *netlink, uint64_t end_ms, size_t 
 {
 	struct pollfd wait = { .fd = nl_socket_get_fd(netlink->socket), .events = POLLIN };
 	uint64_t now;
-	int result;
+	int ready;
 
-	/* The kernel mostly answers before nl_send() returns. */
-	while ((result = netlink_receive(netlink, ret_len)) == EAGAIN) {
+	do {
 		now = now_ms();
-		if (now >= end_ms)
-			return ETIMEDOUT;
-		if (poll(&wait, 1, (int)(end_ms - now)) < 0 && errno != EINTR)
-			return errno;
-	}
-	return result;
+		ready = now >= end_ms ? 0 : poll(&wait, 1, (int)(end_ms - now));
+	} while (ready < 0 && errno == EINTR);
+	if (ready <= 0)
+		return ready < 0 ? errno : ETIMEDOUT;
+	return netlink_receive(netlink, 0, ret_len);
 }
 
 /* Whether this message ends the answer; its errno then goes to result. */
@@ -231,8 +228,6 @@ int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message
 	if (nl_send(netlink->socket, message) < 0)
 		return EPROTO;
 	while (!is_complete) {
-		if (now_ms() >= end_ms)
-			return ETIMEDOUT;
 		result = netlink_await(netlink, end_ms, &len);
 		if (result != 0)
 			break;
@@ -256,7 +251,7 @@ int kxfrm_netlink_continue(struct kxfrm_netlink *netlink, kxfrm_each_message *ea
 	bool is_complete;
 	int answer = 0;
 	size_t len;
-	int result = netlink_receive(netlink, &len);
+	int result = netlink_receive(netlink, MSG_DONTWAIT, &len);
 
 	if (result != 0)
 		return result;
@@ -277,7 +272,7 @@ int kxfrm_netlink_read_events(
 	for (;;) {
 		if (now_ms() >= end_ms)
 			return EBUSY;
-		result = netlink_receive(netlink, &len);
+		result = netlink_receive(netlink, MSG_DONTWAIT, &len);
 		if (result == EAGAIN)
 			return 0;
 		if (result != 0)

@@ -44,7 +44,8 @@ def is_wanted(caller, scenario, step, kind, ordinal):
     if step in ("start", "transfer") or (kind == "option" and caller in ("client", "server")):
         return False
     if kind in ("diag", "event"):  # once a second as long as anything lives, or when others end
-        return scenario == "whole" and ordinal == 1 and step in ("idle", "close")
+        return scenario == "whole" and ordinal == 1 and (
+            step == "close" or (step == "idle" and kind == "diag"))
     if scenario == "whole":  # a broker has nothing to do when a connection is idle
         return step != "idle"
     if scenario == "stranger":

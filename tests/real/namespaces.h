@@ -7,6 +7,8 @@
 
 extern struct host namespaces_daemon; /* where the broker lives */
 
+#define NAMESPACES_IDLE "5" /* seconds after which a namespace's broker ends, mostly */
+void namespaces_daemon_start(const char *option, const char *idle_seconds);
 /* The broker inside, without its workers; -1: there is none. */
 pid_t namespaces_broker_of(const struct host *host);
 /* Those that the keeper has. */

@@ -41,10 +41,10 @@ static void network_make(void)
 			namespaces_daemon.socket_path);
 }
 
-static void daemon_start(const char *option)
+void namespaces_daemon_start(const char *option, const char *idle_seconds)
 {
 	probe_daemon_options[0] = "--idle-seconds";
-	probe_daemon_options[1] = "5";
+	probe_daemon_options[1] = idle_seconds;
 	probe_daemon_options[2] = option;
 	probe_broker_start(&namespaces_daemon);
 }
@@ -141,14 +141,14 @@ static void test_refused_without(void)
 {
 	struct end ends[2];
 
-	daemon_start(NULL);
+	namespaces_daemon_start(NULL, NAMESPACES_IDLE);
 	if (!probe_pair_open_veth(ends))
 		return;
 	probe_check(probe_end_reserve(&ends[1], false, 0) == IPSEC_LATCH_OTHER_NETNS,
 		"without --namespaces: refused, other-netns");
 	probe_pair_close(ends);
 	probe_broker_stop(&namespaces_daemon, SIGTERM);
-	daemon_start("--namespaces");
+	namespaces_daemon_start("--namespaces", NAMESPACES_IDLE);
 }
 
 static void wire_check(int wire, const struct end *end, const char *what)
@@ -329,7 +329,7 @@ static void restart_check(struct end ends[2], const char *what)
 	probe_check(ends_soon(&probe_hosts[0]) && ends_soon(&probe_hosts[1]), "%s: all brokers end",
 		what);
 	probe_check(probe_transfer(&ends[0], &ends[1], 5000), "connections live");
-	daemon_start("--namespaces");
+	namespaces_daemon_start("--namespaces", NAMESPACES_IDLE);
 	probe_check(probe_end_state(&ends[0]) == IPSEC_LATCH_STATE_ESTABLISHED &&
 			    probe_end_state(&ends[1]) == IPSEC_LATCH_STATE_ESTABLISHED,
 		"started again: the leases are there with the first question");
