@@ -63,6 +63,7 @@ struct arena {
 
 static struct arena *arena;
 static int to_attacker, from_attacker;
+static unsigned int times = 1; /* as many attempts: RACE_TIMES */
 static pid_t attacker;
 
 struct campaign {
@@ -473,7 +474,7 @@ static unsigned int campaign_run(const struct campaign *campaign, bool must_be_l
 	span_ns = campaign->place == STALL_BEHIND_FILTER ? tally.phase_ns / 2 : tally.phase_ns;
 	sent = atomic_load(&arena->sent);
 	before = probe_xfrm_statistic(host, "XfrmInTmplMismatch");
-	for (unsigned int i = 0; i < campaign->attempts; i++) {
+	for (unsigned int i = 0; i < campaign->attempts * times; i++) {
 		struct attempt a = { .campaign = campaign, .span_ns = span_ns };
 		enum outcome outcome = attempt_run(&a);
 
@@ -486,18 +487,18 @@ static unsigned int campaign_run(const struct campaign *campaign, bool must_be_l
 	if (!must_be_lost)
 		(void)probe_check(tally.lost == 0 && sent > 0,
 			"%s: nothing forged is read, %u attempts", campaign->name,
-			campaign->attempts);
+			campaign->attempts * times);
 	return tally.lost;
 }
 
 /* clang-format off */
 static const struct campaign campaigns[] = {
-	{ "flood, acceptor reserves",              1, AT_RESERVE, STALL_NOWHERE,       20 },
-	{ "flood, acceptor latches",               1, AT_LATCH,   STALL_NOWHERE,       80 },
-	{ "flood, initiator reserves",             0, AT_RESERVE, STALL_NOWHERE,       20 },
-	{ "flood, initiator latches",              0, AT_LATCH,   STALL_NOWHERE,       80 },
-	{ "held before the filter, acceptor",      1, AT_LATCH,   STALL_BEFORE_FILTER, 20 },
-	{ "held before the filter, initiator",     0, AT_LATCH,   STALL_BEFORE_FILTER, 20 },
+	{ "flood, acceptor reserves",              1, AT_RESERVE, STALL_NOWHERE,       10 },
+	{ "flood, acceptor latches",               1, AT_LATCH,   STALL_NOWHERE,       20 },
+	{ "flood, initiator reserves",             0, AT_RESERVE, STALL_NOWHERE,       10 },
+	{ "flood, initiator latches",              0, AT_LATCH,   STALL_NOWHERE,       20 },
+	{ "held before the filter, acceptor",      1, AT_LATCH,   STALL_BEFORE_FILTER, 10 },
+	{ "held before the filter, initiator",     0, AT_LATCH,   STALL_BEFORE_FILTER, 10 },
 	{ "held behind the filter, acceptor",      1, AT_RESERVE, STALL_BEHIND_FILTER, 30 },
 	{ "held behind the filter, initiator",     0, AT_RESERVE, STALL_BEHIND_FILTER, 30 },
 };
@@ -563,6 +564,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	srand((unsigned int)time(NULL));
+	if (getenv("RACE_TIMES") != NULL)
+		times = (unsigned int)strtoul(getenv("RACE_TIMES"), NULL, 10);
 	probe_daemon_path = argv[1];
 	processor_take(OUR_PROCESSOR);
 	probe_network_make();
