@@ -2,7 +2,7 @@
 /*
  * Every minor status through MIT's own mechglue: a table of failures that are made to happen, and
  * what gss_display_status then says.  Run by tests/plugin_run.sh: plugin_errors DIRECTORY, where
- * make_identities.sh was.
+ * make_identities.sh was and tests/plugin_run.sh made keys of kinds that are not taken.
  *
  * Each minor of base/error.h and each reason of include/ipsec_latch.h is in the table, or in
  * elsewhere[] below, which says where it is made; doc/errors.md lists all of them.
@@ -310,6 +310,77 @@ static void make_descriptor(struct told *told, const struct row *row)
 	pair_free(&pair);
 }
 
+static gss_buffer_desc exported(struct pair *pair)
+{
+	gss_buffer_desc token = GSS_C_EMPTY_BUFFER;
+	OM_uint32 minor;
+
+	if (open_pair(pair))
+		(void)gss_export_sec_context(&minor, &pair->initiator.context, &token);
+	return token;
+}
+
+/* octet 1: the last octet of the check is another; 0: junk behind the mechglue's own part. */
+static void make_import_context(struct told *told, const struct row *row)
+{
+	struct pair pair;
+	gss_buffer_desc token = exported(&pair);
+	/* MIT's mechglue: four octets that count the OID's, and the OID. */
+	const size_t prefix = 4 + mech_oid.length;
+	gss_ctx_id_t context = GSS_C_NO_CONTEXT;
+	OM_uint32 minor, major;
+
+	if (token.length > prefix) {
+		uint8_t *octets = token.value;
+
+		if (row->octet != 0)
+			octets[token.length - 1] ^= 1;
+		else
+			memset(octets + prefix, 'x', token.length - prefix);
+		major = gss_import_sec_context(&minor, &token, &context);
+		told_set(told, major, minor);
+	}
+	(void)gss_delete_sec_context(&minor, &context, GSS_C_NO_BUFFER);
+	(void)gss_release_buffer(&minor, &token);
+	pair_free(&pair);
+}
+
+/* A token that the peer never made changes nothing: a message passes behind it. */
+static void make_control(struct told *told, const struct row *row)
+{
+	gss_buffer_desc control = { 7, "control" }, token;
+	struct told after = { .major = GSS_S_FAILURE };
+	struct pair pair;
+	OM_uint32 minor, major;
+
+	(void)row;
+	if (open_pair(&pair)) {
+		major = gss_process_context_token(&minor, pair.acceptor.context, &control);
+		told_set(told, major, minor);
+		token = wrapped(pair.initiator.context);
+		unwrap(&after, pair.acceptor.context, &token);
+		check_quietly(after.major == GSS_S_COMPLETE, "a message behind a control token");
+		(void)gss_release_buffer(&minor, &token);
+	}
+	pair_free(&pair);
+}
+
+/* octet: how many octets of input; text: how many of output. */
+static void make_random_value(struct told *told, const struct row *row)
+{
+	gss_buffer_desc input = { row->octet, "input" }, output = GSS_C_EMPTY_BUFFER;
+	struct pair pair;
+	OM_uint32 minor, major;
+
+	if (open_pair(&pair)) {
+		major = gss_pseudo_random(&minor, pair.initiator.context, GSS_C_PRF_KEY_FULL,
+			&input, (ssize_t)atol(row->text), &output);
+		told_set(told, major, minor);
+		(void)gss_release_buffer(&minor, &output);
+	}
+	pair_free(&pair);
+}
+
 static const struct row own_rows[] = {
 	{ ERR_NO_MEMORY, make_fault, NULL, NULL, FAULTS_MEMORY, 0 },
 	{ ERR_RANDOM, make_fault, NULL, NULL, FAULTS_RANDOM, 0 },
@@ -317,10 +388,19 @@ static const struct row own_rows[] = {
 	{ ERR_ARGUMENT, make_descriptor, NULL, "4 octets", 0, 0 },
 	{ ERR_UNSUPPORTED, make_inquiry, NULL, NULL, 0, 0 },
 	{ ERR_NO_CONTEXT, make_inquiry, NULL, NULL, 0, 0 },
+	{ ERR_CONTEXT_TOKEN, make_import_context, NULL, NULL, 0, 0 },
+	{ ERR_CONTEXT_TOKEN, make_import_context, NULL, NULL, 1, 0 },
+	{ ERR_CONTEXT_CONTROL, make_control, NULL, NULL, 0, 0 },
+	{ ERR_PRF_LENGTH, make_random_value, "16", NULL, 0, 0 },
+	{ ERR_PRF_LENGTH, make_random_value, "0", NULL, 5, 0 },
+	{ ERR_PRF_LENGTH, make_random_value, "1048577", NULL, 5, 0 },
 	{ ERR_NO_IDENTITY, make_store, "ipsec_config=empty.conf", NULL, 0, 0 },
 	{ ERR_KEY_FILE, make_store, "ipsec_key=missing.key", "missing.key: No such file", 0, 0 },
 	{ ERR_KEY_FILE_MODE, make_store, "ipsec_key=open.key", "open.key: mode 0644", 0, 0 },
 	{ ERR_KEY_FORMAT, make_store, "ipsec_key=junk.key", "junk.key", 0, 0 },
+	{ ERR_KEY_SIZE, make_store, "ipsec_key=rsa1024.key", "rsa1024.key", 0, 0 },
+	{ ERR_KEY_CURVE, make_store, "ipsec_key=p521.key", "p521.key", 0, 0 },
+	{ ERR_KEY_CURVE, make_store, "ipsec_key=k256.key", "k256.key", 0, 0 },
 	{ ERR_CONFIG, make_store, "ipsec_config=mistake.conf", "mistake.conf:2: ", 0, 0 },
 	{ ERR_CRED_STORE, make_store, "ipsec_fd=seven", "seven", 0, 0 },
 	{ ERR_NAME_FORMAT, make_name, "two@at@signs", NULL, 0, 0 },
@@ -458,6 +538,15 @@ static void write_files(void)
 		"server.example.org\n\t}\n"
 		"[peer]\n\talice = {\n\t\tuser = alice@example.org\n\t\tkey_file = "
 		"alice.pub\n\t}\n",
+		0600);
+	write_file("nobody.conf",
+		"[identity]\n\tnobody = {\n\t\tanonymous = yes\n\t}\n"
+		"[peer]\n\talice = {\n\t\tuser = alice@example.org\n\t\tkey_file = alice.pub\n"
+		"\t}\n",
+		0600);
+	write_file("to_nobody.conf",
+		"[identity]\n\talice = {\n\t\tkey = alice.key\n\t\tuser = alice@example.org\n\t}\n"
+		"[peer]\n\tserver = {\n\t\thost = server.example.org\n\t\tanonymous = yes\n\t}\n",
 		0600);
 	write_file("narrow.conf",
 		"[identity]\n\tserver = {\n\t\tkey = server.key\n\t\thost = server.example.org\n"

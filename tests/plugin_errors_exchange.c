@@ -368,6 +368,26 @@ static void make_configured(struct told *told, const struct row *row)
 	talk_end(&talk);
 }
 
+/* The acceptor, here or there, is nobody; octet: whether the mechglue's end initiates. */
+static void make_end_point(struct told *told, const struct row *row)
+{
+	static gss_OID_desc end_point = { GSS_IPSEC_OID_ITEM_LENGTH,
+		GSS_IPSEC_OID_INQ_CB_END_POINT };
+	const bool initiates = row->octet != 0;
+	gss_buffer_set_t set = GSS_C_NO_BUFFER_SET;
+	struct talk talk;
+	OM_uint32 minor, major;
+
+	talk_begin(&talk, told, initiates, initiates ? "to_nobody.conf" : "nobody.conf",
+		initiates ? "nobody.conf" : "to_nobody.conf", HOST_TARGET);
+	talk_steps(&talk, initiates ? 5 : 4);
+	check_quietly(told->major == GSS_S_COMPLETE, "an acceptor that is nobody: %s", told->text);
+	major = gss_inquire_sec_context_by_oid(&minor, talk.context, &end_point, &set);
+	told_set(told, major, minor);
+	(void)gss_release_buffer_set(&minor, &set);
+	talk_end(&talk);
+}
+
 static void make_bindings(struct told *told, const struct row *row)
 {
 	struct gss_channel_bindings_struct a = { 0 }, b = { 0 };
@@ -462,6 +482,8 @@ const struct row exchange_rows[] = { { ERR_TOO_LARGE, make_large, NULL, NULL, 0,
 	{ ERR_NOT_OUR_PEER, make_t1_change, NULL, NULL, 0, 0 },
 	{ ERR_REFLECTED, make_reflected, NULL, NULL, 0, 0 },
 	{ ERR_CONTEXT_DEAD, make_reflected, NULL, NULL, 0, 0 },
+	{ ERR_NO_END_POINT, make_end_point, NULL, NULL, 0, 0 },
+	{ ERR_NO_END_POINT, make_end_point, NULL, NULL, 1, 0 },
 	{ ERR_AUTH_FAILED, make_false_signature, NULL, NULL, 0, 0 },
 	{ ERR_AUTH_METHOD, make_t2_change, NULL, NULL, 0, 0 },
 	{ ERR_PEER_UNKNOWN, make_configured, "stranger.conf errors.conf " HOST_TARGET,

@@ -117,6 +117,13 @@ if [ -z "${PRELOAD:-}" ]; then
 fi
 if [ -x "$errors" ]; then
 	sed /default_domain/d "$work/memory/ipsec.conf" >"$work/memory/errors.conf"
+	(
+		umask 077 && cd "$work/memory" &&
+			openssl genpkey -algorithm rsa -pkeyopt rsa_keygen_bits:1024 -out rsa1024.key &&
+			openssl genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-521 -out p521.key &&
+			openssl genpkey -algorithm ec -pkeyopt ec_paramgen_curve:secp256k1 -out k256.key
+	) 2>/dev/null
+	result $? "keys of kinds that are not taken"
 	with "$work/memory/errors.conf" "$work/memory/mech.conf" "$errors" "$work/memory"
 	result $? "every minor"
 fi
