@@ -95,7 +95,8 @@ link_sandbox_probe()
 
 link_unit()
 {
-	$CC -o "$1/unit" $(grep -o -e '-Wl,--wrap=[a-z_]*' Makefile.am) \
+	$CC -o "$1/unit" $(sed -n '/^tests_unit_unit_LDFLAGS/,/[^\\]$/p' Makefile.am |
+		grep -o -e '-Wl,--wrap=[a-z_]*') \
 		"$out"/tests/tests_unit_*.o "$out/tests/tests_support_two_ends.c.o" "$2" $LIBS
 }
 
