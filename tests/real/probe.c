@@ -282,10 +282,15 @@ void probe_pair_close(struct end ends[2])
 	}
 }
 
-/* So many octets from one end to the other, within two seconds. */
+/*
+ * Waits for something to read at one end, and for room at the other while something is left to send:
+ * whoever waited only to read would wait for good where the last send() found the buffer full of
+ * what the reader has by now.
+ */
 bool probe_transfer(struct end *from, struct end *to, size_t len)
 {
-	struct pollfd wait = { .fd = to->fd, .events = POLLIN };
+	struct pollfd waits[2] = { { .fd = to->fd, .events = POLLIN },
+		{ .fd = from->fd, .events = POLLOUT } };
 	uint8_t *octets = calloc(1, len);
 	size_t sent = 0, got = 0;
 	ssize_t now;
@@ -295,12 +300,12 @@ bool probe_transfer(struct end *from, struct end *to, size_t len)
 			now = send(from->fd, octets, len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 			sent += now > 0 ? (size_t)now : 0;
 		}
-		if (poll(&wait, 1, 2000) != 1)
+		if (poll(waits, sent < len ? 2 : 1, 2000) <= 0)
 			break;
 		now = recv(to->fd, octets, len, MSG_DONTWAIT);
-		if (now <= 0)
+		if (now == 0 || (now < 0 && errno != EAGAIN))
 			break;
-		got += (size_t)now;
+		got += now > 0 ? (size_t)now : 0;
 	}
 	free(octets);
 	if (got != len)
