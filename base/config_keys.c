@@ -5,6 +5,7 @@
  */
 #include "base/config_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define CHOICE_WORDS_MAX 4
@@ -218,6 +219,19 @@ const char *config_choice_word(enum config_choice choice, size_t index)
 	return index < CHOICE_WORDS_MAX ? choice_words[choice][index] : NULL;
 }
 
+/* The words are few and short: they fit. */
+static enum err complain_choice(const struct config_place *place, enum config_choice choice)
+{
+	char complaint[128];
+	const char *known;
+	int len = snprintf(complaint, sizeof(complaint), "has a word that is none of");
+
+	for (size_t i = 0; (known = config_choice_word(choice, i)) != NULL; i++)
+		len += snprintf(complaint + len, sizeof(complaint) - (size_t)len, "%s %s",
+			i > 0 ? "," : "", known);
+	return config_complain_value(place, complaint);
+}
+
 static enum err add_choice(const struct config_place *place, enum config_choice choice,
 	const char *word, unsigned int *set)
 {
@@ -229,7 +243,7 @@ static enum err add_choice(const struct config_place *place, enum config_choice 
 			return ERR_OK;
 		}
 	}
-	return config_complain_value(place, "has a word that is not in doc/configuration.md");
+	return complain_choice(place, choice);
 }
 
 static enum err set_choice(

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,7 +18,21 @@ static const char usage[] =
 	"usage: gss-ipsecd [--socket PATH] [--state PATH] [--foreground] [--quota-user N]\n"
 	"                  [--quota-total N] [--cover-max N] [--linger-seconds N] [--gso]\n"
 	"                  [--override-spd] [--allow-user UID]... [--namespaces]\n"
-	"                  [--idle-seconds N] [-v]\n";
+	"                  [--idle-seconds N] [-v]\n"
+	"\n"
+	"  --socket PATH       listen here, unless systemd passes the socket\n"
+	"  --state PATH        keep here what a restarted broker needs\n"
+	"  --quota-user N      leases for one user (1024)\n"
+	"  --quota-total N     leases for all together (16384)\n"
+	"  --cover-max N       covers of their own between two addresses (1000)\n"
+	"  --gso               latch although esp4_offload is loaded\n"
+	"  --override-spd      latch although the host's IPsec policy says otherwise\n"
+	"  --allow-user UID    serve this user and root only; may be repeated\n"
+	"  --namespaces        serve other network namespaces (containers) too\n"
+	"  -v, --verbose       say more\n"
+	"  --foreground        the only way it runs\n"
+	"\n"
+	"It needs root.  The others are for tests; gss-ipsecd(8) explains all.\n";
 
 static bool number_read(const char *text, unsigned long max, unsigned long *ret_number)
 {
@@ -169,21 +184,33 @@ static const struct option_row option_rows[] = {
 
 #define OPTION_COUNT (sizeof(option_rows) / sizeof(option_rows[0]))
 
-static bool options_read(int argc, char **argv, struct broker_options *options)
+enum options_result { OPTIONS_GOOD, OPTIONS_HELP, OPTIONS_WRONG };
+
+static enum options_result options_read(int argc, char **argv, struct broker_options *options)
 {
-	struct option table[OPTION_COUNT + 1] = { { 0 } };
+	struct option table[OPTION_COUNT + 2] = { { 0 } };
 	int index, letter;
 
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		table[i] = (struct option){ option_rows[i].name,
 			option_rows[i].has_value ? required_argument : no_argument, NULL, 0 };
-	while ((letter = getopt_long(argc, argv, "v", table, &index)) != -1) {
+	table[OPTION_COUNT] = (struct option){ "help", no_argument, NULL, 'h' };
+	while ((letter = getopt_long(argc, argv, "hv", table, &index)) != -1) {
+		if (letter == 'h')
+			return OPTIONS_HELP;
 		if (letter == 'v')
 			options->is_verbose = true;
-		else if (letter != 0 || !option_rows[index].apply(options, optarg))
-			return false;
+		else if (letter != 0)
+			return OPTIONS_WRONG;
+		else if (!option_rows[index].apply(options, optarg)) {
+			fprintf(stderr, "gss-ipsecd: --%s %s: the value is out of range\n",
+				option_rows[index].name, optarg);
+			return OPTIONS_WRONG;
+		}
 	}
-	return optind == argc;
+	if (optind != argc)
+		fprintf(stderr, "gss-ipsecd: '%s' is no option\n", argv[optind]);
+	return optind == argc ? OPTIONS_GOOD : OPTIONS_WRONG;
 }
 
 int main(int argc, char **argv)
@@ -207,11 +234,15 @@ int main(int argc, char **argv)
 		.keeper = -1,
 		.discarder = { .fd = -1 },
 	};
+	enum options_result options;
 	int result;
 
-	if (!options_read(argc, argv, &broker.options)) {
-		if (write(STDERR_FILENO, usage, sizeof(usage) - 1) < 0)
-			return EXIT_FAILURE;
+	options = options_read(argc, argv, &broker.options);
+	if (options == OPTIONS_HELP)
+		return fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE
+								       : EXIT_SUCCESS;
+	if (options == OPTIONS_WRONG) {
+		fputs(usage, stderr);
 		return 2;
 	}
 	broker_log_set_verbose(broker.options.is_verbose);

@@ -2,16 +2,25 @@
 /* gss-ipsec check: one line for each thing that has to be right, from configuration to broker. */
 #include "tools/tools.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/config.h"
 #include "kernel-bind/kernel_bind.h"
 #include "mech/identity.h"
 #include "mech/mech.h"
 
-#define CHECK_USAGE "gss-ipsec check [--file FILE]"
+#define CHECK_USAGE                                                                              \
+	"gss-ipsec check [--file FILE]\n"                                                        \
+	"\n"                                                                                     \
+	"Checks the configuration (FILE, if not the one that this user's programs read), keys\n" \
+	"and broker.  Run it as the user whose programs are concerned."
 
 static void print_trouble(const char *kind, const char *tag, enum err err)
 {
@@ -21,14 +30,46 @@ static void print_trouble(const char *kind, const char *tag, enum err err)
 		detail, detail[0] != '\0' ? ")" : "");
 }
 
+/* Root may read every key, but uses root's only: one that its owner keeps from others is in order,
+ * and the owner's programs can tell more. */
+static bool check_is_others(const char *key_file, uid_t *ret_owner)
+{
+	struct stat file;
+
+	if (geteuid() != 0 || stat(key_file, &file) != 0 || file.st_uid == 0 ||
+		!S_ISREG(file.st_mode) || (file.st_mode & 077) != 0)
+		return false;
+	*ret_owner = file.st_uid;
+	return true;
+}
+
+static void print_others(const struct config_identity *configured, uid_t owner)
+{
+	const struct passwd *user = getpwuid(owner);
+
+	if (user != NULL)
+		printf("identity %s: for programs of %s; 'runuser -u %s -- gss-ipsec check' tells "
+		       "more\n",
+			configured->tag, user->pw_name, user->pw_name);
+	else
+		printf("identity %s: for programs of uid %u, which has no name here; chown %s\n",
+			configured->tag, (unsigned int)owner, configured->key_file);
+}
+
 /* A key that this user may not read is somebody else's: said, but no mistake. */
 static bool check_identity(const struct config_identity *configured)
 {
 	struct mech_identity identity = { 0 };
 	bool is_denied = false;
-	enum err err = mech_identity_load(configured, &identity, &is_denied);
 	char *key_name;
+	enum err err;
+	uid_t owner;
 
+	if (!configured->is_anonymous && check_is_others(configured->key_file, &owner)) {
+		print_others(configured, owner);
+		return true;
+	}
+	err = mech_identity_load(configured, &identity, &is_denied);
 	if (err != ERR_OK && is_denied) {
 		printf("identity %s: this user may not read %s; if it should, chown it\n",
 			configured->tag, configured->key_file);
@@ -108,7 +149,12 @@ static int check_run(const char *file)
 	const char *files[] = { file, NULL };
 	struct config *config = NULL;
 	bool is_good;
-	enum err err = file != NULL ? config_load(files, &config) : config_get(&config);
+	enum err err;
+
+	/* Missing is empty for those that are looked for; this one was named. */
+	if (file != NULL && access(file, F_OK) != 0)
+		return tool_fail("%s: %s", file, strerror(errno));
+	err = file != NULL ? config_load(files, &config) : config_get(&config);
 
 	if (err != ERR_OK) {
 		printf("configuration: %s\n",
@@ -131,6 +177,8 @@ int tool_check(int argc, char **argv)
 	int option;
 
 	while ((option = getopt_long(argc, argv, "f:h", options, NULL)) != -1) {
+		if (option == 'h')
+			return tool_print_usage(CHECK_USAGE);
 		if (option != 'f')
 			return tool_refuse_usage(CHECK_USAGE);
 		file = optarg;

@@ -33,6 +33,12 @@ static void print_help(FILE *stream)
 	fprintf(stream, "\n'gss-ipsec COMMAND --help' tells more; see also gss-ipsec(1).\n");
 }
 
+int tool_print_usage(const char *usage)
+{
+	printf("usage: %s\n", usage);
+	return TOOL_OK;
+}
+
 int tool_refuse_usage(const char *usage)
 {
 	fprintf(stderr, "usage: %s\n", usage);

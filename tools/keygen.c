@@ -10,11 +10,12 @@
 
 #include "mech/crypto/crypto.h"
 
-#define KEYGEN_USAGE                                                                        \
-	"gss-ipsec keygen [--type TYPE] [--out FILE]\n"                                     \
-	"\n"                                                                                \
-	"TYPE is ed25519 (default), ecdsa-p256, ecdsa-p384, rsa (3072 bits), rsa-2048 or\n" \
-	"rsa-4096."
+#define KEYGEN_USAGE                                                                               \
+	"gss-ipsec keygen [--type TYPE] [--out FILE]\n"                                            \
+	"\n"                                                                                       \
+	"TYPE is ed25519 (default), ecdsa-p256, ecdsa-p384, rsa (3072 bits), rsa-2048 or\n"        \
+	"rsa-4096.  Without FILE: ~/.config/gss-ipsec/key.pem, for root /etc/gss/ipsec-key.pem.\n" \
+	"A file that exists is never replaced."
 #define KEYGEN_PEM_BYTES_MAX 16384
 
 static int keygen_store(const struct crypto_private_key *key, const char *path)
@@ -92,10 +93,16 @@ int tool_keygen(int argc, char **argv)
 			path = optarg;
 		else if (option == 't')
 			type = keygen_find_type(optarg);
+		else if (option == 'h')
+			return tool_print_usage(KEYGEN_USAGE);
 		else
 			return tool_refuse_usage(KEYGEN_USAGE);
+		if (type == NULL) {
+			(void)tool_fail("'%s' is no type of key", optarg);
+			return tool_refuse_usage(KEYGEN_USAGE);
+		}
 	}
-	if (optind != argc || type == NULL)
+	if (optind != argc)
 		return tool_refuse_usage(KEYGEN_USAGE);
 	if (path == NULL)
 		path = by_default = tool_path_default("key.pem", "ipsec-key.pem");

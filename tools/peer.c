@@ -5,6 +5,7 @@
  */
 #include "tools/tools.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,17 +16,19 @@
 #include "mech/mech.h"
 
 #define PEER_KEY_DIGITS_MAX 960
-#define PEER_USAGE                                                                     \
-	"gss-ipsec peer add [--file FILE] [--tag TAG] [--services LIST] NAME KEY\n"    \
-	"       gss-ipsec peer list [--file FILE]\n"                                   \
-	"       gss-ipsec peer remove [--file FILE] TAG [KEY]\n"                       \
-	"       gss-ipsec peer show-key FILE\n"                                        \
-	"\n"                                                                           \
-	"NAME is user@domain, a host name, or - for a peer that only its key names.\n" \
+#define PEER_USAGE                                                                            \
+	"gss-ipsec peer add [--file FILE] [--tag TAG] [--services LIST] NAME KEY\n"           \
+	"       gss-ipsec peer list [--file FILE]\n"                                          \
+	"       gss-ipsec peer remove [--file FILE] TAG [KEY]\n"                              \
+	"       gss-ipsec peer show-key FILE\n"                                               \
+	"\n"                                                                                  \
+	"NAME is user@domain, a host name, or - for a peer that only its key names (needs\n"  \
+	"--tag).  TAG is the entry's own name, else NAME.  LIST is for hosts, with blanks.\n" \
 	"KEY is SHA256:..., the base64 of the public key, or a PEM file."
 
 struct peer_options {
 	const char *file, *tag, *services;
+	bool wants_help;
 	char **words; /* what follows the options */
 	int word_count;
 };
@@ -112,7 +115,7 @@ static char *peer_key_text(const char *given)
 			    NULL, &name) == ERR_OK)
 			text = strdup(mech_name_display(name));
 		else
-			(void)tool_fail("%s: %s", given, error_text(ERR_NAME_FORMAT));
+			(void)tool_fail("%s: 43 base64 digits must stand behind SHA256:", given);
 		mech_name_release(&name);
 		return text;
 	}
@@ -287,9 +290,10 @@ static int peer_add(const struct peer_options *options)
 	struct writer old;
 	int code = TOOL_FAILED;
 
-	if (options->word_count != 2 ||
-		(options->tag == NULL && strcmp(options->words[0], "-") == 0))
+	if (options->word_count != 2)
 		return tool_refuse_usage(PEER_USAGE);
+	if (options->tag == NULL && strcmp(options->words[0], "-") == 0)
+		return tool_fail("a peer without a name needs a --tag");
 	if (options->tag == NULL)
 		complete.tag = options->words[0];
 	if (!peer_text_is_line(complete.tag) || !peer_text_is_line(options->words[0]) ||
@@ -403,6 +407,8 @@ static int peer_list(const struct peer_options *options)
 
 	if (options->word_count != 0)
 		return tool_refuse_usage(PEER_USAGE);
+	if (options->file != NULL && access(options->file, F_OK) != 0)
+		return tool_fail("%s: %s", options->file, strerror(errno));
 	err = options->file != NULL ? config_load(files, &config) : config_get(&config);
 	if (err != ERR_OK)
 		return tool_fail("%s", err == ERR_CONFIG ? config_last_error() : error_text(err));
@@ -444,9 +450,11 @@ static bool peer_options_read(int argc, char **argv, struct peer_options *ret_op
 				     : option == 's' ? &options.services
 						     : NULL;
 
-		if (value == NULL)
+		options.wants_help = options.wants_help || option == 'h';
+		if (value != NULL)
+			*value = optarg;
+		else if (option != 'h')
 			return false;
-		*value = optarg;
 	}
 	options.words = argv + optind;
 	options.word_count = argc - optind;
@@ -459,7 +467,11 @@ int tool_peer(int argc, char **argv)
 	struct peer_options options;
 	size_t i;
 
-	if (!peer_options_read(argc, argv, &options) || options.word_count < 1)
+	if (!peer_options_read(argc, argv, &options))
+		return tool_refuse_usage(PEER_USAGE);
+	if (options.wants_help)
+		return tool_print_usage(PEER_USAGE);
+	if (options.word_count < 1)
 		return tool_refuse_usage(PEER_USAGE);
 	for (i = 0; i < sizeof(peer_actions) / sizeof(peer_actions[0]); i++) {
 		if (strcmp(options.words[0], peer_actions[i].name) == 0) {

@@ -17,7 +17,10 @@
 #include "kernel-bind/broker_protocol.h"
 #include "mech/ike/ike.h"
 
-#define STATUS_USAGE "gss-ipsec status [--broker SOCKET]"
+#define STATUS_USAGE                           \
+	"gss-ipsec status [--broker SOCKET]\n" \
+	"\n"                                   \
+	"Lists the latched connections. SOCKET is gss-ipsecd's, if not the configured one."
 
 /* zone: the interface of link-local addresses (RFC 4007 11), 0: none. */
 static void print_end(uint8_t family, const uint8_t *address, uint16_t port, uint32_t zone)
@@ -182,6 +185,8 @@ int tool_status(int argc, char **argv)
 	int option, code;
 
 	while ((option = getopt_long(argc, argv, "b:h", options, NULL)) != -1) {
+		if (option == 'h')
+			return tool_print_usage(STATUS_USAGE);
 		if (option != 'b')
 			return tool_refuse_usage(STATUS_USAGE);
 		path = optarg;

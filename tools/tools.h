@@ -19,7 +19,9 @@ int tool_keygen(int argc, char **argv);
 int tool_peer(int argc, char **argv);
 int tool_check(int argc, char **argv);
 
-/* Prints usage, returns TOOL_USAGE. */
+/* Print usage: where help was asked for, to standard output, TOOL_OK; else to standard error,
+ * TOOL_USAGE. */
+int tool_print_usage(const char *usage);
 int tool_refuse_usage(const char *usage);
 /* Prints "gss-ipsec: " and the text, returns TOOL_FAILED. */
 int tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
