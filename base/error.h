@@ -66,7 +66,7 @@
 	X(CRED_NOT_STORED,      58, UNAVAILABLE,         false, "programs cannot store this credential: identities stand in the configuration, where 'gss-ipsec keygen' and an editor put them") \
 	/* the peer's proof */ \
 	X(AUTH_FAILED,          60, BAD_SIG,             true,  "the peer's signature does not verify with the key that its name has on this side; does the peer still have that key? If so, look who is in between") \
-	X(AUTH_METHOD,          61, UNAUTHORIZED,        true,  "the peer authenticates by a method that is not allowed on this side, or does not take this side's; compare keys and versions") \
+	X(AUTH_METHOD,          61, UNAUTHORIZED,        true,  "the peer authenticates by a method that is not allowed on this side, or does not take this side's; compare auth_methods, anonymous_peer and versions") \
 	X(PEER_UNKNOWN,         62, UNAUTHORIZED,        true,  "the peer database of this side does not have the peer's key under its name; add it with 'gss-ipsec peer add', or set unknown_peer") \
 	X(PEER_KEY_CHANGED,     63, UNAUTHORIZED,        true,  "the peer has another key than the peer database of this side has for its name: somebody may be in the middle, or the key was changed; 'gss-ipsec peer' shows and mends the entry") \
 	X(PEER_NAME,            64, UNAUTHORIZED,        true,  "the peer proved another name than the one this side asked for; correct the target's name, or look who answers there") \

@@ -29,26 +29,30 @@
 #define GSS_IPSEC_OID_MECH_LENGTH 33
 /* Name type: "SHA256:<base64 of the digest of a DER SubjectPublicKeyInfo>". */
 #define GSS_IPSEC_OID_NT_PUBLIC_KEY GSS_IPSEC_ARC "\x02\x01"
-/* Credential option (gss_set_cred_option) and, at an initiator between its first and second call, context option
- * (gss_set_sec_context_option): the connection's descriptor, a 4-octet big-endian integer. */
+/* Credential option (gss_set_cred_option) and, at an initiator between its first and second call,
+ * context option (gss_set_sec_context_option): the connection's descriptor, a 4-octet big-endian
+ * integer. */
 #define GSS_IPSEC_OID_OPT_DESCRIPTOR GSS_IPSEC_ARC "\x02\x0a"
-/* Inquiry (gss_inquire_sec_context_by_oid): 4-octet big-endian reason (0 = latched), then the word, then the sentence: three buffers. */
+/* Inquiry (gss_inquire_sec_context_by_oid): the latch, in three buffers: 4-octet big-endian reason
+ * (0 = latched; enum ipsec_latch_reason), its word, a sentence for people. */
 #define GSS_IPSEC_OID_INQ_LATCH GSS_IPSEC_ARC "\x02\x14"
-/* Inquiry: channel bindings of the IPsec channel, one buffer, ready for gss_channel_bindings_t.application_data (RFC 5056). */
+/* Inquiry: channel bindings of the IPsec channel (RFC 5056), one buffer, for the application_data of a
+ * gss_channel_bindings_t; gss_ipsec_get_unique_bindings() below asks and fills one. */
 #define GSS_IPSEC_OID_INQ_CB_UNIQUE GSS_IPSEC_ARC "\x02\x15"
 #define GSS_IPSEC_OID_INQ_CB_END_POINT GSS_IPSEC_ARC "\x02\x16"
-/* Inquiry (gss_inquire_cred_by_oid): the public key that the credential authenticates with: its "SHA256:..." name, then the DER
- * SubjectPublicKeyInfo: two buffers. */
+/* Inquiry (gss_inquire_cred_by_oid): the public key that the credential authenticates with, in two
+ * buffers: its "SHA256:..." name, then the DER SubjectPublicKeyInfo. */
 #define GSS_IPSEC_OID_INQ_CREDENTIAL_KEY GSS_IPSEC_ARC "\x02\x1e"
 #define GSS_IPSEC_OID_ITEM_LENGTH 34
 
 /*
  * Name attributes (RFC 6680, gss_get_name_attribute) of the peer's name in an established context, the one that
- * gss_accept_sec_context() or gss_inquire_context() gave.  One value each.
+ * gss_accept_sec_context() or gss_inquire_context() gave.  At most one value each (doc/entry-points.md,
+ * "Name attributes"); a peer that proved nothing has no key.
  */
 #define GSS_IPSEC_ATTRIBUTE_ARC \
 	"urn:oid:1.2.840.113556.1.8000.2554.31079.55960.30804.18932.37582.1664278.1045436.3."
-/* How the peer proved its identity: the name of the signature algorithm ("Ed25519"). */
+/* How the peer proved its identity: the signature algorithm ("Ed25519"), or "NULL". */
 #define GSS_IPSEC_ATTRIBUTE_METHOD GSS_IPSEC_ATTRIBUTE_ARC "1"
 /* Digest of the key it proved it with: 32 octets; shown as "SHA256:...". */
 #define GSS_IPSEC_ATTRIBUTE_KEY GSS_IPSEC_ATTRIBUTE_ARC "2"
@@ -67,8 +71,9 @@
  *		major = gss_init_sec_context(..., &outer.bindings, ...);
  *
  * Nothing has to be released, but what .bindings points at is in the structure itself: fill each where it
- * is used, do not copy it.  unique stands for this one exchange, end-point for the acceptor's key.  An inner acceptor must
- * look for GSS_C_CHANNEL_BOUND_FLAG: a Kerberos acceptor, for one, takes initiators without bindings too.
+ * is used, do not copy it.  unique stands for this one exchange, end-point for the acceptor's key.
+ * An inner acceptor must look for GSS_C_CHANNEL_BOUND_FLAG: a Kerberos acceptor, for one, takes
+ * initiators without bindings too.
  * The context may be one that SPNEGO negotiated.  GSS_S_NO_CONTEXT before it is established,
  * GSS_S_UNAVAILABLE for contexts of other mechanisms; *ret is then without bindings.
  */

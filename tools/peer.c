@@ -336,7 +336,9 @@ static int peer_remove_from(
 	code = peer_file_replace(path, &changed);
 	writer_free(&changed);
 	if (code == TOOL_OK)
-		printf("%s: removed %s%s\n", path, key_name != NULL ? "a key of " : "", tag);
+		printf("%s: removed %s%s\nServers that are running may still take it: restart "
+		       "them.\n",
+			path, key_name != NULL ? "a key of " : "", tag);
 	return code;
 }
 
