@@ -93,6 +93,8 @@ static const struct calls_rule calls_of_all[] = {
 	OPTION(setsockopt, SOL_SOCKET, SO_LOCK_FILTER),
 	OPTION(setsockopt, SOL_SOCKET, SO_MARK), /* for the cover's second form */
 	OPTION(setsockopt, SOL_SOCKET, SO_RCVTIMEO),
+	OPTION(setsockopt, SOL_SOCKET, SO_REUSEADDR), /* which a window probe takes off */
+	OPTION(setsockopt, IPPROTO_TCP, TCP_REPAIR),  /* the window probe; no queue, no number */
 	OPTION(setsockopt, IPPROTO_IP, IP_XFRM_POLICY),
 	OPTION(setsockopt, IPPROTO_IPV6, IPV6_XFRM_POLICY),
 };

@@ -165,6 +165,7 @@ enum broker_step broker_latch_begin(struct broker_work *work)
 	broker_job_add(work, WORKER_REQUIRE_IN);
 	if (lease->is_marked)
 		broker_job_add(work, WORKER_MARK);
+	broker_job_add(work, WORKER_PROBE);
 	/* Whoever else holds the descriptor shall not take the recorder off. */
 	broker_job_add(work, WORKER_LOCK);
 	return BROKER_STEP_OPERATIONS;

@@ -321,6 +321,8 @@ enum broker_step broker_reserve_begin(struct broker_work *work)
 	if (lease->is_initiator)
 		broker_job_add(work, WORKER_REQUIRE_OUT);
 	broker_job_add(work, WORKER_SETTLE);
+	if (lease->is_initiator)
+		broker_job_add(work, WORKER_PROBE);
 	return BROKER_STEP_OPERATIONS;
 }
 

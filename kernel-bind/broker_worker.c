@@ -240,6 +240,26 @@ static int operation_mark(const struct operation_arguments *a)
 	return setsockopt(a->fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0 ? 0 : errno;
 }
 
+/*
+ * A new policy takes the socket's route away, and TCP cuts what is sent next for the route that was:
+ * longer than ESP has room for.  The kernel drops that, says so to nobody, and TCP tries again when
+ * its timer says so, 200 ms later or three times the round trip.  So something small goes first: to
+ * end repair, begun or not, sends a window probe, which finds the route.  It also takes SO_REUSEADDR
+ * off, which is put back.  Without it the connection is slower, so its failure is none of the latch.
+ */
+static int operation_probe(const struct operation_arguments *a)
+{
+	const int off = TCP_REPAIR_OFF;
+	int is_reused = 0;
+	socklen_t len = sizeof(is_reused);
+
+	if (getsockopt(a->fd, SOL_SOCKET, SO_REUSEADDR, &is_reused, &len) != 0 ||
+		setsockopt(a->fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)) != 0 ||
+		is_reused == 0)
+		return 0;
+	return setsockopt(a->fd, SOL_SOCKET, SO_REUSEADDR, &is_reused, len) == 0 ? 0 : errno;
+}
+
 static int operation_lock(const struct operation_arguments *a)
 {
 	int yes = 1;
@@ -256,6 +276,7 @@ static int (*const operations[WORKER_OPERATION_COUNT])(const struct operation_ar
 	[WORKER_BLOCK] = operation_block,
 	[WORKER_CLEAR] = operation_clear,
 	[WORKER_MARK] = operation_mark,
+	[WORKER_PROBE] = operation_probe,
 	[WORKER_LOCK] = operation_lock,
 };
 

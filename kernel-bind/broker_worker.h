@@ -50,10 +50,11 @@ enum worker_operation {
 	WORKER_BLOCK, /* both directions */
 	WORKER_CLEAR, /* both directions */
 	WORKER_MARK,  /* the close cover's second form: SO_MARK */
+	WORKER_PROBE, /* a segment without octets, so that TCP learns what room ESP leaves it */
 	WORKER_LOCK,  /* the filter can no more be taken off, by nobody */
 	WORKER_OPERATION_COUNT
 };
-#define WORKER_OPERATIONS_MAX 4
+#define WORKER_OPERATIONS_MAX 5
 
 struct worker_facts {
 	uint8_t reason;	     /* why this descriptor cannot be latched at all; 0: it can */

@@ -518,6 +518,7 @@ static const struct {
 	{ "ping",         test_ping },
 	{ "latch",        test_latch_short },
 	{ "latch-long",   test_latch_long },
+	{ "room",         test_room },
 	{ "short",        test_short },
 	{ "clear-behind", test_clear_behind },
 	{ "slipped-in",   test_slipped_in },

@@ -8,5 +8,6 @@
 /* broker_probe_reserve.c */
 void test_overtaken(void);
 void test_spent(void);
+void test_room(void);
 
 #endif

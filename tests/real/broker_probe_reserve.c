@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* broker_probe's checks of reservations that somebody makes and nobody uses. */
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -87,4 +88,45 @@ void test_spent(void)
 	probe_check(probe_nothing_is_left(8), "nothing is left");
 	probe_broker_stop(&probe_hosts[1], SIGTERM);
 	probe_broker_start(&probe_hosts[1]);
+}
+
+/* TCP knows before the next octet goes out that ESP leaves it less room: else what is longer than
+ * that is lost, and comes again only when a timer says so. */
+static void room_check(const struct end *end, const char *when)
+{
+	int mtu = 0;
+	socklen_t len = sizeof(mtu);
+
+	(void)getsockopt(end->fd, IPPROTO_IP, IP_MTU, &mtu, &len);
+	probe_check(mtu > 1400 && mtu < 1500, "%s: room for %d octets", when, mtu);
+}
+
+void test_room(void)
+{
+	const int on = 1;
+	int is_reused = 0;
+	socklen_t len = sizeof(is_reused);
+	struct end ends[2];
+
+	if (!probe_pair_open_veth(ends) ||
+		setsockopt(ends[1].fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+		!probe_pair_reserve(ends))
+		return;
+	room_check(&ends[0], "before T3");
+	if (!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES) ||
+		!probe_check(probe_end_latch(
+				     &ends[1], false, ends[0].lease.spi_in, PROBE_TOKEN_BYTES) == 0,
+			"acceptor's latch"))
+		return;
+	room_check(&ends[1], "before T4");
+	if (!probe_transfer(&ends[1], &ends[0], PROBE_TOKEN_BYTES) ||
+		!probe_check(
+			probe_end_latch(&ends[0], true, 0, PROBE_TOKEN_BYTES) == 0, "initiator's"))
+		return;
+	room_check(&ends[0], "before the first data");
+	probe_check(getsockopt(ends[1].fd, SOL_SOCKET, SO_REUSEADDR, &is_reused, &len) == 0 &&
+			    is_reused == 1,
+		"SO_REUSEADDR is as it was");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
 }

@@ -185,9 +185,9 @@ static long try_buffer(void)
 	return set_option(SOL_SOCKET, SO_RCVBUFFORCE);
 }
 
-static long try_repair(void)
+static long try_repair_queue(void)
 {
-	return set_option(IPPROTO_TCP, TCP_REPAIR);
+	return set_option(IPPROTO_TCP, TCP_REPAIR_QUEUE);
 }
 
 static long try_ioctl(void)
@@ -281,7 +281,7 @@ static const struct attempt deadly[] = {
 	{ "executable memory",                 try_executable,      SCMP_SYS(mmap), false },
 	{ "mprotect",                          try_protect,         SCMP_SYS(mprotect), false },
 	{ "a socket's buffer by force",        try_buffer,          SCMP_SYS(setsockopt), true },
-	{ "TCP repair",                        try_repair,          SCMP_SYS(setsockopt), false },
+	{ "TCP repair: the queues",            try_repair_queue,    SCMP_SYS(setsockopt), false },
 	{ "other ioctls",                      try_ioctl,           SCMP_SYS(ioctl), false },
 	{ "calls of another ABI",              try_other_abi,       -1, false },
 	{ "io_uring",                          try_io_uring,        SCMP_SYS(io_uring_setup), false },
