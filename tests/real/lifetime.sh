@@ -121,7 +121,7 @@ case_half_closed()
 {
 	local name="half closed"
 
-	begin "$name" "--half-close --idle-ms 1000 --send 1000000" \
+	begin "$name" "--half-close --idle-ms 4000 --send 1000000" \
 		"--answer-late --send 10000000"
 	streams_wait client server
 	report "$name: both done" streams_done client server
