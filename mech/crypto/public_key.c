@@ -10,6 +10,7 @@
 #include <openssl/core_names.h>
 #include <string.h>
 
+#define ED25519_BYTES 32
 #define RSA_EXPONENT_BYTES_MAX 8 /* a longer one only costs the verifier time */
 
 /* contents of AlgorithmIdentifiers */
@@ -26,7 +27,7 @@ static const uint8_t rsa_keys[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x
 static const struct crypto_key_kind kind_table[] = {
 	{ .name = "Ed25519", .word = "ed25519", .family = CRYPTO_ED25519,
 	  .signatures = { &crypto_signatures[0] }, .algorithm = BYTES_OF(ed25519_keys),
-	  .key_type = "ED25519", .public_bytes = 32 },
+	  .key_type = "ED25519", .public_bytes = ED25519_BYTES },
 	/* RFC 8247 4.2: the hash that fits the curve first */
 	{ .name = "ECDSA P-256", .word = "ecdsa-p256", .family = CRYPTO_ECDSA,
 	  .signatures = { &crypto_signatures[1], &crypto_signatures[2], &crypto_signatures[3] },
@@ -81,6 +82,43 @@ enum err crypto_key_kind_read(struct bytes algorithm, const struct crypto_key_ki
 	return ERR_KEY_FORMAT;
 }
 
+/* y of the points whose order divides 8, least octet first, but for -1. */
+static const uint8_t ed25519_small_order[][ED25519_BYTES] = {
+	{ 0 },
+	{ 1 },
+	{ 0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+		0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d,
+		0x53, 0xfc, 0x05 },
+	{ 0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+		0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92,
+		0xac, 0x03, 0x7a },
+};
+
+/* From 2^255 - 20 on, which is -1. */
+static bool ed25519_is_beyond(const uint8_t y[ED25519_BYTES])
+{
+	for (size_t i = 1; i < ED25519_BYTES - 1; i++)
+		if (y[i] != 0xff)
+			return false;
+	return y[ED25519_BYTES - 1] == 0x7f && y[0] >= 0xec;
+}
+
+/*
+ * RFC 8032 5.1.3: y is below 2^255 - 19, so that one key has one form.  A point of small order is
+ * nobody's key: anybody can write signatures that verify with it.
+ */
+static bool ed25519_is_allowed(struct bytes raw)
+{
+	uint8_t y[ED25519_BYTES];
+
+	memcpy(y, raw.data, sizeof(y));
+	y[ED25519_BYTES - 1] &= 0x7f; /* without the sign of x */
+	for (size_t i = 0; i < CRYPTO_COUNT(ed25519_small_order); i++)
+		if (bytes_equal(BYTES_OF(y), BYTES_OF(ed25519_small_order[i])))
+			return false;
+	return !ed25519_is_beyond(y);
+}
+
 static size_t modulus_bits(struct bytes modulus)
 {
 	size_t bits = modulus.len * 8;
@@ -115,6 +153,14 @@ static enum err public_parse_rsa(struct bytes content, struct crypto_public *ret
 	return ERR_OK;
 }
 
+static bool raw_is_allowed(const struct crypto_key_kind *kind, struct bytes raw)
+{
+	if (raw.len != kind->public_bytes)
+		return false;
+	return kind->family == CRYPTO_ECDSA ? raw.data[0] == CRYPTO_POINT_UNCOMPRESSED
+					    : ed25519_is_allowed(raw);
+}
+
 enum err crypto_public_parse(struct bytes spki, struct crypto_public *ret_public)
 {
 	struct crypto_public parsed = { .kind = NULL };
@@ -134,9 +180,7 @@ enum err crypto_public_parse(struct bytes spki, struct crypto_public *ret_public
 	err = crypto_key_kind_read(reader_get_rest(&algorithm), &parsed.kind);
 	if (err == ERR_OK && parsed.kind->family == CRYPTO_RSA)
 		err = public_parse_rsa(parsed.raw, &parsed);
-	else if (err == ERR_OK && (parsed.raw.len != parsed.kind->public_bytes ||
-					  (parsed.kind->family == CRYPTO_ECDSA &&
-						  parsed.raw.data[0] != CRYPTO_POINT_UNCOMPRESSED)))
+	else if (err == ERR_OK && !raw_is_allowed(parsed.kind, parsed.raw))
 		err = ERR_KEY_FORMAT;
 	if (err == ERR_OK)
 		*ret_public = parsed;

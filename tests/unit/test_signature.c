@@ -302,6 +302,61 @@ START_TEST(pss_parameters_in_every_form)
 }
 END_TEST
 
+/* Points of small order, least octet first, without the sign of x (RFC 8032 5.1.2); then what is not
+ * below the field's prime, 2^255 - 19, and so is 0, 1 and 4 once more.  middle: of the 30 between. */
+static const struct {
+	uint8_t first, middle, last;
+	const char *hex; /* in full */
+} ed25519_weak_rows[] = {
+	{ 0, 0, 0, NULL },
+	{ 1, 0, 0, NULL },
+	{ 0xec, 0xff, 0x7f, NULL },
+	{ 0, 0, 0, "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05" },
+	{ 0, 0, 0, "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a" },
+	{ 0xed, 0xff, 0x7f, NULL },
+	{ 0xee, 0xff, 0x7f, NULL },
+	{ 0xf1, 0xff, 0x7f, NULL },
+};
+
+static void ed25519_weak_spki(size_t row, uint8_t spki[44])
+{
+	uint8_t *raw = spki + sizeof(ed25519_spki);
+	const char *hex = ed25519_weak_rows[row].hex;
+	unsigned int octet;
+
+	memcpy(spki, ed25519_spki, sizeof(ed25519_spki));
+	memset(raw, ed25519_weak_rows[row].middle, 32);
+	raw[0] = ed25519_weak_rows[row].first;
+	raw[31] = ed25519_weak_rows[row].last;
+	for (size_t i = 0; hex != NULL && i < 32; i++) {
+		ck_assert_int_eq(sscanf(hex + 2 * i, "%2x", &octet), 1);
+		raw[i] = (uint8_t)octet;
+	}
+}
+
+/* With the neutral point as key, [s]B and s sign whatever anybody likes: here s = 0. */
+START_TEST(a_key_that_verifies_everything_is_refused)
+{
+	static const uint8_t text[] = "whatever anybody likes";
+	uint8_t spki[44], forged[64] = { 1 };
+	struct bytes part = BYTES_OF(text);
+
+	for (size_t row = 0; row < CRYPTO_COUNT(ed25519_weak_rows); row++) {
+		ed25519_weak_spki(row, spki);
+		for (unsigned int sign = 0; sign < 2; sign++, spki[43] ^= 0x80) {
+			ck_assert_int_eq(crypto_spki_check(BYTES_OF(spki)), ERR_KEY_FORMAT);
+			ck_assert_int_eq(
+				crypto_verify(BYTES_OF(spki), ed25519, &part, 1, BYTES_OF(forged)),
+				ERR_KEY_FORMAT);
+		}
+	}
+	/* the greatest that is below the prime and of no small order */
+	ed25519_weak_spki(5, spki);
+	spki[sizeof(ed25519_spki)] = 0xeb;
+	ck_assert_int_eq(crypto_spki_check(BYTES_OF(spki)), ERR_OK);
+}
+END_TEST
+
 START_TEST(private_key_survives_writing)
 {
 	for (size_t i = 0; i < crypto_key_kind_count(); i++) {
@@ -515,6 +570,7 @@ Suite *suite_signature(void)
 	tcase_add_test(tests, ecdsa_vectors);
 	tcase_add_test(tests, rsa_pss_vectors);
 	tcase_add_test(tests, pss_parameters_in_every_form);
+	tcase_add_test(tests, a_key_that_verifies_everything_is_refused);
 	tcase_add_test(tests, private_key_survives_writing);
 	tcase_add_test(tests, other_keys_are_refused_with_their_reason);
 	tcase_add_test(tests, generating_takes_sensible_sizes_only);
