@@ -274,8 +274,7 @@ static enum err acceptor_settle_latch(struct mech_context *context,
 	bool has_child = false;
 	enum err err;
 
-	if (context->exchange->lease.is_held &&
-		mech_latching_policy(context, exchange->service) == CONFIG_LATCH_NO) {
+	if (context->exchange->lease.is_held && mech_latching_policy(context) == CONFIG_LATCH_NO) {
 		/* Only now is it known which service this is; T4 will say that it is not latched. */
 		mech_latching_release(context);
 		context->reason = IPSEC_LATCH_POLICY_NO;

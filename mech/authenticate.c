@@ -326,7 +326,7 @@ static enum err auth_verify_null(struct mech_context *context, const struct ike_
 		return err;
 	claim.id_type = id.type;
 	claim.id_data = id.data;
-	err = mech_peer_judge_nobody(context->config, wanted, exchange->service,
+	err = mech_peer_judge_nobody(context->config, wanted, mech_context_service(context),
 		context->is_initiator && (context->requested & MECH_FLAG_MUTUAL) != 0, &claim);
 	if (err == ERR_OK)
 		err = auth_signed_parts(exchange, &side, id_payload->body, mac, parts);

@@ -203,6 +203,16 @@ enum err mech_step(struct mech_context *context, struct bytes input,
 	return err;
 }
 
+/* An initiator that names no service does not escape the policies of the acceptor's own. */
+const char *mech_context_service(const struct mech_context *context)
+{
+	const char *named = context->exchange->service;
+
+	if (context->is_initiator || named[0] != '\0')
+		return named;
+	return mech_credential_service(context->credential);
+}
+
 enum err mech_context_check_vendor(
 	const struct mech_context *context, const struct ike_message *message)
 {

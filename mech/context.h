@@ -114,6 +114,9 @@ enum err mech_acceptor_take_t5(struct mech_context *context, struct bytes input,
 	enum mech_step_result *ret_result) ERR_MUST_CHECK;
 
 /* --- context.c --- */
+/* The service whose policies hold: T3's or the target's; where an acceptor has been told none, its credential's.
+ * "" where there is none; borrowed. */
+const char *mech_context_service(const struct mech_context *context);
 /* Whether our Vendor ID is there; NOT_OUR_PEER otherwise, unless plain peers are taken. */
 enum err mech_context_check_vendor(
 	const struct mech_context *context, const struct ike_message *message) ERR_MUST_CHECK;
@@ -199,8 +202,8 @@ enum err mech_latching_judge_unlatched(
 	struct mech_context *context, uint64_t sent_since, uint64_t received_since) ERR_MUST_CHECK;
 /* Undoes a reservation whose context goes on unlatched, or whose context died. */
 void mech_latching_release(struct mech_context *context);
-/* The latch policy for the exchange's service (NULL while unknown). */
-enum config_latch mech_latching_policy(const struct mech_context *context, const char *service);
+/* The latch policy: the credential's, or the configuration's for mech_context_service(). */
+enum config_latch mech_latching_policy(const struct mech_context *context);
 
 /* --- choosing.c: which of the connections that T1 names (doc/protocol.md 6) --- */
 /* Of several the one on which data arrived last; SEVERAL where that cannot be told.  Sets chosen and rivals. */

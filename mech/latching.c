@@ -13,16 +13,13 @@ static enum err latching_failure(enum ipsec_latch_reason reason)
 	return (enum err)((unsigned int)ERR_LATCH + (unsigned int)reason);
 }
 
-enum config_latch mech_latching_policy(const struct mech_context *context, const char *service)
+enum config_latch mech_latching_policy(const struct mech_context *context)
 {
 	enum config_latch policy;
 
 	if (mech_credential_latch_policy(context->credential, &policy))
 		return policy;
-	/* An initiator that names no service does not escape the policy of the acceptor's own. */
-	if (!context->is_initiator && (service == NULL || service[0] == '\0'))
-		service = mech_credential_service(context->credential);
-	return config_latch_policy(context->config, service);
+	return config_latch_policy(context->config, mech_context_service(context));
 }
 
 /* The candidate's addresses in the order both ends share: initiator first. */
@@ -79,7 +76,7 @@ static enum err latching_list(struct mech_context *context, struct ike_latch_off
 enum err mech_latching_offer(struct mech_context *context, struct ike_latch_offer *ret_offer)
 {
 	struct mech_exchange *exchange = context->exchange;
-	enum config_latch policy = mech_latching_policy(context, exchange->service);
+	enum config_latch policy = mech_latching_policy(context);
 	struct ike_latch_offer offer = { 0 };
 	enum err err;
 
@@ -542,7 +539,7 @@ static enum err latching_refuse(const struct mech_context *context, const char *
 enum err mech_latching_judge_unlatched(
 	struct mech_context *context, uint64_t sent_since, uint64_t received_since)
 {
-	switch (mech_latching_policy(context, context->exchange->service)) {
+	switch (mech_latching_policy(context)) {
 	case CONFIG_LATCH_REQUIRE:
 		return latching_refuse(context, "latch = require is configured");
 	case CONFIG_LATCH_YES:

@@ -146,6 +146,39 @@ START_TEST(nobody_has_no_name)
 }
 END_TEST
 
+/* The program answers for imap alone, which refuses nobody's logins; T3 names no service. */
+START_TEST(naming_no_service_escapes_no_refusal)
+{
+	static const uint8_t imap[] = "imap@server.example.org";
+	bool is_default = _i == 1; /* the program answers for anything: then nothing is known */
+	struct mech_store_entry store;
+	struct mech_name *desired = NULL;
+	enum mech_step_result result;
+	struct two_ends ends;
+
+	two_ends_new(
+		&ends, "", ACCEPT "\n[service]\n\timap = {\n\t\tanonymous_peer = refuse\n\t}\n");
+	ck_assert_int_eq(mech_name_import(MECH_FORM_HOSTBASED, BYTES(imap, sizeof(imap) - 1), NULL,
+				 &desired),
+		ERR_OK);
+	store = (struct mech_store_entry){ "ipsec_config", ends.acceptor_config };
+	mech_credential_release(&ends.acceptor_credential);
+	ck_assert_int_eq(mech_credential_acquire(is_default ? NULL : desired, MECH_ACCEPT, &store,
+				 1, &ends.acceptor_credential),
+		ERR_OK);
+	two_ends_contexts(&ends, TARGET, FLAGS | ANON);
+	ends.initiator->exchange->service[0] = '\0';
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(two_ends_step(&ends, i == 1 ? ends.acceptor : ends.initiator, NULL,
+					 &result),
+			ERR_OK);
+	ck_assert_int_eq(two_ends_step(&ends, ends.acceptor, NULL, &result),
+		is_default ? ERR_OK : ERR_AUTH_METHOD);
+	mech_name_release(&desired);
+	two_ends_free(&ends);
+}
+END_TEST
+
 /* Another latch with somebody who is nobody does not vouch for ours. */
 START_TEST(nobodys_latch_is_not_our_peers)
 {
@@ -265,6 +298,7 @@ Suite *suite_anonymous(void)
 	tcase_add_loop_test(tests, nobody, 0, COUNT_OF(nobody_rows));
 	tcase_add_test(tests, acceptor_refuses_a_wrong_mac);
 	tcase_add_test(tests, nobody_has_no_name);
+	tcase_add_loop_test(tests, naming_no_service_escapes_no_refusal, 0, 2);
 	tcase_add_test(tests, nobodys_latch_is_not_our_peers);
 	tcase_add_test(tests, a_man_in_the_middle_has_two_unique_values);
 	tcase_add_loop_test(
