@@ -78,18 +78,31 @@ enum err crypto_refusal(enum err err)
 	return ERR_peek_last_error() == 0 ? ERR_NO_MEMORY : err;
 }
 
-int crypto_guard_begin(void)
+/* What a guard found in the queue. */
+enum { GUARD_NOTHING, GUARD_ERRORS, GUARD_MEMORY };
+
+static bool last_is_memory(void)
 {
-	return ERR_set_mark();
+	return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
 }
 
-/* Without errors of the program's own there is no mark, and all that is in the queue is ours. */
+int crypto_guard_begin(void)
+{
+	if (ERR_set_mark() != 1)
+		return GUARD_NOTHING;
+	return last_is_memory() ? GUARD_MEMORY : GUARD_ERRORS;
+}
+
+/*
+ * Without errors of the program's own there is no mark, and all that is in the queue is ours.  Where
+ * the program's last one is a want of memory, one of ours cannot be told from it, and is not.
+ */
 enum err crypto_guard_end(int guard, enum err err)
 {
-	bool is_memory = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+	bool is_memory = guard != GUARD_MEMORY && last_is_memory();
 	unsigned long code;
 
-	while (err != ERR_OK && guard == 0 && (code = ERR_get_error()) != 0)
+	while (err != ERR_OK && guard == GUARD_NOTHING && (code = ERR_get_error()) != 0)
 		is_memory = is_memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
 	(void)ERR_pop_to_mark();
 	return err != ERR_OK && is_memory ? ERR_NO_MEMORY : err;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Every algorithm in whole exchanges, both ends in one process over a fake kernel. */
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -276,6 +277,26 @@ START_TEST(only_listed_hashes_sign)
 }
 END_TEST
 
+/* OpenSSL's queue of this thread when the program once was short of memory and never looked. */
+START_TEST(the_programs_own_errors_are_not_ours)
+{
+	static const uint8_t one[] = "one", other[] = "other";
+	struct mech_bindings ours = { .present = true, .application_data = BYTES_OF(one) };
+	struct mech_bindings theirs = { .present = true, .application_data = BYTES_OF(other) };
+	struct two_ends ends;
+
+	two_ends_new(&ends, "", "");
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ERR_raise(ERR_LIB_USER, 7);
+	ERR_raise(ERR_LIB_USER, ERR_R_MALLOC_FAILURE);
+	ck_assert_int_eq(two_ends_run(&ends, &ours, &theirs), ERR_BINDINGS);
+	ck_assert_int_eq(ERR_GET_REASON(ERR_get_error()), 7);
+	ck_assert_int_eq(ERR_GET_REASON(ERR_get_error()), ERR_R_MALLOC_FAILURE);
+	ck_assert_uint_eq(ERR_get_error(), 0);
+	two_ends_free(&ends);
+}
+END_TEST
+
 Suite *suite_algorithms(void)
 {
 	Suite *suite = suite_create("algorithms");
@@ -287,6 +308,7 @@ Suite *suite_algorithms(void)
 	tcase_add_loop_test(tests, every_kind_of_key_with_every_suite, 0, (int)ike_suite_count());
 	tcase_add_loop_test(tests, policy_narrows, 0, COUNT_OF(choice_rows));
 	tcase_add_loop_test(tests, only_listed_hashes_sign, 0, COUNT_OF(hash_rows));
+	tcase_add_test(tests, the_programs_own_errors_are_not_ours);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
