@@ -252,15 +252,18 @@ enum err crypto_aead_seal_pieces(struct crypto_aead_key *key,
 	const struct crypto_pieces *pieces, bool seals, uint8_t ret_tag[CRYPTO_TAG_BYTES])
 {
 	EVP_CIPHER_CTX *context = key->context;
+	enum err err = ERR_OK;
+	int guard;
 
 	assert(key->seals);
 	if (crypto_pieces_bytes(pieces, true) > AEAD_MESSAGE_BYTES_MAX)
 		return ERR_TOO_LARGE;
+	guard = crypto_guard_begin();
 	if (EVP_EncryptInit_ex2(context, NULL, NULL, nonce, NULL) != 1 ||
 		!aead_update(context, aad, NULL) || !aead_update_pieces(context, pieces, seals) ||
 		!aead_final(context) || !aead_get_tag(context, ret_tag))
-		return ERR_CRYPTO;
-	return ERR_OK;
+		err = ERR_CRYPTO;
+	return crypto_guard_end(guard, err);
 }
 
 enum err crypto_aead_open_pieces(struct crypto_aead_key *key,
@@ -268,18 +271,23 @@ enum err crypto_aead_open_pieces(struct crypto_aead_key *key,
 	const struct crypto_pieces *pieces, bool was_sealed, const uint8_t tag[CRYPTO_TAG_BYTES])
 {
 	EVP_CIPHER_CTX *context = key->context;
+	enum err err = ERR_OK;
+	int guard;
 
 	assert(!key->seals);
 	if (crypto_pieces_bytes(pieces, true) > AEAD_MESSAGE_BYTES_MAX)
 		return ERR_TOO_LARGE;
-	if (aead_begin_open(context, nonce, tag) && aead_update(context, aad, NULL) &&
-		aead_update_pieces(context, pieces, was_sealed) && aead_final(context))
-		return ERR_OK;
-	for (size_t i = 0; was_sealed && i < pieces->count; i++) {
+	guard = crypto_guard_begin();
+	if (!aead_begin_open(context, nonce, tag) || !aead_update(context, aad, NULL) ||
+		!aead_update_pieces(context, pieces, was_sealed))
+		err = ERR_CRYPTO;
+	else if (!aead_final(context))
+		err = ERR_IKE_INTEGRITY;
+	for (size_t i = 0; err != ERR_OK && was_sealed && i < pieces->count; i++) {
 		struct crypto_piece piece = pieces->at(pieces->items, i);
 
 		if (piece.is_message && piece.len != 0)
 			secret_wipe(piece.out, piece.len);
 	}
-	return ERR_IKE_INTEGRITY;
+	return crypto_guard_end(guard, err);
 }
