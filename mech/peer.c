@@ -285,7 +285,7 @@ static bool is_wanted(const struct judgement *judgement)
 
 /* --- nobody --- */
 
-/* The entry for a wanted host or user; one with keys wins over one that may be anonymous. */
+/* The entry for a wanted host or user: one with keys wins, then one for the wanted service. */
 static const struct config_peer *find_wanted(
 	const struct config *config, const struct mech_name *wanted)
 {
@@ -294,7 +294,11 @@ static const struct config_peer *find_wanted(
 	for (size_t i = 0; i < config_peer_count(config); i++) {
 		const struct config_peer *entry = config_peer_at(config, i);
 
-		if (entry_is_named(entry, wanted) && (found == NULL || found->is_anonymous))
+		if (!entry_is_named(entry, wanted))
+			continue;
+		if (!entry->is_anonymous)
+			return entry;
+		if (found == NULL || !entry_serves(found, wanted))
 			found = entry;
 	}
 	return found;

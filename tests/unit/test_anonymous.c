@@ -14,6 +14,8 @@
 #define ACCEPT "anonymous_peer = accept"
 #define ACCEPT_FOR(service) "\n[service]\n\t" service " = {\n\t\tanonymous_peer = accept\n\t}\n"
 #define PEER(lines) "\n[peer]\n\tserver = {\n\t\thost = server.example.org\n" lines "\t}\n"
+#define OTHER_PEER(lines) "\tserver2 = {\n\t\thost = server.example.org\n" lines "\t}\n"
+#define NOBODY_FOR(service) "\t\tanonymous = yes\n\t\tservices = " service "\n"
 #define OTHER_KEY "\t\tkey = SHA256:0scQsgItTAmhBfj2gNnnd+0+k6BxHXLGgA5/HVJR7wo\n"
 
 /* Kinds, what both configurations say, the flags asked for, and how it ends. */
@@ -53,6 +55,15 @@ static const struct nobody_row nobody_rows[] = {
 	{ "ed25519", "anonymous", PEER("\t\tanonymous = yes\n"), "", TARGET, 0, ERR_OK, 0 },
 	/* an entry without a key does not let anybody with a key in */
 	{ "ed25519", "anonymous", PEER("\t\tanonymous = yes\n\t\tservices = imap\n"), "", TARGET, 0,
+	  ERR_AUTH_METHOD, 0 },
+	/* an entry for each service, in either order */
+	{ "ed25519", "anonymous", PEER(NOBODY_FOR("host")) OTHER_PEER(NOBODY_FOR("imap")), "",
+	  TARGET, 0, ERR_OK, 0 },
+	{ "ed25519", "anonymous", PEER(NOBODY_FOR("imap")) OTHER_PEER(NOBODY_FOR("host")), "",
+	  TARGET, 0, ERR_OK, 0 },
+	{ "ed25519", "anonymous", PEER(NOBODY_FOR("host")) OTHER_PEER(OTHER_KEY), "", TARGET, 0,
+	  ERR_AUTH_METHOD, 0 },
+	{ "ed25519", "anonymous", PEER(OTHER_KEY) OTHER_PEER(NOBODY_FOR("host")), "", TARGET, 0,
 	  ERR_AUTH_METHOD, 0 },
 	/* both */
 	{ "anonymous", "anonymous", ACCEPT, ACCEPT, TARGET, 0, ERR_OK, ANON },
