@@ -5,6 +5,44 @@ import struct
 from attack_moves import Attack, Translate, attack
 
 PREFIX = struct.Struct("!II")  # of a token's message: octets to skip, octets of the token
+IKE_HEADER = struct.Struct("!8s8sBBBBII")  # RFC 7296 3.1
+NOTIFY = struct.Struct("!BBHBBH")  # RFC 7296 3.10
+NOTIFY_KIND, INVALID_KE_PAYLOAD = 41, 17
+SA_INIT, VERSION, RESPONSE = 34, 0x20, 0x20
+# doc/protocol.md, section 1
+MECHANISM = bytes.fromhex("06212a864886f71401be40937a81f26783b51881f05481937482a54ee5ca16bfe73c01")
+FRAMING_MAX = 40
+# Payloads that rows name: their type, or the type of the notify.
+PAYLOADS = {"SA": 33, "KE": 34, "nonce": 40, "vendor": 43,
+            "hashes": 16431, "childless": 16418, "latch": 49920}
+
+
+def message_start(token):
+    """Where the IKE message begins: a first T1 has RFC 2743's framing before it."""
+    at = token.find(MECHANISM, 0, FRAMING_MAX)
+    return at + len(MECHANISM) if at >= 0 else 0
+
+
+def payload_start(token, wanted):
+    """Where the payload with this name begins in the token; "header": the message itself."""
+    start = message_start(token)
+    if wanted == "header":
+        return start
+    kind, at = token[start + 16], start + IKE_HEADER.size
+    while kind:
+        following, _, length, _, _, notify = NOTIFY.unpack_from(token, at)
+        if PAYLOADS[wanted] == (notify if kind == NOTIFY_KIND else kind):
+            return at
+        kind, at = following, at + length
+    raise SystemExit(f"the token has no {wanted}")
+
+
+def fit(token, room):
+    """A message of so many octets with a token that may be shorter than the one it replaces."""
+    skip = room - PREFIX.size - len(token)
+    if skip < 0:
+        raise SystemExit(f"a token of {len(token)} octets does not fit")
+    return PREFIX.pack(skip, len(token)) + b"x" * skip + token
 
 
 class Tokens(Attack):
@@ -29,24 +67,30 @@ class Tokens(Attack):
 
 @attack("flip")
 class Flip(Tokens):
-    """One bit of the token's octet byte= (negative: from its end)."""
+    """One bit of octet byte= of the token (negative: from its end), or of its payload=."""
 
     def change(self, payload):
         changed = bytearray(payload)
         at = self.number("byte")
+        if "payload" in self.options:
+            at += payload_start(payload[PREFIX.size:], self.options["payload"])
         changed[at if at < 0 else PREFIX.size + at] ^= 1
         return bytes(changed)
 
 
 @attack("edit")
 class Edit(Tokens):
-    """Other octets, in hexadecimal, in place of some: find= put=."""
+    """Other octets, in hexadecimal, in place of some: find= put=.  Where put is shorter, it says
+    so itself in the payload; the message's own length is corrected (bare tokens only)."""
 
     def change(self, payload):
         find, put = bytes.fromhex(self.options["find"]), bytes.fromhex(self.options["put"])
         if find not in payload:
             raise SystemExit(f"no {self.options['find']} in {self.options['at']}")
-        return payload.replace(find, put, 1)
+        if len(find) == len(put):
+            return payload.replace(find, put, 1)
+        token = payload[PREFIX.size:].replace(find, put, 1)
+        return fit(token[:24] + struct.pack("!I", len(token)) + token[28:], len(payload))
 
 
 @attack("shorten")
@@ -72,12 +116,23 @@ class Past(Tokens):
 
 @attack("reflect")
 class Reflect(Tokens):
-    """The other side gets its own token back."""
+    """The other side gets its own message back, without the framing that only a T1 has."""
 
     def change(self, payload):
         own = self.flow.past["T1"][-1][PREFIX.size:]
-        room = len(payload) - PREFIX.size - len(own)
-        return PREFIX.pack(room, len(own)) + b"x" * room + own
+        return fit(own[message_start(own):], len(payload))
+
+
+@attack("refuse")
+class Refuse(Tokens):
+    """In place of an answer to T1: that another group= is wanted (RFC 7296 1.3)."""
+
+    def change(self, payload):
+        notify = NOTIFY.pack(0, 0, NOTIFY.size + 2, 0, 0, INVALID_KE_PAYLOAD)
+        notify += struct.pack("!H", self.number("group"))
+        header = IKE_HEADER.pack(payload[PREFIX.size:][:8], bytes(8), NOTIFY_KIND, VERSION, SA_INIT,
+                                 RESPONSE, 0, IKE_HEADER.size + len(notify))
+        return fit(header + notify, len(payload))
 
 
 @attack("withhold")

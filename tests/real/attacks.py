@@ -38,6 +38,8 @@ LINE = "{} {:08d} protectedline..\n"
 LINE_BYTES = 32
 FIRST_PORT = 20000  # of the client; each row has the next two
 ROLES = {"A": "client", "B": "server"}
+# A running process looks at its configuration once a second.
+LOOK_SECONDS = 1.1
 # How long the programs wait: rows in which they wait in vain, and all others on a busy machine.
 WAITS_MS, NEVER_MS = 2000, 15000
 PATIENCE = 4  # seconds behind a row's own limit until its programs count as hung
@@ -54,6 +56,7 @@ class Row:
         if self.attack_name not in ATTACKS:
             raise SystemExit(f"attacks.table:{number}: no attack {self.attack_name}")
         self.defence, _, self.sign = self.without.partition(":")
+        self.config = self.options.get("config", "usual")
         self.order = dict(word.split("=", 1) for word in self.victim.split())
 
     def is_stall(self):
@@ -110,7 +113,7 @@ class Victim:
                 handler(text)
 
     def take_ready(self, _):
-        self.is_ready = True
+        self.is_ready, self.ready_at = True, time.monotonic()
 
     def take_waiting(self, _):
         self.is_waiting = True
@@ -316,11 +319,23 @@ class Run:
         yield "events: " + " ".join(self.flow.events)
 
 
+def configure(name, hosts, victims):
+    """Both hosts have the configuration with this name (attacks.sh) from now on."""
+    for side in "AB":
+        subprocess.run([*shlex.split(hosts[side]), "cp", f"/etc/gss/{name}.conf",
+                        "/etc/gss/ipsec.conf"], check=True)
+    looked = max(victim.ready_at for victim in victims.values())
+    time.sleep(max(0, looked + LOOK_SECONDS - time.monotonic()))
+
+
 def run_rows(rows, wire, victims, options):
-    past, failed = {"spis": set()}, 0
+    past, failed, config = {"spis": set()}, 0, "usual"
     hosts = {"A": options.host_a, "B": options.host_b, "M": ""}
     for number, row in enumerate(rows):
         begun = time.monotonic()
+        if row.config != config:
+            config = row.config
+            configure(config, hosts, victims)
         run = Run(row, wire, victims, hosts, FIRST_PORT + 2 * number,
                   options.expect_success)
         run.play(past)
@@ -355,6 +370,7 @@ def main():
             and not (is_native and ATTACKS[row.attack_name].LOADS_MODULES)
             and (options.defence is None or row.defence == options.defence)
             and (not options.expect_success or row.defence != "-")]
+    rows.sort(key=lambda row: (row.config != "usual", row.config))  # few changes of configuration
     if not rows:
         print("FAIL no row of the table is meant")
         return 1

@@ -90,6 +90,31 @@ attacks_configure()
 	done
 }
 
+# Configurations that rows ask for (config=): narrower policies, and ends that are nobody.
+attacks_variants()
+{
+	local a=$hosts_dir/A/gss b=$hosts_dir/B/gss name
+
+	for name in usual p256 nobody-client nobody-server nobody-both nobody-refused nobody-server-refused; do
+		cp "$a/ipsec.conf" "$a/$name.conf"
+		cp "$b/ipsec.conf" "$b/$name.conf"
+	done
+	printf '[gss-ipsec]\nike_groups = p256\n' >>"$b/p256.conf"
+	for name in nobody-client nobody-both nobody-refused; do
+		sed -i -e 's|key = /etc/gss/alice.pem|anonymous = yes|' -e '/user = /d' "$a/$name.conf"
+	done
+	for name in nobody-client nobody-both; do
+		printf '[gss-ipsec]\nanonymous_peer = accept\n' >>"$b/$name.conf"
+	done
+	for name in nobody-server nobody-both nobody-server-refused; do
+		sed -i -e 's|key = /etc/gss/sample.pem|anonymous = yes|' \
+			-e "/host = ${hosts_name[B]}/d" "$b/$name.conf"
+	done
+	for name in nobody-server nobody-both; do
+		sed -i "s|key = $(hosts_fingerprint sample)|anonymous = yes|" "$a/$name.conf"
+	done
+}
+
 # Data in a SYN is taken from anybody, as a host may be configured.
 attacks_open()
 {
@@ -118,6 +143,7 @@ hosts_install_programs "$build/tests/real/victim"
 hosts_install "$staged"
 hosts_up
 attacks_configure
+attacks_variants
 attacks_open
 hosts_broker A --linger-seconds 2
 hosts_broker B --linger-seconds 2

@@ -7,6 +7,7 @@ those of doc/broker-protocol.md.
 """
 import ctypes
 import errno
+import fcntl
 import os
 import shlex
 import socket
@@ -21,6 +22,7 @@ LOOK_SECONDS = 0.02
 TOKEN_BYTES = 700
 KEY_BYTES = 36
 SO_COOKIE = 57
+SIOCOUTQ = 0x5411
 CLONE_NEWNET = 0x40000000
 COVERED = 14
 LEASE_BROKEN = 2
@@ -295,6 +297,10 @@ class Connection:
         yield from until(is_over, f"the end at {side}", seconds)
         demand(results[-1] == 0, f"{side} reads {results[-1]}")
         demand(self.heard[side] == self.sent[other(side)], f"{side} has not heard everything")
+
+    def unacknowledged(self, side):
+        """Octets in side's send queue."""
+        return struct.unpack("i", fcntl.ioctl(self.fd[side], SIOCOUTQ, bytes(4)))[0]
 
     def hears_error(self, side, names, seconds=5.0):
         """An error, and before it nothing but a beginning of what the peer has sent."""

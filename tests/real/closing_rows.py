@@ -230,6 +230,8 @@ def keepalive(c):
     demand(all(c.flow.esp[side] > before[side] + 1 for side in "AB"), "no keepalives in ESP")
     yield from c.say("A", 3000)
     yield from c.say("B", 3000)
+    # Data without acknowledgement is sent again instead, for a quarter of an hour.
+    yield from until(lambda: not any(map(c.unacknowledged, "AB")), "all is acknowledged")
     c.flow.lost = {"A", "B"}
     for side in "AB":
         yield from c.hears_error(side, ("ETIMEDOUT",), 15)

@@ -50,10 +50,15 @@ static const struct {
 };
 /* clang-format on */
 
+/* What is no error by itself comes with GSS_S_FAILURE; the word is its own. */
 static const char *major_word(OM_uint32 major)
 {
+	const OM_uint32 more = GSS_SUPPLEMENTARY_INFO(major);
+	const OM_uint32 code =
+		GSS_ROUTINE_ERROR(major) == GSS_S_FAILURE && more != 0 ? more : major;
+
 	for (size_t i = 0; i < sizeof(majors) / sizeof(majors[0]); i++)
-		if (majors[i].code == major)
+		if (majors[i].code == code)
 			return majors[i].word;
 	return "UNKNOWN";
 }
