@@ -318,10 +318,10 @@ static int pass_lingering(struct end ends[2])
 
 	(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-	/* Until the other end takes no more. */
-	for (int i = 0; i < 40; i++) {
+	/* Until the other end takes no more; a busy machine may be late with what is under way. */
+	for (int quiet = 0; quiet < 40; quiet++) {
 		while (send(ends[0].fd, octets, sizeof(octets), MSG_DONTWAIT) > 0)
-			continue;
+			quiet = 0;
 		probe_pause_ms(20);
 	}
 	for (int i = 0; i < 4; i++)
