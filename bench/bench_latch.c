@@ -117,6 +117,9 @@ static bool pair_latch(struct end ends[2], double steps_us[STEPS])
 		begin = now_us();
 		is_good = pair_step(ends, i);
 		steps_us[i] = now_us() - begin;
+		if (!is_good)
+			(void)printf(
+				"# failed in %s after %.0f ms\n", step_names[i], steps_us[i] / 1e3);
 	}
 	return is_good;
 }
@@ -126,21 +129,31 @@ static bool pair_open(struct pair *pair, struct end ends[2])
 	return probe_pair_open(ends, pair->addresses[1], &pair->hosts[0], &pair->hosts[1]);
 }
 
+/* Where all is busy a token may take longer than probe_transfer() waits: counted, and tried again. */
 static bool pair_fill(struct pair *pair)
 {
 	const double begin = now_us();
 	double ignored[STEPS];
+	size_t failures = 0;
 
 	for (size_t i = 0; i < pair->live; i++) {
-		if (!pair_open(pair, pair->ends[i]) || !pair_latch(pair->ends[i], ignored))
-			return probe_check(false, "live latch %zu of %zu", i + 1, pair->live);
+		for (size_t tries = 0;
+			!pair_open(pair, pair->ends[i]) || !pair_latch(pair->ends[i], ignored);
+			tries++) {
+			probe_pair_close(pair->ends[i]);
+			failures++;
+			if (tries == TRIES_MAX)
+				return probe_check(
+					false, "live latch %zu of %zu", i + 1, pair->live);
+		}
 	}
-	(void)printf("# %zu live after %.0f s\n", pair->live, (now_us() - begin) / 1e6);
+	(void)printf("# %zu live after %.0f s, %zu tried again\n", pair->live,
+		(now_us() - begin) / 1e6, failures);
 	(void)fflush(stdout);
 	return true;
 }
 
-/* Where all is busy a token may take longer than probe_transfer() waits: counted, and tried again. */
+/* Tried again like those before. */
 static bool pair_measure(struct pair *pair)
 {
 	double steps_us[STEPS], begin;

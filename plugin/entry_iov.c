@@ -45,9 +45,7 @@ static enum err iov_refuse(const char *what, const char *name)
 	return ERR_ARGUMENT;
 }
 
-/* wanted: the kind that must be there. */
-static enum err iov_list_read(
-	gss_iov_buffer_desc *items, int count, enum iov_role wanted, struct iov_list *ret_list)
+static enum err iov_list_read(gss_iov_buffer_desc *items, int count, struct iov_list *ret_list)
 {
 	struct iov_list list = { .items = items, .count = count < 0 ? 0 : (size_t)count };
 
@@ -64,10 +62,14 @@ static enum err iov_list_read(
 			list.of[role] = &items[i];
 		}
 	}
-	if (list.of[wanted] == NULL)
-		return iov_refuse("there is no", iov_roles[wanted].name);
 	*ret_list = list;
 	return ERR_OK;
+}
+
+static enum err iov_list_require(const struct iov_list *list, enum iov_role wanted)
+{
+	return list->of[wanted] != NULL ? ERR_OK
+					: iov_refuse("there is no", iov_roles[wanted].name);
 }
 
 static bool iov_is(const gss_iov_buffer_desc *iov, OM_uint32 type)
@@ -225,7 +227,9 @@ PLUGIN_EXPORT OM_uint32 gss_wrap_iov(OM_uint32 *minor_status, gss_ctx_id_t conte
 
 	if (qop_req != GSS_C_QOP_DEFAULT)
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
-	status = iov_list_read(iov, iov_count, IOV_HEADER, &list);
+	status = iov_list_read(iov, iov_count, &list);
+	if (status == ERR_OK)
+		status = iov_list_require(&list, IOV_HEADER);
 	if (status == ERR_OK)
 		status = iov_list_check_content(&list);
 	if (status == ERR_OK)
@@ -245,7 +249,9 @@ PLUGIN_EXPORT OM_uint32 gss_wrap_iov_length(OM_uint32 *minor_status, gss_ctx_id_
 
 	if (qop_req != GSS_C_QOP_DEFAULT)
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
-	status = iov_list_read(iov, iov_count, IOV_HEADER, &list);
+	status = iov_list_read(iov, iov_count, &list);
+	if (status == ERR_OK)
+		status = iov_list_require(&list, IOV_HEADER);
 	if (status == ERR_OK)
 		status = plugin_message_begin(context_handle, &protect);
 	if (status != ERR_OK)
@@ -347,9 +353,9 @@ PLUGIN_EXPORT OM_uint32 gss_unwrap_iov(OM_uint32 *minor_status, gss_ctx_id_t con
 
 	if (qop_state != NULL)
 		*qop_state = GSS_C_QOP_DEFAULT;
-	status = iov_list_read(iov, iov_count, IOV_STREAM, &list);
-	if (status != ERR_OK)
-		status = iov_list_read(iov, iov_count, IOV_HEADER, &list);
+	status = iov_list_read(iov, iov_count, &list);
+	if (status == ERR_OK && list.of[IOV_STREAM] == NULL)
+		status = iov_list_require(&list, IOV_HEADER);
 	if (status == ERR_OK)
 		status = iov_list_check_content(&list);
 	if (status == ERR_OK)
@@ -380,7 +386,9 @@ PLUGIN_EXPORT OM_uint32 gss_get_mic_iov(OM_uint32 *minor_status, gss_ctx_id_t co
 
 	if (qop_req != GSS_C_QOP_DEFAULT)
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
-	status = iov_list_read(iov, iov_count, IOV_MIC, &list);
+	status = iov_list_read(iov, iov_count, &list);
+	if (status == ERR_OK)
+		status = iov_list_require(&list, IOV_MIC);
 	if (status == ERR_OK)
 		status = iov_list_check_content(&list);
 	if (status == ERR_OK)
@@ -406,7 +414,9 @@ PLUGIN_EXPORT OM_uint32 gss_get_mic_iov_length(OM_uint32 *minor_status, gss_ctx_
 
 	if (qop_req != GSS_C_QOP_DEFAULT)
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
-	status = iov_list_read(iov, iov_count, IOV_MIC, &list);
+	status = iov_list_read(iov, iov_count, &list);
+	if (status == ERR_OK)
+		status = iov_list_require(&list, IOV_MIC);
 	if (status == ERR_OK)
 		status = plugin_message_begin(context_handle, &protect);
 	if (status != ERR_OK)
@@ -426,7 +436,9 @@ PLUGIN_EXPORT OM_uint32 gss_verify_mic_iov(OM_uint32 *minor_status, gss_ctx_id_t
 
 	if (qop_state != NULL)
 		*qop_state = GSS_C_QOP_DEFAULT;
-	status = iov_list_read(iov, iov_count, IOV_MIC, &list);
+	status = iov_list_read(iov, iov_count, &list);
+	if (status == ERR_OK)
+		status = iov_list_require(&list, IOV_MIC);
 	if (status == ERR_OK)
 		status = iov_list_check_content(&list);
 	if (status == ERR_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ways to sign (RFC 7427 method 14; Ed25519 by RFC 8420, hashes by RFC 8247 4.2), how AUTH names
- * them, and verification with a peer's public key.
+ * The ways to sign (RFC 7427 method 14; Ed25519 by RFC 8420, hashes by RFC 8247 4.2), and how AUTH
+ * names them.
  */
 #include "mech/crypto/library.h"
 
@@ -167,7 +167,7 @@ const OSSL_PARAM *crypto_signature_params(const struct crypto_signature *signatu
 	return signature->family == CRYPTO_RSA ? pss : none;
 }
 
-/* --- verification --- */
+/* --- what is signed --- */
 
 enum err crypto_signature_join(
 	const struct bytes *parts, size_t count, uint8_t **ret_data, size_t *ret_len)
@@ -191,59 +191,4 @@ enum err crypto_signature_join(
 	*ret_data = data;
 	*ret_len = len;
 	return ERR_OK;
-}
-
-static enum err signature_verify(const struct crypto_public *public_key,
-	const struct crypto_signature *signature, struct bytes message, struct bytes value)
-{
-	EVP_PKEY *key = crypto_public_import(public_key);
-	EVP_MD_CTX *context = NULL;
-	enum err err = ERR_CRYPTO;
-
-	if (key == NULL)
-		return ERR_KEY_FORMAT;
-	context = EVP_MD_CTX_new();
-	if (context == NULL) {
-		err = ERR_NO_MEMORY;
-		goto out;
-	}
-	if (EVP_DigestVerifyInit_ex(context, NULL, signature->digest, crypto_library(), NULL, key,
-		    crypto_signature_params(signature)) != 1)
-		goto out;
-	err = EVP_DigestVerify(context, value.data, value.len, message.data, message.len) == 1
-		      ? ERR_OK
-		      : ERR_AUTH_FAILED;
-out:
-	EVP_MD_CTX_free(context);
-	EVP_PKEY_free(key);
-	return err;
-}
-
-enum err crypto_verify(struct bytes spki, const struct crypto_signature *signature,
-	const struct bytes *parts, size_t count, struct bytes value)
-{
-	struct crypto_public public_key;
-	uint8_t *message = NULL;
-	size_t message_len = 0;
-	enum err err = crypto_ready();
-	int guard;
-
-	if (err == ERR_OK)
-		err = crypto_public_parse(spki, &public_key);
-	if (err != ERR_OK)
-		return err;
-	if (signature == NULL || signature->family != public_key.kind->family ||
-		value.len > CRYPTO_SIGNATURE_MAX || value.len == 0)
-		return ERR_AUTH_FAILED;
-	err = crypto_signature_join(parts, count, &message, &message_len);
-	if (err != ERR_OK)
-		return err;
-	guard = crypto_guard_begin();
-	/* Twice: when OpenSSL was short of memory for a moment it may say no more than that it does
-	 * not verify, and a peer is not accused for that. */
-	for (int tries = 0; tries < 2 && (tries == 0 || err != ERR_OK); tries++)
-		err = signature_verify(&public_key, signature, BYTES(message, message_len), value);
-	err = crypto_guard_end(guard, err);
-	secret_free(message, message_len + 1);
-	return err;
 }
