@@ -24,14 +24,16 @@ static void put_text(struct writer *w, const char *text)
 /* Nothing signs what nobody signed. */
 static void fuzz_public_key(struct bytes spki)
 {
-	static const uint8_t message[] = "message";
+	static const uint8_t message[] = "message", neutral[64] = { 1 };
 	struct bytes part = BYTES_OF(message);
 	const struct crypto_key_kind *kind = crypto_spki_kind(spki);
 
 	if ((kind != NULL) != (crypto_spki_check(spki) == ERR_OK))
 		abort();
 	for (size_t i = 0; i < crypto_signature_count(); i++)
-		if (crypto_verify(spki, crypto_signature_at(i), &part, 1, part) == ERR_OK)
+		if (crypto_verify(spki, crypto_signature_at(i), &part, 1, part) == ERR_OK ||
+			crypto_verify(spki, crypto_signature_at(i), &part, 1, BYTES_OF(neutral)) ==
+				ERR_OK)
 			abort();
 	if (kind != NULL && crypto_spki_check(BYTES(spki.data, spki.len - 1)) == ERR_OK)
 		abort();
