@@ -37,6 +37,7 @@
 	X(peer) \
 	X(crypto) \
 	X(signature) \
+	X(verify) \
 	X(protect) \
 	X(pieces) \
 	X(context_token) \
