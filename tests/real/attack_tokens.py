@@ -34,14 +34,14 @@ def payload_start(token, wanted):
         if PAYLOADS[wanted] == (notify if kind == NOTIFY_KIND else kind):
             return at
         kind, at = following, at + length
-    raise SystemExit(f"the token has no {wanted}")
+    raise LookupError(f"the token has no {wanted}")
 
 
 def fit(token, room):
     """A message of so many octets with a token that may be shorter than the one it replaces."""
     skip = room - PREFIX.size - len(token)
     if skip < 0:
-        raise SystemExit(f"a token of {len(token)} octets does not fit")
+        raise LookupError(f"a token of {len(token)} octets does not fit")
     return PREFIX.pack(skip, len(token)) + b"x" * skip + token
 
 
@@ -55,11 +55,18 @@ class Tokens(Attack):
 
     def frame(self, side, frame, name):
         if name == self.options["at"] and frame.is_tcp():
-            changed = self.change(frame.payload)
-            frame = frame.with_tcp(payload=changed[:len(frame.payload)])
+            frame = frame.with_tcp(payload=self.try_change(frame.payload)[:len(frame.payload)])
         if self.translation is not None:
             return self.translation.frame(side, frame, name)
         return [frame]
+
+    def try_change(self, payload):
+        """A token that is not as the row expects passes as it is, and the row says why it fails."""
+        try:
+            return self.change(payload)
+        except (LookupError, struct.error) as error:
+            self.flow.events.append(f"not changed ({error}): {payload.hex()}")
+            return payload
 
     def change(self, payload):
         raise NotImplementedError
@@ -86,7 +93,7 @@ class Edit(Tokens):
     def change(self, payload):
         find, put = bytes.fromhex(self.options["find"]), bytes.fromhex(self.options["put"])
         if find not in payload:
-            raise SystemExit(f"no {self.options['find']} in {self.options['at']}")
+            raise LookupError(f"no {self.options['find']} in {self.options['at']}")
         if len(find) == len(put):
             return payload.replace(find, put, 1)
         token = payload[PREFIX.size:].replace(find, put, 1)
@@ -110,7 +117,7 @@ class Past(Tokens):
         fitting = [old for old in self.flow.past.get(self.options["at"], [])[:-1]
                    if len(old) == len(payload)]
         if not fitting:
-            raise SystemExit(f"no earlier {self.options['at']} of the same length")
+            raise LookupError(f"no earlier {self.options['at']} of the same length")
         return fitting[-1]
 
 
