@@ -3,17 +3,16 @@
 #include "tests/faults/faults_login.h"
 
 #include <errno.h>
-#include <openssl/err.h>
 #include <profile.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugin/plugin.h"
 #include "tests/faults/faults.h"
+#include "tests/faults/faults_life.h"
 
 #define TOKENS_MAX 8
-#define FLAGS_ASKED (GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG)
+#define FLAGS_ASKED (GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG)
 
 /* --- the connection: the fake kernel's, of the end whose call it is --- */
 
@@ -115,27 +114,18 @@ long __wrap_profile_get_values(profile_t profile, const char *const *names, char
 
 /* --- one call --- */
 
-struct life {
-	struct login *login;
-	gss_name_t target, source;
-	gss_cred_id_t credentials[2];
-	gss_ctx_id_t contexts[2]; /* 0: initiator */
-	bool is_complete[2];
-	gss_buffer_desc token;
-};
-
-static void complain(struct login *login, const char *what)
+void life_complain(struct login *login, const char *what)
 {
 	if (login->complaint[0] == '\0')
 		(void)snprintf(login->complaint, sizeof(login->complaint), "%s", what);
 }
 
-static void arm(const struct life *life)
+void life_arm(const struct life *life)
 {
 	faults_control->armed = life->login->is_armed ? 1 : 0;
 }
 
-static void disarm(void)
+void life_disarm(void)
 {
 	faults_control->armed = 0;
 }
@@ -147,27 +137,26 @@ static void describe(struct login *login)
 
 	if (gss_display_status(&minor, login->minor, GSS_C_MECH_CODE, GSS_C_NO_OID, &more, &text) !=
 		GSS_S_COMPLETE)
-		complain(login, "its minor status has no text");
+		life_complain(login, "its minor status has no text");
 	else
 		(void)snprintf(login->text, sizeof(login->text), "%.*s", (int)text.length,
 			(char *)text.value);
 	free(text.value);
 }
 
-/* What a call came to; true when it succeeded. */
-static bool look_at(struct life *life, const char *call, OM_uint32 major, OM_uint32 minor)
+bool life_look_at(struct life *life, const char *call, OM_uint32 major, OM_uint32 minor)
 {
 	struct login *login = life->login;
 
-	disarm();
+	life_disarm();
 	if (ERR_peek_error() != 0) {
-		complain(login, "an error was left in the program's OpenSSL queue");
+		life_complain(login, "an error was left in the program's OpenSSL queue");
 		ERR_clear_error();
 	}
 	if (!GSS_ERROR(major))
 		return true;
 	if (minor == 0)
-		complain(login, "a failure without a minor status");
+		life_complain(login, "a failure without a minor status");
 	if (!login->is_told) {
 		login->is_told = true;
 		login->call = call;
@@ -178,22 +167,7 @@ static bool look_at(struct life *life, const char *call, OM_uint32 major, OM_uin
 	return false;
 }
 
-/* A call that changes nothing: failed once, it succeeds when it is made again. */
-#define CALL(life, name, ...)                                                       \
-	do {                                                                        \
-		OM_uint32 minor_ = 0, major_;                                       \
-		arm(life);                                                          \
-		major_ = name(&minor_, __VA_ARGS__);                                \
-		if (!look_at(life, #name, major_, minor_)) {                        \
-			major_ = name(&minor_, __VA_ARGS__);                        \
-			if (GSS_ERROR(major_))                                      \
-				complain((life)->login, #name " fails ever after"); \
-			ERR_clear_error();                                          \
-		}                                                                   \
-	} while (0)
-
-/* The program's own clean-up, not under test. */
-static void drop(gss_buffer_t buffer)
+void life_drop(gss_buffer_t buffer)
 {
 	free(buffer->value);
 	*buffer = (gss_buffer_desc)GSS_C_EMPTY_BUFFER;
@@ -216,35 +190,6 @@ static void acquire(struct life *life, bool initiates)
 		&life->credentials[initiates ? 0 : 1], NULL, NULL);
 }
 
-static void use_credential(struct life *life)
-{
-	gss_buffer_desc token = GSS_C_EMPTY_BUFFER;
-	gss_cred_id_t copy = GSS_C_NO_CREDENTIAL;
-	gss_name_t name = GSS_C_NO_NAME;
-	OM_uint32 minor;
-
-	CALL(life, gss_inquire_cred, life->credentials[0], &name, NULL, NULL, NULL);
-	(void)gss_release_name(&minor, &name);
-	CALL(life, gss_export_cred, life->credentials[0], &token);
-	CALL(life, gss_import_cred, &token, &copy);
-	drop(&token);
-	(void)gss_release_cred(&minor, &copy);
-}
-
-static void use_name(struct life *life, gss_name_t name)
-{
-	gss_buffer_desc text = GSS_C_EMPTY_BUFFER, exported = GSS_C_EMPTY_BUFFER;
-	gss_name_t copy = GSS_C_NO_NAME;
-	OM_uint32 minor;
-
-	CALL(life, gss_display_name, name, &text, NULL);
-	drop(&text);
-	CALL(life, gss_export_name, name, &exported);
-	CALL(life, gss_import_name, &exported, GSS_C_NT_EXPORT_NAME, &copy);
-	drop(&exported);
-	(void)gss_release_name(&minor, &copy);
-}
-
 /* --- the exchange --- */
 
 static OM_uint32 step(struct life *life, bool initiates, gss_buffer_t output, OM_uint32 *ret_minor)
@@ -254,7 +199,8 @@ static OM_uint32 step(struct life *life, bool initiates, gss_buffer_t output, OM
 	is_initiator_now = initiates;
 	if (initiates)
 		return gss_init_sec_context(ret_minor, life->credentials[side],
-			&life->contexts[side], life->target, GSS_C_NO_OID, FLAGS_ASKED, 0,
+			&life->contexts[side], life->target, GSS_C_NO_OID,
+			FLAGS_ASKED | (life->login->is_nobody[1] ? 0 : GSS_C_MUTUAL_FLAG), 0,
 			GSS_C_NO_CHANNEL_BINDINGS, &life->token, NULL, output, NULL, NULL);
 	return gss_accept_sec_context(ret_minor, &life->contexts[side], life->credentials[side],
 		&life->token, GSS_C_NO_CHANNEL_BINDINGS, &life->source, NULL, output, NULL, NULL,
@@ -271,10 +217,10 @@ static void tell_peer(struct life *life, bool initiates)
 		return;
 	major = step(life, initiates, &output, &minor);
 	if (!GSS_ERROR(major) || minor == 0)
-		complain(life->login, "the other end goes on after an error token");
+		life_complain(life->login, "the other end goes on after an error token");
 	life->login->peer_minor = minor;
 	ERR_clear_error();
-	drop(&output);
+	life_drop(&output);
 }
 
 static void note_secrets(const struct life *life)
@@ -309,12 +255,12 @@ static void exchange(struct life *life)
 		OM_uint32 major, minor = 0;
 		bool is_fine;
 
-		arm(life);
+		life_arm(life);
 		major = step(life, initiates, &output, &minor);
-		is_fine =
-			look_at(life, initiates ? "gss_init_sec_context" : "gss_accept_sec_context",
-				major, minor);
-		drop(&life->token);
+		is_fine = life_look_at(life,
+			initiates ? "gss_init_sec_context" : "gss_accept_sec_context", major,
+			minor);
+		life_drop(&life->token);
 		life->token = output;
 		life->is_complete[initiates ? 0 : 1] = is_fine && major == GSS_S_COMPLETE;
 		if (!is_fine) {
@@ -325,64 +271,24 @@ static void exchange(struct life *life)
 			note_secrets(life);
 		noted = noted || made == 2;
 	}
-	drop(&life->token);
-}
-
-static void use_context(struct life *life, size_t side)
-{
-	static gss_OID_desc inquiries[] = {
-		{ GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_LATCH },
-		{ GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_UNIQUE },
-		{ GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_END_POINT },
-	};
-	gss_name_t source = GSS_C_NO_NAME, target = GSS_C_NO_NAME;
-	OM_uint32 minor;
-
-	CALL(life, gss_inquire_context, life->contexts[side], &source, &target, NULL, NULL, NULL,
-		NULL, NULL);
-	(void)gss_release_name(&minor, &source);
-	(void)gss_release_name(&minor, &target);
-	for (size_t i = 0; i < sizeof(inquiries) / sizeof(inquiries[0]); i++) {
-		gss_buffer_set_t set = GSS_C_NO_BUFFER_SET;
-
-		CALL(life, gss_inquire_sec_context_by_oid, life->contexts[side], &inquiries[i],
-			&set);
-		(void)gss_release_buffer_set(&minor, &set);
-	}
-}
-
-static void use_messages(struct life *life, size_t from)
-{
-	char text[] = "over there";
-	gss_buffer_desc plain = { sizeof(text), text }, token = GSS_C_EMPTY_BUFFER,
-			back = GSS_C_EMPTY_BUFFER, mic = GSS_C_EMPTY_BUFFER;
-
-	CALL(life, gss_wrap, life->contexts[from], 1, GSS_C_QOP_DEFAULT, &plain, NULL, &token);
-	CALL(life, gss_unwrap, life->contexts[1 - from], &token, &back, NULL, NULL);
-	if (back.length != plain.length || strcmp(back.value, text) != 0)
-		complain(life->login, "a message did not come through");
-	CALL(life, gss_get_mic, life->contexts[from], GSS_C_QOP_DEFAULT, &plain, &mic);
-	CALL(life, gss_verify_mic, life->contexts[1 - from], &plain, &mic, NULL);
-	drop(&token);
-	drop(&back);
-	drop(&mic);
+	life_drop(&life->token);
 }
 
 static void end(struct life *life)
 {
 	OM_uint32 minor;
 
-	arm(life);
+	life_arm(life);
 	for (size_t i = 0; i < 2; i++) {
 		is_initiator_now = i == 0;
 		if (gss_delete_sec_context(&minor, &life->contexts[i], GSS_C_NO_BUFFER) !=
 				GSS_S_COMPLETE ||
 			gss_release_cred(&minor, &life->credentials[i]) != GSS_S_COMPLETE)
-			complain(life->login, "something cannot be released");
+			life_complain(life->login, "something cannot be released");
 	}
 	(void)gss_release_name(&minor, &life->target);
 	(void)gss_release_name(&minor, &life->source);
-	disarm();
+	life_disarm();
 }
 
 bool login_is_whole(const struct login *login)
@@ -407,9 +313,11 @@ void login_run(struct login *login)
 		for (size_t side = 0; side < 2; side++) {
 			use_context(&life, side);
 			use_messages(&life, side);
+			use_pieces(&life, side);
+			use_transfer(&life, side);
 		}
 	} else if (!login->is_told) {
-		complain(login, "the exchange does not end");
+		life_complain(login, "the exchange does not end");
 	}
 	end(&life);
 }

@@ -8,6 +8,7 @@
 /* How a login with one failure in it came out. */
 struct login {
 	const struct two_ends *ends; /* where the configurations are */
+	bool is_nobody[2];	     /* initiator, acceptor: has no key (RFC 7619) */
 	bool is_armed;		     /* count, and fail what is due */
 	bool is_told;		     /* some call has failed */
 	unsigned int major, minor;   /* of the first call that failed */

@@ -15,6 +15,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 
 KINDS = ("memory", "random", "crypto", "system", "netlink")
 OF_BROKER = ("memory", "system", "netlink")
@@ -88,10 +89,13 @@ def fail_each(logins, control, who, kind, samples, brokers):
     control.disarm()
     problems = [f"nothing fails, and yet: {ends}"] if any(e[0] != 0 for e in ends) else []
     refused = tolerated = missed = 0
+    began, slowest = time.monotonic(), 0.0
     for at in sorted({1 + index * calls // samples for index in range(samples)} if samples
                      else range(1, calls + 1)):
         control.arm(kind, at)
+        login_began = time.monotonic()
         ends = logins.run()
+        slowest = max(slowest, time.monotonic() - login_began)
         _, failed, name = control.read()
         control.disarm()
         problem = wrong(ends, brokers)
@@ -107,7 +111,8 @@ def fail_each(logins, control, who, kind, samples, brokers):
         print("    " + problem)
     print(f"{'FAIL' if problems else 'ok'} faults of {who}, {kind}: of {calls} calls "
           f"{refused + tolerated + missed} failed in turn: {refused} refused, {tolerated} tolerated, "
-          f"{missed} not reached, {len(problems)} wrong", flush=True)
+          f"{missed} not reached, {len(problems)} wrong; {time.monotonic() - began:.0f} s, the slowest login "
+          f"{slowest:.1f} s", flush=True)
     return not problems
 
 
