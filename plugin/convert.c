@@ -107,3 +107,38 @@ enum err plugin_oid_set_new(gss_const_OID oid, gss_OID_set *ret_set)
 	*ret_set = set;
 	return ERR_OK;
 }
+
+static void set_free(gss_buffer_set_t set)
+{
+	for (size_t i = 0; set->elements != NULL && i < set->count; i++)
+		free(set->elements[i].value);
+	free(set->elements);
+	free(set);
+}
+
+enum err plugin_set_new(const struct bytes *members, size_t count, gss_buffer_set_t *ret_set)
+{
+	gss_buffer_set_t set = calloc(1, sizeof(*set));
+
+	if (set == NULL)
+		return ERR_NO_MEMORY;
+	set->count = count;
+	set->elements = calloc(count != 0 ? count : 1, sizeof(*set->elements));
+	for (size_t i = 0; set->elements != NULL && i < count; i++) {
+		char *octets = malloc(members[i].len + 1);
+
+		if (octets == NULL)
+			goto out;
+		if (members[i].len != 0)
+			memcpy(octets, members[i].data, members[i].len);
+		octets[members[i].len] = '\0';
+		set->elements[i] = (gss_buffer_desc){ members[i].len, octets };
+	}
+	if (set->elements == NULL)
+		goto out;
+	*ret_set = set;
+	return ERR_OK;
+out:
+	set_free(set);
+	return ERR_NO_MEMORY;
+}

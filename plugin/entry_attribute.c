@@ -143,8 +143,8 @@ static enum err attribute_read(
 PLUGIN_EXPORT OM_uint32 gss_inquire_name(OM_uint32 *minor_status, gss_name_t input_name,
 	int *name_is_MN, gss_OID *MN_mech, gss_buffer_set_t *attributes)
 {
-	gss_buffer_set_t set = GSS_C_NO_BUFFER_SET;
-	OM_uint32 minor, major = GSS_S_COMPLETE;
+	struct bytes members[ATTRIBUTE_ROWS];
+	size_t count = 0;
 
 	if (name_is_MN != NULL)
 		*name_is_MN = 1;
@@ -155,22 +155,19 @@ PLUGIN_EXPORT OM_uint32 gss_inquire_name(OM_uint32 *minor_status, gss_name_t inp
 	*attributes = GSS_C_NO_BUFFER_SET;
 	if (input_name == GSS_C_NO_NAME)
 		return plugin_status(minor_status, ERR_NAME_FORMAT);
-	for (size_t i = 0; i < ATTRIBUTE_ROWS && major == GSS_S_COMPLETE; i++) {
-		char *name = (char *)(uintptr_t)attribute_rows[i].name;
-		gss_buffer_desc member = { strlen(name), name };
+	for (size_t i = 0; i < ATTRIBUTE_ROWS; i++) {
+		const char *name = attribute_rows[i].name;
 		struct attribute attribute;
 
 		attribute_init(&attribute);
 		if (attribute_rows[i].read(plugin_name(input_name), &attribute))
-			major = gss_add_buffer_set_member(&minor, &member, &set);
+			members[count++] = BYTES((const uint8_t *)name, strlen(name));
 		writer_free(&attribute.value);
 	}
-	if (major != GSS_S_COMPLETE) {
-		(void)gss_release_buffer_set(&minor, &set);
-		return plugin_status(minor_status, ERR_NO_MEMORY);
-	}
-	*attributes = set;
-	return plugin_status(minor_status, ERR_OK);
+	/* A name without any has no set. */
+	if (count == 0)
+		return plugin_status(minor_status, ERR_OK);
+	return plugin_status(minor_status, plugin_set_new(members, count, attributes));
 }
 
 /* value and display_value may be NULL each. */

@@ -156,44 +156,18 @@ static const struct inquiry_row *inquiry_find(gss_const_OID oid)
 	return NULL;
 }
 
-static void inquiry_set_free(gss_buffer_set_t set)
+static enum err inquiry_set_new(const struct inquiry_answers *answers, gss_buffer_set_t *ret_set)
 {
-	for (size_t i = 0; set != NULL && set->elements != NULL && i < set->count; i++)
-		free(set->elements[i].value);
-	if (set != NULL)
-		free(set->elements);
-	free(set);
-}
+	struct bytes members[sizeof(answers->items) / sizeof(answers->items[0])];
 
-/* Made here and not by libgssapi, which loses a set that it cannot enlarge; the program's
- * gss_release_buffer_set frees it all the same.  A NUL stands behind each member. */
-static enum err inquiry_set_new(struct inquiry_answers *answers, gss_buffer_set_t *ret_set)
-{
-	gss_buffer_set_t set = calloc(1, sizeof(*set));
-	enum err status = ERR_NO_MEMORY;
-
-	if (set == NULL)
-		return status;
-	set->elements = calloc(answers->count != 0 ? answers->count : 1, sizeof(*set->elements));
-	if (set->elements == NULL)
-		goto out;
-	set->count = answers->count;
 	for (size_t i = 0; i < answers->count; i++) {
-		struct writer *w = &answers->items[i];
-		size_t len = writer_len(w);
+		enum err status = writer_status(&answers->items[i]);
 
-		writer_put_u8(w, 0);
-		status = plugin_buffer_take(&set->elements[i], w);
 		if (status != ERR_OK)
-			goto out;
-		set->elements[i].length = len;
+			return status;
+		members[i] = writer_view(&answers->items[i]);
 	}
-	*ret_set = set;
-	set = NULL;
-	status = ERR_OK;
-out:
-	inquiry_set_free(set);
-	return status;
+	return plugin_set_new(members, answers->count, ret_set);
 }
 
 PLUGIN_EXPORT OM_uint32 gss_inquire_sec_context_by_oid(OM_uint32 *minor_status,

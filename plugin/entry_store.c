@@ -62,26 +62,17 @@ PLUGIN_EXPORT OM_uint32 gss_store_cred_into(OM_uint32 *minor_status,
 
 static enum err inquire_key(const struct mech_credential *credential, gss_buffer_set_t *ret_set)
 {
-	gss_buffer_set_t set = GSS_C_NO_BUFFER_SET;
 	struct mech_name *name = NULL;
 	struct bytes spki;
-	OM_uint32 minor;
 	enum err status = mech_credential_key(credential, &name, &spki);
 
 	if (status == ERR_OK) {
-		char *text = (char *)(uintptr_t)mech_name_display(name);
-		gss_buffer_desc shown = { strlen(text), text };
-		gss_buffer_desc whole = { spki.len, (void *)(uintptr_t)spki.data };
+		const char *text = mech_name_display(name);
+		struct bytes members[] = { BYTES((const uint8_t *)text, strlen(text)), spki };
 
-		if (gss_add_buffer_set_member(&minor, &shown, &set) != GSS_S_COMPLETE ||
-			gss_add_buffer_set_member(&minor, &whole, &set) != GSS_S_COMPLETE)
-			status = ERR_NO_MEMORY;
+		status = plugin_set_new(members, sizeof(members) / sizeof(members[0]), ret_set);
 	}
 	mech_name_release(&name);
-	if (status == ERR_OK)
-		*ret_set = set;
-	else
-		(void)gss_release_buffer_set(&minor, &set);
 	return status;
 }
 

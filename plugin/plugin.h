@@ -102,6 +102,11 @@ struct bytes plugin_buffer_view(const gss_buffer_desc *buffer);
 void plugin_buffer_clear(gss_buffer_t buffer);
 /* A malloc'ed copy that the program frees; NUL-terminated, the length not counting the NUL. */
 enum err plugin_buffer_set_text(gss_buffer_t buffer, const char *text) ERR_MUST_CHECK;
+/* A buffer set with copies of the members; a NUL stands behind each.  Made here and not by libgssapi,
+ * which loses a set that it cannot enlarge, and crashes then; the program's gss_release_buffer_set
+ * frees it all the same. */
+enum err plugin_set_new(
+	const struct bytes *members, size_t count, gss_buffer_set_t *ret_set) ERR_MUST_CHECK;
 /* Hands over what the writer holds and empties it; nothing gives an empty buffer. */
 enum err plugin_buffer_take(gss_buffer_t buffer, struct writer *w) ERR_MUST_CHECK;
 struct mech_bindings plugin_bindings_view(const struct gss_channel_bindings_struct *bindings);
