@@ -116,7 +116,7 @@ static EVP_PKEY *curve_import(struct crypto_pool *pool, const char *name, BIGNUM
 		OSSL_PARAM_construct_end() };
 	EVP_PKEY *key = NULL;
 
-	if (BN_bn2nativepad(scalar, private_value, (int)bytes) >= 0)
+	if (BN_bn2nativepad(scalar, private_value, (int)bytes) == (int)bytes)
 		key = crypto_import_fields(pool, "EC", EVP_PKEY_KEYPAIR, fields);
 	secret_wipe(private_value, sizeof(private_value));
 	return key;

@@ -221,18 +221,15 @@ out:
 	return err;
 }
 
-enum err crypto_exchange_derive(
+static enum err exchange_derive_once(
 	struct crypto_exchange *exchange, struct bytes peer_public, struct secret_key *ret_secret)
 {
 	const struct exchange_row *row = exchange->row;
 	struct secret_key secret = { .len = 0 };
 	EVP_PKEY *peer = NULL;
 	enum err err;
-	int guard;
+	int guard = crypto_guard_begin();
 
-	if (peer_public.len != row->group.public_bytes)
-		return ERR_KEY_EXCHANGE;
-	guard = crypto_guard_begin();
 	peer = row->import_public(row, peer_public);
 	err = peer != NULL ? exchange_compute(exchange, peer, &secret)
 			   : crypto_refusal(ERR_KEY_EXCHANGE);
@@ -242,4 +239,17 @@ enum err crypto_exchange_derive(
 	secret_key_wipe(&secret);
 	EVP_PKEY_free(peer);
 	return err;
+}
+
+enum err crypto_exchange_derive(
+	struct crypto_exchange *exchange, struct bytes peer_public, struct secret_key *ret_secret)
+{
+	enum err err;
+
+	if (peer_public.len != exchange->row->group.public_bytes)
+		return ERR_KEY_EXCHANGE;
+	err = exchange_derive_once(exchange, peer_public, ret_secret);
+	/* OpenSSL does not always say that memory was short; nobody is blamed for that. */
+	return err == ERR_KEY_EXCHANGE ? exchange_derive_once(exchange, peer_public, ret_secret)
+				       : err;
 }

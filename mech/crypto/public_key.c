@@ -192,7 +192,8 @@ static bool field_integer(
 	const char *field, struct bytes value, uint8_t *buffer, OSSL_PARAM *ret_field)
 {
 	BIGNUM *number = BN_bin2bn(value.data, (int)value.len, NULL);
-	bool is_done = number != NULL && BN_bn2nativepad(number, buffer, (int)value.len) >= 0;
+	bool is_done =
+		number != NULL && BN_bn2nativepad(number, buffer, (int)value.len) == (int)value.len;
 
 	BN_free(number);
 	*ret_field = OSSL_PARAM_construct_BN(field, buffer, value.len);
