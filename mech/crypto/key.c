@@ -186,7 +186,7 @@ static enum err key_try(const struct crypto_private_key *key)
 	return err == ERR_AUTH_FAILED || err == ERR_CRYPTO ? ERR_KEY_FORMAT : err;
 }
 
-static enum err key_decode(
+static enum err key_decode_once(
 	const struct crypto_key_kind *kind, struct bytes der, struct crypto_private_key **ret_key)
 {
 	const unsigned char *next = der.data;
@@ -216,6 +216,15 @@ static enum err key_decode(
 	}
 	crypto_private_key_free(&key);
 	return err;
+}
+
+/* OpenSSL does not tell a want of memory or randomness from a bad key; but the key stays as it is. */
+static enum err key_decode(
+	const struct crypto_key_kind *kind, struct bytes der, struct crypto_private_key **ret_key)
+{
+	enum err err = key_decode_once(kind, der, ret_key);
+
+	return err == ERR_KEY_FORMAT ? key_decode_once(kind, der, ret_key) : err;
 }
 
 /* RFC 8410 section 7: CurvePrivateKey, an OCTET STRING in the OCTET STRING, and nothing behind it. */
@@ -407,6 +416,12 @@ enum err crypto_sign_as(const struct crypto_private_key *key,
 	if (EVP_MD_CTX_copy_ex(context, signer) != 1 ||
 		EVP_DigestSign(context, made, &made_len, message, message_len) != 1) {
 		err = ERR_CRYPTO;
+		goto out;
+	}
+	/* OpenSSL 3.0's ECDSA says that it has signed when it got no memory to encode with: its
+	 * length is what i2d gave, 0 or (unsigned int)-1. */
+	if (made_len == 0 || made_len > sizeof(made)) {
+		err = ERR_NO_MEMORY;
 		goto out;
 	}
 	memcpy(ret_signature, made, made_len);
