@@ -77,7 +77,7 @@ def wrong(ends, brokers):
     (client, heard), (server, told) = ends
     if client != 0 and server != 0 and "failed" not in heard + told:
         return f"nobody says why: {heard!r} {told!r}"
-    if client == 0 and server == 0 and "latched" not in heard:
+    if client == 0 and server == 0 and "latched" not in heard and "failed" not in heard:
         return f"complete without a latch: {heard!r}"
     return ""
 

@@ -49,6 +49,19 @@ log_says()
 	return 1
 }
 
+# The sentence with which HOST's broker refused for that word stands in what both programs were told
+# by gss_display_status: on the broker's own side as it is, on the other behind "the peer says".
+log_and_status_agree()
+{
+	local sentence
+
+	sentence=$(sed -n "s/.*refused .*: $2: //p" "$hosts_out/gss-ipsecd.$1.log" | tail -n 1)
+	[ -n "$sentence" ] && grep -qF -e "$sentence" "$hosts_out/client.log" &&
+		grep -qF -e "$sentence" "$hosts_out/server.log" && return 0
+	printf '%s\n' "log of $1: $sentence"
+	show_attempt
+}
+
 # reason NAME CLIENT_WORD SERVER_WORD CLIENT_FAILS_WITH SERVER_FAILS_WITH [LOG_HOST LOG_WORD]
 reason()
 {
@@ -58,7 +71,9 @@ reason()
 	report "$name: auto completes with it" completes_with "$2" "$3"
 	attempt require
 	report "$name: require fails with it" fails_with "$4" "$5"
-	[ $# -lt 7 ] || report "$name: log of $6" log_says "$6" "$7"
+	[ $# -ge 7 ] || return 0
+	report "$name: log of $6" log_says "$6" "$7"
+	report "$name: gss_display_status says what the log of $6 says" log_and_status_agree "$6" "$7"
 }
 
 # broker HOST [OPTS...]: another one in place of HOST's; broker_under HOST CMD... within CMD.
