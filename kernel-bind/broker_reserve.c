@@ -230,6 +230,18 @@ static int outbound_share(struct broker *broker, struct broker_lease *lease, uin
 	return 0;
 }
 
+/* The kernel may have done what it could not tell us.  What has this key is this lease's, and goes
+ * with it. */
+static void outbound_find(struct broker *broker, struct broker_lease *lease, uint32_t spi,
+	const struct secret_key *key)
+{
+	const struct kxfrm_path path = { &lease->tuple, false };
+	bool is_same = false;
+
+	if (kxfrm_sa_compare_key(broker->xfrm, path, spi, key, &is_same) == 0 && is_same)
+		lease->spi_out = spi;
+}
+
 int broker_outbound_install(struct broker *broker, struct broker_lease *lease, uint32_t spi,
 	const struct secret_key *key)
 {
@@ -246,6 +258,8 @@ int broker_outbound_install(struct broker *broker, struct broker_lease *lease, u
 		return outbound_share(broker, lease, spi, key);
 	if (result == 0)
 		lease->spi_out = spi;
+	else
+		outbound_find(broker, lease, spi, key);
 	return result;
 }
 

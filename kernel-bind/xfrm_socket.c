@@ -154,12 +154,12 @@ static int netlink_await(struct kxfrm_netlink *netlink, uint64_t end_ms, size_t 
 {
 	struct pollfd wait = { .fd = nl_socket_get_fd(netlink->socket), .events = POLLIN };
 	uint64_t now;
-	int ready;
+	int ready, tries = 0;
 
 	do {
 		now = now_ms();
 		ready = now >= end_ms ? 0 : poll(&wait, 1, (int)(end_ms - now));
-	} while (ready < 0 && errno == EINTR);
+	} while (ready < 0 && (errno == EINTR || (errno == ENOMEM && tries++ < RECEIVE_TRIES)));
 	if (ready <= 0)
 		return ready < 0 ? errno : ETIMEDOUT;
 	return netlink_receive(netlink, 0, ret_len);
