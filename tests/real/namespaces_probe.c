@@ -79,6 +79,17 @@ static bool ends_soon(const struct host *host)
 	return false;
 }
 
+/* The keeper takes them away when it has seen their brokers end. */
+static bool state_files_end_soon(void)
+{
+	for (int i = 0; i < 50; i++) {
+		if (probe_shell_number("ls /run/probe-h/state.[0-9]* 2>/dev/null | wc -l") == 0)
+			return true;
+		probe_pause_ms(100);
+	}
+	return false;
+}
+
 static unsigned long long capabilities_of(pid_t pid, const char *set)
 {
 	char path[64], line[256];
@@ -359,8 +370,7 @@ static void test_idle(void)
 
 	probe_check(ends_soon(&probe_hosts[0]) && ends_soon(&probe_hosts[1]),
 		"nothing to do: the containers' brokers end");
-	probe_check(probe_shell_number("ls /run/probe-h/state.[0-9]* 2>/dev/null | wc -l") == 0,
-		"and leave no state file");
+	probe_check(state_files_end_soon(), "and leave no state file");
 	if (!probe_pair_open_veth(ends))
 		return;
 	probe_check(
