@@ -32,7 +32,7 @@ server_listens()
 
 worker_answers()
 {
-	hosts_as alice A "$here/handover.py" ask "${hosts_name[B]}" "$port" sample "$message" \
+	hosts_as alice A handover.py ask "${hosts_name[B]}" "$port" sample "$message" \
 		>"$hosts_out/ask.log" 2>&1 || { cat "$hosts_out/ask.log"; return 1; }
 	[ "$(grep -c "^answer: ${message^^}\$" "$hosts_out/ask.log")" = 3 ]
 }
@@ -52,6 +52,7 @@ worker_is_done()
 
 trap 'exchange_abort; hosts_down' EXIT
 hosts_install "$staged"
+hosts_install_programs "$here/handover.py"
 hosts_up
 hosts_broker A --linger-seconds 3
 hosts_broker B --linger-seconds 3
@@ -64,7 +65,7 @@ report "gss-server -export: messages arrive behind the handover" client_succeede
 report "gss-server -export: capture of A" judge "$exchange_port" "$message" A.pcap
 hosts_stop server
 
-hosts_start worker as sample B "$here/handover.py" serve "$port" sample
+hosts_start worker as sample B handover.py serve "$port" sample
 hosts_wait 20 server_listens || hosts_die "the server does not listen"
 hosts_capture A "$hosts_out/worker.pcap"
 report "a worker answers in place of the server" worker_answers
