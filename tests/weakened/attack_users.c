@@ -55,7 +55,8 @@ static enum attack_outcome named_by_stranger(struct end ends[2])
 {
 	enum ipsec_latch_reason reason;
 
-	if (!probe_pair_reserve(ends))
+	if (!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES) ||
+		probe_end_reserve(&ends[1], false, 0) != IPSEC_LATCH_LATCHED)
 		return ATTACK_IMPOSSIBLE;
 	reason = probe_end_reserve(&ends[1], false, 0);
 	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
