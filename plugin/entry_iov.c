@@ -194,15 +194,26 @@ static enum err iov_place_all(const struct iov_list *list)
 	return status;
 }
 
+/* plugin_message_begin() for a list with that kind of buffer in it; a call for lengths only reads
+ * nothing. */
+static enum err iov_begin(gss_ctx_id_t context, const struct iov_list *list, enum iov_role wanted,
+	bool reads, struct mech_protect **ret_protect)
+{
+	enum err status = iov_list_require(list, wanted);
+
+	if (status == ERR_OK && reads)
+		status = iov_list_check_content(list);
+	return status == ERR_OK ? plugin_message_begin(context, ret_protect) : status;
+}
+
 /* --- wrap --- */
 
 static enum err iov_wrap(gss_ctx_id_t context, bool seal, const struct iov_list *list)
 {
 	const struct crypto_pieces pieces = iov_pieces(list, iov_piece_wrapped);
 	struct mech_protect *protect;
-	enum err status;
+	enum err status = iov_begin(context, list, IOV_HEADER, true, &protect);
 
-	status = plugin_message_begin(context, &protect);
 	if (status != ERR_OK)
 		return status;
 	status = iov_place_all(list);
@@ -223,15 +234,11 @@ PLUGIN_EXPORT OM_uint32 gss_wrap_iov(OM_uint32 *minor_status, gss_ctx_id_t conte
 	int iov_count)
 {
 	struct iov_list list;
-	enum err status = ERR_OK;
+	enum err status;
 
 	if (qop_req != GSS_C_QOP_DEFAULT)
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
 	status = iov_list_read(iov, iov_count, &list);
-	if (status == ERR_OK)
-		status = iov_list_require(&list, IOV_HEADER);
-	if (status == ERR_OK)
-		status = iov_list_check_content(&list);
 	if (status == ERR_OK)
 		status = iov_wrap(context_handle, conf_req_flag != 0, &list);
 	if (status == ERR_OK && conf_state != NULL)
@@ -251,9 +258,7 @@ PLUGIN_EXPORT OM_uint32 gss_wrap_iov_length(OM_uint32 *minor_status, gss_ctx_id_
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
 	status = iov_list_read(iov, iov_count, &list);
 	if (status == ERR_OK)
-		status = iov_list_require(&list, IOV_HEADER);
-	if (status == ERR_OK)
-		status = plugin_message_begin(context_handle, &protect);
+		status = iov_begin(context_handle, &list, IOV_HEADER, false, &protect);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	plugin_message_end(context_handle);
@@ -354,12 +359,9 @@ PLUGIN_EXPORT OM_uint32 gss_unwrap_iov(OM_uint32 *minor_status, gss_ctx_id_t con
 	if (qop_state != NULL)
 		*qop_state = GSS_C_QOP_DEFAULT;
 	status = iov_list_read(iov, iov_count, &list);
-	if (status == ERR_OK && list.of[IOV_STREAM] == NULL)
-		status = iov_list_require(&list, IOV_HEADER);
 	if (status == ERR_OK)
-		status = iov_list_check_content(&list);
-	if (status == ERR_OK)
-		status = plugin_message_begin(context_handle, &protect);
+		status = iov_begin(context_handle, &list,
+			list.of[IOV_STREAM] != NULL ? IOV_STREAM : IOV_HEADER, true, &protect);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	if (list.of[IOV_STREAM] != NULL)
@@ -388,11 +390,7 @@ PLUGIN_EXPORT OM_uint32 gss_get_mic_iov(OM_uint32 *minor_status, gss_ctx_id_t co
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
 	status = iov_list_read(iov, iov_count, &list);
 	if (status == ERR_OK)
-		status = iov_list_require(&list, IOV_MIC);
-	if (status == ERR_OK)
-		status = iov_list_check_content(&list);
-	if (status == ERR_OK)
-		status = plugin_message_begin(context_handle, &protect);
+		status = iov_begin(context_handle, &list, IOV_MIC, true, &protect);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	pieces = iov_pieces(&list, iov_piece_signed);
@@ -416,9 +414,7 @@ PLUGIN_EXPORT OM_uint32 gss_get_mic_iov_length(OM_uint32 *minor_status, gss_ctx_
 		return plugin_status(minor_status, ERR_MESSAGE_QOP);
 	status = iov_list_read(iov, iov_count, &list);
 	if (status == ERR_OK)
-		status = iov_list_require(&list, IOV_MIC);
-	if (status == ERR_OK)
-		status = plugin_message_begin(context_handle, &protect);
+		status = iov_begin(context_handle, &list, IOV_MIC, false, &protect);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	plugin_message_end(context_handle);
@@ -438,11 +434,7 @@ PLUGIN_EXPORT OM_uint32 gss_verify_mic_iov(OM_uint32 *minor_status, gss_ctx_id_t
 		*qop_state = GSS_C_QOP_DEFAULT;
 	status = iov_list_read(iov, iov_count, &list);
 	if (status == ERR_OK)
-		status = iov_list_require(&list, IOV_MIC);
-	if (status == ERR_OK)
-		status = iov_list_check_content(&list);
-	if (status == ERR_OK)
-		status = plugin_message_begin(context_handle, &protect);
+		status = iov_begin(context_handle, &list, IOV_MIC, true, &protect);
 	if (status != ERR_OK)
 		return plugin_status(minor_status, status);
 	pieces = iov_pieces(&list, iov_piece_signed);

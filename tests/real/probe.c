@@ -416,3 +416,23 @@ bool probe_nothing_is_left(int seconds)
 	}
 	return false;
 }
+
+int probe_main(int argc, char **argv, const struct probe_test *tests, size_t count)
+{
+	if (argc < 2 || argc > 3) {
+		(void)fprintf(stderr, "usage: %s PATH-OF-GSS-IPSECD [TEST]\n", argv[0]);
+		return 2;
+	}
+	probe_daemon_path = argv[1];
+	probe_network_make();
+	probe_broker_start(&probe_hosts[0]);
+	probe_broker_start(&probe_hosts[1]);
+	for (size_t i = 0; i < count; i++) {
+		if (argc == 2 || strcmp(argv[2], tests[i].name) == 0)
+			tests[i].run();
+	}
+	probe_broker_stop(&probe_hosts[0], SIGTERM);
+	probe_broker_stop(&probe_hosts[1], SIGTERM);
+	(void)printf("%d failed\n", probe_failures);
+	return probe_failures == 0 ? 0 : 1;
+}

@@ -108,4 +108,12 @@ void probe_wire_count(int wire, uint16_t port, struct probe_wire_count *ret_coun
 /* A line of /proc/net/xfrm_stat. */
 int probe_xfrm_statistic(const struct host *host, const char *name);
 
+/* What a program of such tests does: PATH-OF-GSS-IPSECD [TEST]; with both hosts and their brokers, all
+ * tests or the named one.  Returns the program's exit status. */
+struct probe_test {
+	const char *name;
+	void (*run)(void);
+};
+int probe_main(int argc, char **argv, const struct probe_test *tests, size_t count);
+
 #endif

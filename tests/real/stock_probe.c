@@ -331,10 +331,7 @@ static void test_bpf_limits(void)
 }
 
 /* clang-format off */
-static const struct {
-	const char *name;
-	void (*run)(void);
-} tests[] = {
+static const struct probe_test tests[] = {
 	{ "bpf",              test_bpf_limits },
 	{ "offload",          test_offload },
 	{ "conntrack",        test_conntrack },
@@ -350,20 +347,5 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	if (argc < 2 || argc > 3) {
-		(void)fprintf(stderr, "usage: stock_probe PATH-OF-GSS-IPSECD [TEST]\n");
-		return 2;
-	}
-	probe_daemon_path = argv[1];
-	probe_network_make();
-	probe_broker_start(&probe_hosts[0]);
-	probe_broker_start(&probe_hosts[1]);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-		if (argc == 2 || strcmp(argv[2], tests[i].name) == 0)
-			tests[i].run();
-	}
-	probe_broker_stop(&probe_hosts[0], SIGTERM);
-	probe_broker_stop(&probe_hosts[1], SIGTERM);
-	(void)printf("%d failed\n", probe_failures);
-	return probe_failures == 0 ? 0 : 1;
+	return probe_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -433,3 +433,38 @@ enum err two_ends_run(struct two_ends *ends, const struct mech_bindings *initiat
 	}
 	return err;
 }
+
+void two_ends_assert_bindings(const struct two_ends *ends)
+{
+	struct writer a, b;
+
+	writer_init(&a, 256);
+	writer_init(&b, 256);
+	ck_assert_int_eq(mech_context_unique_binding(ends->initiator, &a), ERR_OK);
+	ck_assert_int_eq(mech_context_unique_binding(ends->acceptor, &b), ERR_OK);
+	ck_assert(bytes_equal(writer_view(&a), writer_view(&b)));
+	ck_assert_int_eq(mech_context_end_point_binding(ends->initiator, &a), ERR_OK);
+	ck_assert_int_eq(mech_context_end_point_binding(ends->acceptor, &b), ERR_OK);
+	ck_assert(bytes_equal(writer_view(&a), writer_view(&b)));
+	writer_free(&a);
+	writer_free(&b);
+}
+
+void two_ends_assert_messages(struct mech_context *from, struct mech_context *to)
+{
+	static const uint8_t text[] = "over there";
+	uint8_t *token = NULL, *plain = NULL;
+	size_t token_len = 0, plain_len = 0;
+	bool was_sealed = false;
+
+	ck_assert_int_eq(mech_protect_wrap(mech_context_protect(from), true, BYTES_OF(text), &token,
+				 &token_len),
+		ERR_OK);
+	ck_assert_int_eq(mech_protect_unwrap(mech_context_protect(to), BYTES(token, token_len),
+				 &plain, &plain_len, &was_sealed),
+		ERR_OK);
+	ck_assert(was_sealed);
+	ck_assert(bytes_equal(BYTES(plain, plain_len), BYTES_OF(text)));
+	free(token);
+	free(plain);
+}

@@ -56,4 +56,9 @@ enum err two_ends_step(struct two_ends *ends, struct mech_context *context,
 enum err two_ends_run(struct two_ends *ends, const struct mech_bindings *initiator_bindings,
 	const struct mech_bindings *acceptor_bindings);
 
+/* Both complete: unique and end-point bindings are the same at both ends. */
+void two_ends_assert_bindings(const struct two_ends *ends);
+/* A sealed message of the one opens at the other. */
+void two_ends_assert_messages(struct mech_context *from, struct mech_context *to);
+
 #endif

@@ -12,41 +12,6 @@
 #define FLAGS (MECH_FLAG_MUTUAL | MECH_FLAG_REPLAY | MECH_FLAG_SEQUENCE)
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-static void assert_bindings_agree(const struct two_ends *ends)
-{
-	struct writer a, b;
-
-	writer_init(&a, 256);
-	writer_init(&b, 256);
-	ck_assert_int_eq(mech_context_unique_binding(ends->initiator, &a), ERR_OK);
-	ck_assert_int_eq(mech_context_unique_binding(ends->acceptor, &b), ERR_OK);
-	ck_assert(bytes_equal(writer_view(&a), writer_view(&b)));
-	ck_assert_int_eq(mech_context_end_point_binding(ends->initiator, &a), ERR_OK);
-	ck_assert_int_eq(mech_context_end_point_binding(ends->acceptor, &b), ERR_OK);
-	ck_assert(bytes_equal(writer_view(&a), writer_view(&b)));
-	writer_free(&a);
-	writer_free(&b);
-}
-
-static void assert_messages_pass(struct mech_context *from, struct mech_context *to)
-{
-	static const uint8_t text[] = "over there";
-	uint8_t *token = NULL, *plain = NULL;
-	size_t token_len = 0, plain_len = 0;
-	bool was_sealed = false;
-
-	ck_assert_int_eq(mech_protect_wrap(mech_context_protect(from), true, BYTES_OF(text), &token,
-				 &token_len),
-		ERR_OK);
-	ck_assert_int_eq(mech_protect_unwrap(mech_context_protect(to), BYTES(token, token_len),
-				 &plain, &plain_len, &was_sealed),
-		ERR_OK);
-	ck_assert(was_sealed);
-	ck_assert(bytes_equal(BYTES(plain, plain_len), BYTES_OF(text)));
-	free(token);
-	free(plain);
-}
-
 static void assert_latched(struct two_ends *ends)
 {
 	const struct fake_kernel *i = &fake_kernels[0], *a = &fake_kernels[1];
@@ -57,9 +22,9 @@ static void assert_latched(struct two_ends *ends)
 	ck_assert(bytes_equal(secret_key_view(&i->key_in), secret_key_view(&a->key_out)));
 	ck_assert(bytes_equal(secret_key_view(&i->key_out), secret_key_view(&a->key_in)));
 	ck_assert(!bytes_equal(secret_key_view(&i->key_out), secret_key_view(&i->key_in)));
-	assert_bindings_agree(ends);
-	assert_messages_pass(ends->initiator, ends->acceptor);
-	assert_messages_pass(ends->acceptor, ends->initiator);
+	two_ends_assert_bindings(ends);
+	two_ends_assert_messages(ends->initiator, ends->acceptor);
+	two_ends_assert_messages(ends->acceptor, ends->initiator);
 }
 
 /* Every kind of key at either end. */
@@ -156,8 +121,8 @@ START_TEST(every_kind_of_key_with_every_suite)
 			crypto_key_kind_at(i % 4)->word, text, text);
 		two_ends_contexts(&ends, TARGET, FLAGS);
 		ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
-		assert_bindings_agree(&ends);
-		assert_messages_pass(ends.initiator, ends.acceptor);
+		two_ends_assert_bindings(&ends);
+		two_ends_assert_messages(ends.initiator, ends.acceptor);
 		two_ends_free(&ends);
 	}
 }

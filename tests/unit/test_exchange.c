@@ -9,41 +9,6 @@
 #define TARGET "host@server.example.org"
 #define FLAGS (MECH_FLAG_MUTUAL | MECH_FLAG_REPLAY | MECH_FLAG_SEQUENCE)
 
-static void assert_bindings_agree(const struct two_ends *ends)
-{
-	struct writer a, b;
-
-	writer_init(&a, 256);
-	writer_init(&b, 256);
-	ck_assert_int_eq(mech_context_unique_binding(ends->initiator, &a), ERR_OK);
-	ck_assert_int_eq(mech_context_unique_binding(ends->acceptor, &b), ERR_OK);
-	ck_assert(bytes_equal(writer_view(&a), writer_view(&b)));
-	ck_assert_int_eq(mech_context_end_point_binding(ends->initiator, &a), ERR_OK);
-	ck_assert_int_eq(mech_context_end_point_binding(ends->acceptor, &b), ERR_OK);
-	ck_assert(bytes_equal(writer_view(&a), writer_view(&b)));
-	writer_free(&a);
-	writer_free(&b);
-}
-
-static void assert_messages_pass(struct mech_context *from, struct mech_context *to)
-{
-	static const uint8_t text[] = "over there";
-	uint8_t *token = NULL, *plain = NULL;
-	size_t token_len = 0, plain_len = 0;
-	bool was_sealed = false;
-
-	ck_assert_int_eq(mech_protect_wrap(mech_context_protect(from), true, BYTES_OF(text), &token,
-				 &token_len),
-		ERR_OK);
-	ck_assert_int_eq(mech_protect_unwrap(mech_context_protect(to), BYTES(token, token_len),
-				 &plain, &plain_len, &was_sealed),
-		ERR_OK);
-	ck_assert(was_sealed);
-	ck_assert(bytes_equal(BYTES(plain, plain_len), BYTES_OF(text)));
-	free(token);
-	free(plain);
-}
-
 static void assert_keys_cross(void)
 {
 	const struct fake_kernel *i = &fake_kernels[0], *a = &fake_kernels[1];
@@ -75,9 +40,9 @@ START_TEST(latched)
 	ck_assert_uint_eq(mech_context_flags(ends.initiator), mech_context_flags(ends.acceptor));
 	ck_assert_uint_eq(mech_context_flags(ends.initiator) & FLAGS, FLAGS);
 	assert_keys_cross();
-	assert_bindings_agree(&ends);
-	assert_messages_pass(ends.initiator, ends.acceptor);
-	assert_messages_pass(ends.acceptor, ends.initiator);
+	two_ends_assert_bindings(&ends);
+	two_ends_assert_messages(ends.initiator, ends.acceptor);
+	two_ends_assert_messages(ends.acceptor, ends.initiator);
 	/* A context deleted in good order leaves its latch alone. */
 	mech_context_free(&ends.initiator);
 	mech_context_free(&ends.acceptor);
@@ -106,7 +71,7 @@ START_TEST(initiator_speaks_last_for_http)
 	ck_assert_int_eq(result, MECH_COMPLETE);
 	ck_assert_str_eq(mech_name_display(mech_context_acceptor_name(ends.acceptor)),
 		"HTTP/server.example.org");
-	assert_bindings_agree(&ends);
+	two_ends_assert_bindings(&ends);
 	two_ends_free(&ends);
 }
 END_TEST

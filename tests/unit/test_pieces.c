@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mech/protect_state.h"
+#include "tests/unit/protect_fixture.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/vector.h"
 
@@ -30,24 +31,6 @@ static void list_add(struct list *list, uint8_t *data, size_t len, bool is_messa
 	list->items[list->count++] = (struct crypto_piece){
 		.in = data, .out = data, .len = len, .is_message = is_message
 	};
-}
-
-static struct mech_protect *protect_new(bool we_initiate)
-{
-	struct vector_field sk_d, ni, nr;
-	struct mech_protect *made = NULL;
-	struct secret_key key;
-
-	vector_read("message.hex", "sk_d", &sk_d);
-	vector_read("message.hex", "ni", &ni);
-	vector_read("message.hex", "nr", &nr);
-	memcpy(key.data, sk_d.data, sk_d.len);
-	key.len = sk_d.len;
-	ck_assert_int_eq(
-		mech_protect_new(crypto_prf_find(5), crypto_aead_find(20, 256), &key,
-			vector_view(&ni), vector_view(&nr), we_initiate, true, true, &made),
-		ERR_OK);
-	return made;
 }
 
 /* A token in one run, opened in pieces in place. */
@@ -86,7 +69,7 @@ static const struct {
 START_TEST(vectors_are_understood)
 {
 	struct vector_field token, expected, covered;
-	struct mech_protect *r = protect_new(false);
+	struct mech_protect *r = protect_new(false, true, true);
 	struct bytes message;
 	bool was_sealed = false;
 
@@ -110,7 +93,7 @@ END_TEST
 START_TEST(changed_vectors_are_refused)
 {
 	struct vector_field token, changed, covered;
-	struct mech_protect *r = protect_new(false);
+	struct mech_protect *r = protect_new(false, true, true);
 	struct bytes message;
 	bool was_sealed = false;
 
@@ -149,7 +132,7 @@ END_TEST
 /* One message in three pieces with every pair of borders is one and the same message. */
 START_TEST(borders_do_not_matter)
 {
-	struct mech_protect *i = protect_new(true), *r = protect_new(false);
+	struct mech_protect *i = protect_new(true, true, true), *r = protect_new(false, true, true);
 	uint8_t text[40], data[40], header[MECH_TOKEN_HEADER_BYTES], tag[CRYPTO_TAG_BYTES];
 	bool was_sealed = false;
 
@@ -183,7 +166,7 @@ END_TEST
 /* The tag where the flags do not say it is; a wrong one wipes what was opened. */
 START_TEST(place_of_the_tag)
 {
-	struct mech_protect *i = protect_new(true), *r = protect_new(false);
+	struct mech_protect *i = protect_new(true, true, true), *r = protect_new(false, true, true);
 	uint8_t data[5] = "12345", zeros[5] = { 0 }, header[MECH_TOKEN_OVERHEAD_BYTES];
 	struct bytes front = BYTES_OF(header), alone = BYTES(header, MECH_TOKEN_HEADER_BYTES);
 	struct list list = { .count = 0 };
@@ -214,7 +197,7 @@ END_TEST
 
 START_TEST(mics_of_pieces_are_mics)
 {
-	struct mech_protect *i = protect_new(true), *r = protect_new(false);
+	struct mech_protect *i = protect_new(true, true, true), *r = protect_new(false, true, true);
 	uint8_t data[20] = "a message in pieces", token[MECH_TOKEN_OVERHEAD_BYTES], *whole = NULL;
 	struct list list = { .count = 0 };
 	struct crypto_pieces pieces;
@@ -242,7 +225,7 @@ END_TEST
 
 START_TEST(more_than_can_be_is_refused)
 {
-	struct mech_protect *i = protect_new(true);
+	struct mech_protect *i = protect_new(true, true, true);
 	uint8_t header[MECH_TOKEN_HEADER_BYTES], tag[CRYPTO_TAG_BYTES], octet = 0;
 	struct list list = { .count = 0 };
 	struct crypto_pieces pieces;

@@ -9,6 +9,7 @@
 
 #include "mech/generation.h"
 #include "mech/protect_state.h"
+#include "tests/unit/protect_fixture.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/vector.h"
 
@@ -29,24 +30,6 @@ static struct bytes message(void)
 static struct bytes token_view(const struct token *token)
 {
 	return BYTES(token->data, token->len);
-}
-
-static struct mech_protect *protect_new(bool we_initiate, bool replay, bool sequence)
-{
-	struct vector_field sk_d, ni, nr;
-	struct mech_protect *made = NULL;
-	struct secret_key key;
-
-	vector_read("message.hex", "sk_d", &sk_d);
-	vector_read("message.hex", "ni", &ni);
-	vector_read("message.hex", "nr", &nr);
-	memcpy(key.data, sk_d.data, sk_d.len);
-	key.len = sk_d.len;
-	ck_assert_int_eq(
-		mech_protect_new(crypto_prf_find(5), crypto_aead_find(20, 256), &key,
-			vector_view(&ni), vector_view(&nr), we_initiate, replay, sequence, &made),
-		ERR_OK);
-	return made;
 }
 
 static struct token wrap(struct mech_protect *protect, bool seal)
