@@ -152,9 +152,10 @@ int broker_run(struct broker *broker) ERR_MUST_CHECK;
 
 /* broker_policies.c */
 void policy_cache_free(struct policy_cache *cache);
-/* Whether somebody else's SPD prescribes how packets of this tuple travel, or cannot be read. */
-bool broker_tuple_is_prescribed(
-	struct broker *broker, const struct kbind_tuple *tuple, uint32_t mark);
+/* LATCHED; PRESCRIBED when somebody else's SPD says how packets of this tuple travel; KERNEL, with a
+ * line in the log, when it cannot be read. */
+enum ipsec_latch_reason broker_judge_policies(
+	struct broker *broker, const struct kbind_tuple *tuple, uint32_t mark) ERR_MUST_CHECK;
 /* Reads the SPD again when it changed; sees to it that covers which others took away come back. */
 void broker_refresh_policies(struct broker *broker);
 

@@ -82,19 +82,23 @@ static bool path_is_prescribed(
 	return is_prescribed;
 }
 
-bool broker_tuple_is_prescribed(
+enum ipsec_latch_reason broker_judge_policies(
 	struct broker *broker, const struct kbind_tuple *tuple, uint32_t mark)
 {
 	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
 
 	if (broker->options.overrides_policy)
-		return false;
+		return IPSEC_LATCH_LATCHED;
 	/* What is not read yet may say that the SPD has changed. */
 	if (!broker_read_events(broker))
-		return true;
+		broker->policies.is_stale = true;
 	broker_refresh_policies(broker);
-	if (broker->policies.is_stale)
-		return true;
+	if (broker->policies.is_stale) {
+		broker_log("the host's IPsec policy could not be read, so nothing is latched now");
+		return IPSEC_LATCH_KERNEL;
+	}
 	return path_is_prescribed(&broker->policies, in, mark) ||
-	       path_is_prescribed(&broker->policies, out, mark);
+			       path_is_prescribed(&broker->policies, out, mark)
+		       ? IPSEC_LATCH_PRESCRIBED
+		       : IPSEC_LATCH_LATCHED;
 }

@@ -122,6 +122,7 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 	const struct broker_request *request = &job->message.request;
 	const struct worker_facts *facts = &job->message.facts;
 	struct broker_lease *old = lease_table_find(broker->leases, facts->cookie);
+	enum ipsec_latch_reason reason;
 	size_t key_bytes;
 
 	if (old != NULL && !lease_is_replaceable(old, job->uid, &facts->tuple) &&
@@ -142,8 +143,9 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 		return IPSEC_LATCH_ULP;
 	if (broker_offload_is_loaded(broker))
 		return IPSEC_LATCH_OFFLOAD;
-	if (broker_tuple_is_prescribed(broker, &facts->tuple, facts->mark))
-		return IPSEC_LATCH_PRESCRIBED;
+	reason = broker_judge_policies(broker, &facts->tuple, facts->mark);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
 	if (lease_table_find_tuple(broker->leases, &facts->tuple, old, lease_has_cover) != NULL)
 		return IPSEC_LATCH_COVERED;
 	if (old != NULL) {

@@ -7,6 +7,7 @@
 #   SEED    reproduces the choice of moments and their order (it is printed)
 #   KILLS   how many; default: one of each victim in each step (kills_long.sh runs 1 000)
 #   FROM    go on behind so many of this seed
+#   COUNTED the calls that an earlier guest counted, so that parts of one campaign have one plan
 #   MOMENTS these and no others: the words of a line "kill ...", with ";" between moments
 #   LANES   default 4
 set -u
@@ -119,7 +120,7 @@ if [ -n "${MOMENTS:-}" ]; then
 	tr ';' '\n' <<<"$MOMENTS" >"$hosts_out/plan.0"
 else
 	"$here/kills.py" plan --seed "$seed" --kills "$kills" --from "${FROM:-0}" --lanes "$lanes" \
-		--folder "$hosts_out" "$hosts_out/moments" || hosts_die "no plan"
+		--folder "$hosts_out" "${COUNTED:-$hosts_out/moments}" || hosts_die "no plan"
 fi
 
 for lane in $(seq 0 $((lanes - 1))); do
