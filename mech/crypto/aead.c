@@ -6,8 +6,6 @@
 #include "mech/crypto/library.h"
 
 #include <assert.h>
-#include <openssl/core_names.h>
-#include <openssl/params.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,9 +134,8 @@ static bool aead_final(EVP_CIPHER_CTX *context)
 static bool aead_get_tag(EVP_CIPHER_CTX *context, uint8_t tag[CRYPTO_TAG_BYTES])
 {
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(
-			OSSL_CIPHER_PARAM_AEAD_TAG, tag, CRYPTO_TAG_BYTES),
-		OSSL_PARAM_construct_end(),
+		OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, CRYPTO_TAG_BYTES),
+		OSSL_PARAM_END,
 	};
 
 	return EVP_CIPHER_CTX_get_params(context, params) == 1;
@@ -150,8 +147,8 @@ static bool aead_begin_open(EVP_CIPHER_CTX *context, const uint8_t nonce[CRYPTO_
 {
 	uint8_t copy[CRYPTO_TAG_BYTES];
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, copy, sizeof(copy)),
-		OSSL_PARAM_construct_end(),
+		OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, copy, sizeof(copy)),
+		OSSL_PARAM_END,
 	};
 
 	memcpy(copy, tag, sizeof(copy));

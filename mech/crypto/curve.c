@@ -5,10 +5,6 @@
  */
 #include "mech/crypto/library.h"
 
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/obj_mac.h>
 #include <string.h>
 
 #define CURVE_BYTES_MAX 48
@@ -35,7 +31,7 @@ static EVP_PKEY *curve_keys[CRYPTO_COUNT(curve_table)];
 /* Not through a pool of contexts: the library context is only being made. */
 static EVP_PKEY *curve_key_new(OSSL_LIB_CTX *library, const char *name)
 {
-	OSSL_PARAM fields[] = { crypto_field_group(name), OSSL_PARAM_construct_end() };
+	OSSL_PARAM fields[] = { crypto_field_group(name), OSSL_PARAM_END };
 	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(library, "EC", NULL);
 	EVP_PKEY *key = NULL;
 
@@ -112,8 +108,7 @@ static EVP_PKEY *curve_import(struct crypto_pool *pool, const char *name, BIGNUM
 	uint8_t private_value[CURVE_BYTES_MAX];
 	OSSL_PARAM fields[] = { crypto_field_group(name),
 		crypto_field_octets(OSSL_PKEY_PARAM_PUB_KEY, point),
-		OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, private_value, bytes),
-		OSSL_PARAM_construct_end() };
+		OSSL_PARAM_BN(OSSL_PKEY_PARAM_PRIV_KEY, private_value, bytes), OSSL_PARAM_END };
 	EVP_PKEY *key = NULL;
 
 	if (BN_bn2nativepad(scalar, private_value, (int)bytes) == (int)bytes)

@@ -6,7 +6,6 @@
  */
 #include "mech/crypto/library.h"
 
-#include <openssl/core_names.h>
 #include <stdlib.h>
 #include <string.h>
 

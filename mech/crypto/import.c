@@ -5,8 +5,7 @@
  */
 #include "mech/crypto/library.h"
 
-#include <openssl/core_names.h>
-#include <openssl/params.h>
+#include <string.h>
 
 static EVP_PKEY_CTX *import_context_new(const char *key_type)
 {
@@ -41,19 +40,19 @@ EVP_PKEY *crypto_import_fields(
 OSSL_PARAM crypto_field_octets(const char *field, struct bytes value)
 {
 	/* read only: OSSL_PARAM serves both ways */
-	return OSSL_PARAM_construct_octet_string(field, (void *)(uintptr_t)value.data, value.len);
+	return (OSSL_PARAM)OSSL_PARAM_octet_string(field, (void *)(uintptr_t)value.data, value.len);
 }
 
 OSSL_PARAM crypto_field_group(const char *group)
 {
-	return OSSL_PARAM_construct_utf8_string(
-		OSSL_PKEY_PARAM_GROUP_NAME, (char *)(uintptr_t)group, 0);
+	return (OSSL_PARAM)OSSL_PARAM_utf8_string(
+		OSSL_PKEY_PARAM_GROUP_NAME, (char *)(uintptr_t)group, strlen(group));
 }
 
 static EVP_PKEY *import_raw(struct crypto_pool *pool, const char *key_type, int selection,
 	const char *field, struct bytes raw)
 {
-	OSSL_PARAM fields[] = { crypto_field_octets(field, raw), OSSL_PARAM_construct_end() };
+	OSSL_PARAM fields[] = { crypto_field_octets(field, raw), OSSL_PARAM_END };
 
 	return crypto_import_fields(pool, key_type, selection, fields);
 }

@@ -6,12 +6,6 @@
  */
 #include "mech/crypto/library.h"
 
-#include <openssl/bio.h>
-#include <openssl/core_names.h>
-#include <openssl/decoder.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
-#include <openssl/x509.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,9 +41,11 @@ static enum err key_pem_read(
 	unsigned char *der = NULL;
 	long len = 0;
 	BIO *bio;
+	enum err err = crypto_ready();
 	int done, guard;
-	enum err err;
 
+	if (err != ERR_OK)
+		return err;
 	if (pem.len == 0 || pem.len > KEY_PEM_BYTES_MAX)
 		return ERR_KEY_FORMAT;
 	bio = BIO_new_mem_buf(pem.data, (int)pem.len);

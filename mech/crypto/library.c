@@ -5,8 +5,6 @@
  */
 #include "mech/crypto/library.h"
 
-#include <openssl/err.h>
-#include <openssl/provider.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -38,6 +36,8 @@ static void library_make(void)
 {
 	OSSL_PROVIDER *provider = NULL;
 
+	if (!crypto_openssl_open(false))
+		return;
 	library_context = OSSL_LIB_CTX_new();
 	if (library_context == NULL)
 		return;
@@ -86,8 +86,11 @@ static bool last_is_memory(void)
 	return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
 }
 
+/* As long as this process has no libcrypto, its queue holds nothing of the program's. */
 int crypto_guard_begin(void)
 {
+	if (!crypto_openssl_open(true))
+		return GUARD_NOTHING;
 	if (ERR_set_mark() != 1)
 		return GUARD_NOTHING;
 	return last_is_memory() ? GUARD_MEMORY : GUARD_ERRORS;

@@ -3,10 +3,8 @@
 #ifndef MECH_CRYPTO_LIBRARY_H
 #define MECH_CRYPTO_LIBRARY_H
 
-#include <openssl/evp.h>
-#include <openssl/params.h>
-
 #include "mech/crypto/crypto.h"
+#include "mech/crypto/openssl.h"
 
 #define CRYPTO_COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define CRYPTO_POOL_SLOTS 4

@@ -6,8 +6,6 @@
 #include "mech/crypto/library.h"
 
 #include <assert.h>
-#include <openssl/core_names.h>
-#include <openssl/params.h>
 #include <string.h>
 
 #define PRF_PLUS_ROUNDS_MAX 255
@@ -54,13 +52,14 @@ static struct crypto_pool *prf_pool(const struct crypto_prf *prf)
 static EVP_MAC_CTX *prf_context_new(const struct crypto_prf *prf)
 {
 	char digest[32] = { 0 };
-	OSSL_PARAM params[2];
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, strlen(prf->digest)),
+		OSSL_PARAM_END,
+	};
 	EVP_MAC_CTX *context;
 
 	for (size_t i = 0; i + 1 < sizeof(digest) && prf->digest[i] != '\0'; i++)
 		digest[i] = prf->digest[i];
-	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0);
-	params[1] = OSSL_PARAM_construct_end();
 	context = EVP_MAC_CTX_new(prf_hmac);
 	if (context != NULL && EVP_MAC_CTX_set_params(context, params) != 1) {
 		EVP_MAC_CTX_free(context);

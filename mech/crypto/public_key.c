@@ -6,8 +6,6 @@
  */
 #include "mech/crypto/library.h"
 
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
 #include <string.h>
 
 #define ED25519_BYTES 32
@@ -196,14 +194,14 @@ static bool field_integer(
 		number != NULL && BN_bn2nativepad(number, buffer, (int)value.len) == (int)value.len;
 
 	BN_free(number);
-	*ret_field = OSSL_PARAM_construct_BN(field, buffer, value.len);
+	*ret_field = (OSSL_PARAM)OSSL_PARAM_BN(field, buffer, value.len);
 	return is_done;
 }
 
 static EVP_PKEY *public_import_rsa(const struct crypto_public *public_key)
 {
 	uint8_t modulus[CRYPTO_RSA_BITS_MAX / 8], exponent[RSA_EXPONENT_BYTES_MAX];
-	OSSL_PARAM fields[3] = { [2] = OSSL_PARAM_construct_end() };
+	OSSL_PARAM fields[3] = { [2] = OSSL_PARAM_END };
 
 	if (!field_integer(OSSL_PKEY_PARAM_RSA_N, public_key->modulus, modulus, &fields[0]) ||
 		!field_integer(OSSL_PKEY_PARAM_RSA_E, public_key->exponent, exponent, &fields[1]))
@@ -217,6 +215,8 @@ EVP_PKEY *crypto_public_import(const struct crypto_public *public_key)
 	const struct crypto_key_kind *kind = public_key->kind;
 	struct crypto_pool *pool = crypto_key_kind_pool(kind);
 
+	if (crypto_ready() != ERR_OK)
+		return NULL;
 	if (kind->family == CRYPTO_RSA)
 		return public_import_rsa(public_key);
 	if (kind->family == CRYPTO_ECDSA)

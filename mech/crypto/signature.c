@@ -5,8 +5,6 @@
  */
 #include "mech/crypto/library.h"
 
-#include <openssl/core_names.h>
-#include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,7 +6,9 @@
  */
 #include "tests/faults/faults.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <string.h>
 
 #include "tests/faults/crypto_calls.h"
 
@@ -57,10 +59,14 @@ struct faults_row {
 	long result;
 	int error;
 	void *real;
+	void (*ours)(void); /* of CRYPTO only */
 };
 
-#define ROW(kind, name, result, error) { FAULTS_##kind, #name, (result), (error), NULL },
-#define CRYPTO_ROW(name) ROW(CRYPTO, name, 0, 0)
+#define DECLARATION(name) void name(void);
+CRYPTO_CALLS(DECLARATION)
+
+#define ROW(kind, name, result, error) { FAULTS_##kind, #name, (result), (error), NULL, NULL },
+#define CRYPTO_ROW(name) { FAULTS_CRYPTO, #name, 0, 0, NULL, name },
 
 static struct faults_row rows[] = { SYSTEM_CALLS(ROW) CRYPTO_CALLS(CRYPTO_ROW) };
 
@@ -81,6 +87,30 @@ __attribute__((used)) static void *faults_call(
 	*ret_result = row->result;
 	if (row->error != 0)
 		errno = row->error;
+	return NULL;
+}
+
+/*
+ * The mechanism opens libcrypto itself and asks dlsym for its functions: it is given ours.  NULL: dlsym
+ * shall answer, which must then see its own caller (RTLD_NEXT), and so is jumped to.
+ */
+__attribute__((used, visibility("hidden"))) void *faults_dlsym;
+
+__attribute__((used, no_sanitize("address", "undefined"))) static void *faults_find(
+	void *library, const char *name)
+{
+	static const size_t count = sizeof(rows) / sizeof(rows[0]);
+
+	if (faults_dlsym == NULL)
+		faults_dlsym = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+	if (library == RTLD_NEXT || library == RTLD_DEFAULT)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].kind != FAULTS_CRYPTO || strcmp(rows[i].name, name) != 0)
+			continue;
+		rows[i].real = ((void *(*)(void *, const char *))faults_dlsym)(library, name);
+		return (void *)rows[i].ours;
+	}
 	return NULL;
 }
 
@@ -114,6 +144,17 @@ __asm__(".text\n"
 	"\tjmp *%r11\n"
 	"1:\tmov %r10, %rax\n"
 	"\tret\n"
+	".globl dlsym\n"
+	".type dlsym, @function\n"
+	"dlsym:\n"
+	"\tpush %rdi\n\tpush %rsi\n\tsub $8, %rsp\n"
+	"\tcall faults_find\n"
+	"\tadd $8, %rsp\n\tpop %rsi\n\tpop %rdi\n"
+	"\ttest %rax, %rax\n"
+	"\tjz 1f\n"
+	"\tret\n"
+	"1:\tmov faults_dlsym(%rip), %r11\n"
+	"\tjmp *%r11\n"
 	SYSTEM_CALLS(SYSTEM_FUNCTION)
 	CRYPTO_CALLS(FUNCTION));
 /* clang-format on */

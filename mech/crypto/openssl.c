@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* libcrypto, opened when it is needed and by its own name: a program may have brought another one. */
+#include "mech/crypto/openssl_calls.h"
+
+#include <dlfcn.h>
+#include <openssl/opensslv.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_OF(word) TEXT(word)
+#define TEXT(word) #word
+#define LIBRARY_NAME "libcrypto.so." TEXT_OF(OPENSSL_SHLIB_VERSION)
+
+typedef void openssl_function(void);
+
+static long absent(void)
+{
+	return 0;
+}
+
+#define ABSENT(name) .name = (__typeof__(name) *)(openssl_function *)absent,
+static const struct crypto_openssl openssl_absent = { CRYPTO_OPENSSL_CALLS(ABSENT) };
+
+_Atomic(const struct crypto_openssl *) crypto_openssl_current = &openssl_absent;
+
+static const struct {
+	const char *name;
+	size_t offset;
+} openssl_calls[] = {
+#define CALL(name) { #name, offsetof(struct crypto_openssl, name) },
+	CRYPTO_OPENSSL_CALLS(CALL)
+};
+
+static bool find_all(void *library, struct crypto_openssl *found)
+{
+	for (size_t i = 0; i < sizeof(openssl_calls) / sizeof(openssl_calls[0]); i++) {
+		void *function = dlsym(library, openssl_calls[i].name);
+
+		if (function == NULL)
+			return false;
+		memcpy((char *)found + openssl_calls[i].offset, &function, sizeof(function));
+	}
+	return true;
+}
+
+bool crypto_openssl_open(bool only_present)
+{
+	const struct crypto_openssl *expected = &openssl_absent;
+	struct crypto_openssl *found;
+	void *library;
+
+	if (crypto_openssl() != &openssl_absent)
+		return true;
+	library = dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL | (only_present ? RTLD_NOLOAD : 0));
+	if (library == NULL)
+		return false;
+	found = malloc(sizeof(*found));
+	if (found == NULL || !find_all(library, found)) {
+		free(found);
+		(void)dlclose(library);
+		return false;
+	}
+	/* Another thread may have been faster; the library then stays opened twice. */
+	if (!atomic_compare_exchange_strong(&crypto_openssl_current, &expected, found))
+		free(found);
+	return true;
+}
