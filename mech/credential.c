@@ -337,6 +337,17 @@ enum err mech_credential_acquire(const struct mech_name *desired, enum mech_usag
 	return err == ERR_OK ? acquire(&request, ret_credential) : err;
 }
 
+bool mech_credential_is_possible(const struct config *config)
+{
+	for (size_t i = 0; i < config_identity_count(config); i++) {
+		const struct config_identity *identity = config_identity_at(config, i);
+
+		if (identity->is_anonymous || mech_private_key_is_ours(identity->key_file))
+			return true;
+	}
+	return false;
+}
+
 struct mech_credential *mech_credential_ref(struct mech_credential *credential)
 {
 	if (credential != NULL)

@@ -299,6 +299,14 @@ static enum err content_load(
 	return err;
 }
 
+bool mech_private_key_is_ours(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && (status.st_uid == geteuid() || status.st_uid == 0) &&
+	       faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
+}
+
 enum err mech_private_key_load(
 	const char *path, struct crypto_private_key **ret_key, bool *ret_is_denied)
 {

@@ -139,6 +139,9 @@ struct mech_credential;
 enum err mech_credential_acquire(const struct mech_name *desired, enum mech_usage usage,
 	const struct mech_store_entry *store, size_t store_count,
 	struct mech_credential **ret_credential) ERR_MUST_CHECK;
+/* Whether this process could ever get a credential from config: an identity is nobody's, or its key file
+ * belongs to the effective user or root and may be read. Keys are not looked into; a few system calls. */
+bool mech_credential_is_possible(const struct config *config);
 struct mech_credential *mech_credential_ref(struct mech_credential *credential);
 void mech_credential_release(struct mech_credential **credential);
 enum mech_usage mech_credential_usage(const struct mech_credential *credential);

@@ -7,12 +7,10 @@
 #include "plugin/plugin.h"
 
 /* True ones only.  PROT_READY (RFC 5587 3.1: protection before full establishment) is not; those of
- * anonymity come below. */
+ * authentication and anonymity come below. */
 static gss_const_OID *const mech_attributes[] = {
 	&GSS_C_MA_MECH_CONCRETE,
 	&GSS_C_MA_ITOK_FRAMED,
-	&GSS_C_MA_AUTH_INIT,
-	&GSS_C_MA_AUTH_TARG,
 	&GSS_C_MA_INTEG_PROT,
 	&GSS_C_MA_CONF_PROT,
 	&GSS_C_MA_MIC,
@@ -39,17 +37,24 @@ static bool mech_attribute_add(gss_const_OID attribute, gss_OID_set *set)
 }
 
 /*
+ * A process that has no identity authenticates nobody, and Cyrus SASL offers, and prefers, every
+ * mechanism that says it does: slapd on a host where this one is merely installed.
+ *
  * Nobody is anonymous where the configuration does not say so, and Cyrus SASL leaves a mechanism with
  * these attributes out where a program wants none that lets anybody in (slapd's "noanonymous").
  */
-static bool mech_attribute_add_anonymous(gss_OID_set *set)
+static bool mech_attribute_add_configured(gss_OID_set *set)
 {
 	struct config *config = NULL;
-	bool is_ok = true;
+	bool is_ok = true, can_be;
 
 	if (config_get(&config) != ERR_OK)
 		return true;
-	if (config_has_anonymous(config, true))
+	can_be = mech_credential_is_possible(config);
+	if (can_be)
+		is_ok = mech_attribute_add(GSS_C_MA_AUTH_INIT, set) &&
+			mech_attribute_add(GSS_C_MA_AUTH_TARG, set);
+	if (is_ok && config_has_anonymous(config, true))
 		is_ok = mech_attribute_add(GSS_C_MA_AUTH_INIT_ANON, set);
 	if (is_ok && config_has_anonymous(config, false))
 		is_ok = mech_attribute_add(GSS_C_MA_AUTH_TARG_ANON, set);
@@ -65,7 +70,7 @@ static enum err mech_attribute_set_new(gss_OID_set *ret_set)
 
 	for (size_t i = 0; i < MECH_ATTRIBUTES && is_ok; i++)
 		is_ok = mech_attribute_add(*mech_attributes[i], &set);
-	if (!is_ok || !mech_attribute_add_anonymous(&set)) {
+	if (!is_ok || !mech_attribute_add_configured(&set)) {
 		(void)gss_release_oid_set(&minor, &set);
 		return ERR_NO_MEMORY;
 	}

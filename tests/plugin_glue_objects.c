@@ -24,12 +24,12 @@ static bool set_has(gss_OID_set set, gss_const_OID member)
 	return gss_test_oid_set_member(&minor, &copy, set, &is_there) == GSS_S_COMPLETE && is_there;
 }
 
-static void test_attributes(void)
+/* Without an identity it authenticates nobody: Cyrus SASL must not offer it. */
+static void test_attributes(bool has_identity)
 {
-	gss_const_OID has[] = { GSS_C_MA_MECH_CONCRETE, GSS_C_MA_ITOK_FRAMED, GSS_C_MA_AUTH_INIT,
-		GSS_C_MA_AUTH_TARG, GSS_C_MA_INTEG_PROT, GSS_C_MA_CONF_PROT, GSS_C_MA_MIC,
-		GSS_C_MA_WRAP, GSS_C_MA_REPLAY_DET, GSS_C_MA_OOS_DET, GSS_C_MA_CBINDINGS,
-		GSS_C_MA_CTX_TRANS, GSS_C_MA_PFS };
+	gss_const_OID has[] = { GSS_C_MA_MECH_CONCRETE, GSS_C_MA_ITOK_FRAMED, GSS_C_MA_INTEG_PROT,
+		GSS_C_MA_CONF_PROT, GSS_C_MA_MIC, GSS_C_MA_WRAP, GSS_C_MA_REPLAY_DET,
+		GSS_C_MA_OOS_DET, GSS_C_MA_CBINDINGS, GSS_C_MA_CTX_TRANS, GSS_C_MA_PFS };
 	gss_const_OID has_not[] = { GSS_C_MA_MECH_NEGO, GSS_C_MA_MECH_PSEUDO, GSS_C_MA_MECH_GLUE,
 		GSS_C_MA_NOT_MECH, GSS_C_MA_DEPRECATED, GSS_C_MA_NOT_DFLT_MECH,
 		GSS_C_MA_AUTH_INIT_ANON, GSS_C_MA_DELEG_CRED };
@@ -48,6 +48,9 @@ static void test_attributes(void)
 	for (size_t i = 0; i < sizeof(has_not) / sizeof(has_not[0]); i++)
 		are_right = are_right && !set_has(attributes, has_not[i]);
 	check(are_right, "attributes");
+	check(set_has(attributes, GSS_C_MA_AUTH_INIT) == has_identity &&
+			set_has(attributes, GSS_C_MA_AUTH_TARG) == has_identity,
+		"attributes of authentication, %s identity", has_identity ? "with an" : "without");
 	(void)gss_release_oid_set(&minor, &attributes);
 	(void)gss_release_oid_set(&minor, &known);
 	check(gss_inquire_attrs_for_mech(&minor, &mech_oid, NULL, NULL) == 0,
@@ -86,7 +89,7 @@ void test_mechanism(void)
 	gss_OID_set types = GSS_C_NO_OID_SET;
 	OM_uint32 minor;
 
-	test_attributes();
+	test_attributes(true);
 	test_sasl_name();
 	check(gss_inquire_names_for_mech(&minor, &mech_oid, &types) == 0 &&
 			set_has(types, GSS_C_NT_USER_NAME) &&
@@ -366,5 +369,5 @@ void test_unconfigured(void)
 	check(pair.initiator.context == GSS_C_NO_CONTEXT && pair.token.length == 0,
 		"init: no handle, no token");
 	pair_free(&pair);
-	test_attributes();
+	test_attributes(false);
 }

@@ -481,6 +481,52 @@ START_TEST(other_users_keys)
 }
 END_TEST
 
+static bool is_possible_now(void)
+{
+	const char *const files[] = { config_path.text, NULL };
+	struct config *config = NULL;
+	bool is_it;
+
+	ck_assert_int_eq(config_load(files, &config), ERR_OK);
+	is_it = mech_credential_is_possible(config);
+	config_release(&config);
+	return is_it;
+}
+
+static bool is_possible(const char *text)
+{
+	key_store_write_text(&store, "ipsec.conf", text);
+	return is_possible_now();
+}
+
+START_TEST(possible_with_a_key_of_ones_own)
+{
+	static const char one[] = "[identity]\n\tserver = {\n\t\tkey = server.pem\n\t}\n";
+	struct key_store_path path = key_store_path(&store, "server.pem");
+
+	ck_assert(!is_possible(""));
+	ck_assert(!is_possible("[gss-ipsec]\n\tunknown_peer = accept\n"));
+	ck_assert(!is_possible("[identity]\n\tserver = {\n\t\tkey = missing.pem\n\t}\n"));
+	ck_assert(is_possible("[identity]\n\tnobody = {\n\t\tanonymous = yes\n\t}\n"));
+	ck_assert(is_possible(one));
+	ck_assert(is_possible(config_text));
+	if (geteuid() != 0)
+		return;
+	/* Root could read everybody's keys, and takes none of them. */
+	ck_assert_int_eq(chown(path.text, NOBODY, 0), 0);
+	ck_assert(!is_possible(one));
+	ck_assert(is_possible(config_text));
+	ck_assert_int_eq(chmod(store.directory, 0755), 0);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	ck_assert(is_possible_now());
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(chown(path.text, 0, 0), 0);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	ck_assert(!is_possible_now());
+	ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
 Suite *suite_credential(void)
 {
 	Suite *suite = suite_create("credential");
@@ -501,6 +547,7 @@ Suite *suite_credential(void)
 	tcase_add_test(tcase, keys_are_looked_at_again);
 	tcase_add_test(tcase, cache_overflows);
 	tcase_add_test(tcase, other_users_keys);
+	tcase_add_test(tcase, possible_with_a_key_of_ones_own);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
