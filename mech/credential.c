@@ -304,7 +304,6 @@ static enum err acquire(struct mech_request *request, struct mech_credential **r
 {
 	struct holding *holding = calloc(1, sizeof(*holding));
 	enum err err;
-	int guard;
 
 	if (holding == NULL) {
 		mech_request_free(request);
@@ -314,10 +313,8 @@ static enum err acquire(struct mech_request *request, struct mech_credential **r
 	holding->request = *request;
 	*request = (struct mech_request){ .fd = -1 };
 	err = load_config(&holding->request, &holding->config);
-	guard = crypto_guard_begin();
 	if (err == ERR_OK)
 		err = choose_all(holding);
-	err = crypto_guard_end(guard, err);
 	if (err == ERR_OK)
 		err = make_name(holding);
 	if (err != ERR_OK) {

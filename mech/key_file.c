@@ -221,6 +221,7 @@ static enum err content_parse(enum key_kind kind, struct bytes pem, struct key_c
 	struct key_content content = { 0 };
 	struct writer spki;
 	enum err err;
+	int guard = crypto_guard_begin();
 
 	if (kind == KEY_PRIVATE) {
 		err = crypto_private_key_read(pem, &content.key);
@@ -231,6 +232,7 @@ static enum err content_parse(enum key_kind kind, struct bytes pem, struct key_c
 			err = writer_take(&spki, &content.spki, &content.spki_len);
 		writer_free(&spki);
 	}
+	err = crypto_guard_end(guard, err);
 	if (err == ERR_OK)
 		*ret_content = content;
 	return err;

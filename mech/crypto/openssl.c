@@ -3,6 +3,7 @@
 #include "mech/crypto/openssl_calls.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <openssl/opensslv.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,31 @@ static bool find_all(void *library, struct crypto_openssl *found)
 	return true;
 }
 
+/* Where this process has it, if it does: RTLD_NOLOAD with the bare name would search the file system. */
+static int find_present(struct dl_phdr_info *info, size_t size, void *argument)
+{
+	const char *file = strrchr(info->dlpi_name, '/');
+	char **ret_path = argument;
+
+	(void)size;
+	if (strcmp(file != NULL ? file + 1 : info->dlpi_name, LIBRARY_NAME) != 0)
+		return 0;
+	*ret_path = strdup(info->dlpi_name);
+	return 1;
+}
+
+static void *open_present(void)
+{
+	char *path = NULL;
+	void *library = NULL;
+
+	(void)dl_iterate_phdr(find_present, &path);
+	if (path != NULL)
+		library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+	free(path);
+	return library;
+}
+
 bool crypto_openssl_open(bool only_present)
 {
 	const struct crypto_openssl *expected = &openssl_absent;
@@ -51,7 +77,7 @@ bool crypto_openssl_open(bool only_present)
 
 	if (crypto_openssl() != &openssl_absent)
 		return true;
-	library = dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL | (only_present ? RTLD_NOLOAD : 0));
+	library = only_present ? open_present() : dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
 	if (library == NULL)
 		return false;
 	found = malloc(sizeof(*found));
