@@ -71,7 +71,7 @@ host_as()
 {
 	local user=$1
 	shift
-	setpriv --reuid "$user" --regid "$user" --init-groups -- env -i "HOME=/home/$user" \
+	setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- env -i "HOME=$(getent passwd "$user" | cut -d: -f6)" \
 		"USER=$user" PATH=/usr/bin:/bin:/usr/sbin LC_ALL=C "KRB5CCNAME=FILE:/home/$user/cc" "$@"
 }
 

@@ -32,7 +32,7 @@ VOLATILE = [
 DUMP = re.compile(r"^([0-9a-f]{2} )+$")
 
 # What a log has in one run and not in the next, and no order but that of threads.
-MOMENTARY = re.compile(r"connection_(input|read)|LOG:  checkpoint complete|debug1: .* rtype eow@")
+MOMENTARY = re.compile(r"connection_(input|read)|LOG:  checkpoint complete|kex_exchange_id|Connection (closed|reset) by 127|debug1: .* rtype eow@")
 
 # Lines of text that only a program prints which asks for them: it lists mechanisms, or is told to
 # tell everything (ssh -v prints what each mechanism that it tries says).
@@ -46,10 +46,11 @@ NAMED_TEXT = {
     ],
 }
 
-# System calls of waiting, of memory, and of connections, whose number depends on the moment.
+# System calls of waiting, of memory, and of connections, whose number depends on the moment; and what ssh
+# asks for every message that it might print.
 UNCOUNTED = set(
     "poll ppoll select pselect6 epoll_wait epoll_pwait futex clock_nanosleep restart_syscall brk"
-    " munmap rt_sigreturn sched_yield wait4 rt_sigaction".split()
+    " munmap rt_sigreturn sched_yield wait4 rt_sigaction getpid".split()
 )
 # libgssapi looks at its configuration once a second.
 AGAIN = re.compile(r"(newfstatat|openat|close|getdents64) /etc/gss/mech(\.d)?( ENOENT)?$")
@@ -73,8 +74,6 @@ MEMORY = [
     (r"mprotect", 4),
     (r"madvise", 1),
     (r"(geteuid|getuid)", 40),
-    # ssh calls it for every message that it might print, one for each mechanism that it tries.
-    (r"getpid", 1),
 ]
 WORLDS = {"bare": FILES + UNCONFIGURED + MEMORY, "one": FILES + CONFIGURED + MEMORY}
 
