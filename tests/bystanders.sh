@@ -203,6 +203,17 @@ only_where_configured()
 	valgrind_report 10
 }
 
+# The line that registers the plugin is never there without the file that it names.
+order_of_files()
+{
+	local plugin=usr/lib/gss/mech_ipsec.so line=etc/gss/mech.d/ipsec.conf
+
+	[ "$(stat -c %.9Z "$staged/$line")" \> "$(stat -c %.9Z "$staged/$plugin")" ] || return 1
+	[ "$(make -s -n -C "$build" uninstall DESTDIR=/nowhere |
+		grep -oE "^rm -f /nowhere/($line|$plugin)\$")" = "rm -f /nowhere/$line
+rm -f /nowhere/$plugin" ]
+}
+
 host_make >"$out/make.log" 2>&1
 cp "$here"/bystanders/*.py "$build/tests/bystanders/reload" "$host_dir/"
 chmod 1777 "$host_dir"
@@ -213,5 +224,6 @@ extra=(valgrind_report 100)
 world bare install_plugin
 extra=(only_where_configured)
 world one configure_one
+report "installed before it is registered, and removed after" order_of_files
 "$here/bystanders/judge.py" "$out" || report_failed=$((report_failed + 1))
 report_end

@@ -186,7 +186,7 @@ host_make_http()
 		StartServers 1
 		ServerLimit 1
 		MaxRequestWorkers 25
-		MinSpareThreads 25
+		MinSpareThreads 1
 		MaxSpareThreads 25
 		LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
 		LoadModule authn_core_module /usr/lib/apache2/modules/mod_authn_core.so
