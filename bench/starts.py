@@ -1,15 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Whole runs of programs under either of two GSS_MECH_CONFIG files, in turns, and what they take of time and
-of the processor: starts.py ROUNDS WITHOUT WITH HOST."""
+of the processor; before that, what loading takes: starts.py ROUNDS DIR HOST."""
 import glob
 import os
 import random
 import statistics
+import subprocess
 import sys
 import time
 
-ROUNDS, WITHOUT, WITH, HOST = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+ROUNDS, DIR, HOST = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+WITHOUT, OTHER, WITH = (f"{DIR}/{name}" for name in ("without", "other", "with"))
 PSQL = glob.glob("/usr/lib/postgresql/*/bin/psql")[0]
 PROGRAMS = {
     "`curl --negotiate`": ["curl", "-s", "--negotiate", "-u", ":", f"http://{HOST}/page"],
@@ -35,7 +37,20 @@ def run(command, config):
     return elapsed * 1000, (usage.ru_utime + usage.ru_stime) * 1000
 
 
+def show_loading():
+    taken = {WITHOUT: [], OTHER: [], WITH: []}
+    for _ in range(ROUNDS):
+        for config in random.sample(list(taken), 3):
+            output = subprocess.run([f"{DIR}/bench_load"], env={"GSS_MECH_CONFIG": config},
+                                    capture_output=True, check=True).stdout
+            taken[config].append(float(output))
+    for config, word in ((WITHOUT, "no plugin"), (OTHER, "another plugin"), (WITH, "ours")):
+        print(f"gss_indicate_mechs, {word}: median {statistics.median(taken[config]):.0f} us,"
+              f" least {min(taken[config]):.0f} us", flush=True)
+
+
 def main():
+    show_loading()
     print("| program | time without, with | ratio | processor without, with | ratio | more |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, command in PROGRAMS.items():
