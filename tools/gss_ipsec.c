@@ -18,6 +18,7 @@ static const struct subcommand subcommands[] = {
 	{ "keygen", tool_keygen, "make a private key" },
 	{ "peer",   tool_peer,   "add, list and remove peers; show-key FILE" },
 	{ "check",  tool_check,  "check configuration, keys and broker" },
+	{ "doctor", tool_doctor, "say what is missing for a latched connection here" },
 };
 /* clang-format on */
 

@@ -18,6 +18,7 @@ int tool_status(int argc, char **argv);
 int tool_keygen(int argc, char **argv);
 int tool_peer(int argc, char **argv);
 int tool_check(int argc, char **argv);
+int tool_doctor(int argc, char **argv);
 
 /* Print usage: where help was asked for, to standard output, TOOL_OK; else to standard error,
  * TOOL_USAGE. */

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* gss-ipsec doctor: whether the broker answers, who it is, and how to start it anew. */
+#include "tools/doctor.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BROKER_PROGRAM "gss-ipsecd"
+#define BROKER_NO_NAME_UID 65534 /* of the host's root, in a container */
+#define BROKER_CAP_NET_ADMIN 12
+#define BROKER_CAP_BPF 39
+
+/* --- its process --- */
+
+static bool process_is_broker(pid_t pid)
+{
+	char path[48], name[32] = "";
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	if (fscanf(file, "%31s", name) != 1)
+		name[0] = '\0';
+	(void)fclose(file);
+	return strcmp(name, BROKER_PROGRAM) == 0;
+}
+
+/* Where systemd listens, the socket is systemd's; then the oldest process of that name is taken. */
+static pid_t process_find(void)
+{
+	DIR *folder = opendir("/proc");
+	const struct dirent *entry;
+	pid_t found = 0;
+
+	if (folder == NULL)
+		return 0;
+	while ((entry = readdir(folder)) != NULL) {
+		const pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (pid > 0 && (found == 0 || pid < found) && process_is_broker(pid))
+			found = pid;
+	}
+	(void)closedir(folder);
+	return found;
+}
+
+/* The command line's words behind the program's name, quoted for the shell. */
+static char *options_read(pid_t pid)
+{
+	char path[48], *word = NULL, *text = NULL, *quoted;
+	size_t size = 0, text_size = 0;
+	bool is_first = true;
+	FILE *file, *stream;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	file = fopen(path, "re");
+	stream = file == NULL ? NULL : open_memstream(&text, &text_size);
+	while (stream != NULL && getdelim(&word, &size, '\0', file) > 0) {
+		quoted = is_first ? NULL : doctor_quote(word);
+		if (quoted != NULL)
+			(void)fprintf(stream, " %s", quoted);
+		free(quoted);
+		is_first = false;
+	}
+	free(word);
+	if (file != NULL)
+		(void)fclose(file);
+	return stream != NULL && fclose(stream) == 0 ? text : NULL;
+}
+
+static void process_learn(struct doctor *doctor, pid_t listener)
+{
+	char *options;
+
+	doctor->broker_pid = process_is_broker(listener) ? listener : process_find();
+	options = doctor->broker_pid > 0 ? options_read(doctor->broker_pid) : NULL;
+	if (options == NULL)
+		return;
+	free(doctor->broker_options);
+	doctor->broker_options = options;
+}
+
+bool doctor_broker_has(const struct doctor *doctor, const char *option)
+{
+	const char *at = strstr(doctor->broker_options, option);
+	const char after = at == NULL ? 'x' : at[strlen(option)];
+
+	return after == '\0' || after == ' ' || after == '=';
+}
+
+/* --- commands --- */
+
+static char *command_for_systemd(const struct doctor *doctor, const char *more_options)
+{
+	static const char folder[] = "/etc/systemd/system/gss-ipsecd.service.d";
+	static const char restart[] = "systemctl restart gss-ipsecd.socket gss-ipsecd.service";
+	char *line = NULL, *quoted = NULL, *command = NULL;
+
+	if (more_options[0] == '\0')
+		return strdup(restart);
+	if (asprintf(&line, "[Service]\nExecStart=\nExecStart=/usr/sbin/gss-ipsecd%s%s\n",
+		    doctor->broker_options, more_options) < 0)
+		return NULL;
+	/* printf's own newlines, as a command stands on one line. */
+	for (char *at = line; (at = strchr(at, '\n')) != NULL;)
+		*at = '|';
+	quoted = doctor_quote(line);
+	if (quoted != NULL &&
+		asprintf(&command,
+			"mkdir -p %s && printf %%s %s | tr '|' '\\n' >%s/options.conf && "
+			"systemctl daemon-reload && %s",
+			folder, quoted, folder, restart) < 0)
+		command = NULL;
+	free(line);
+	free(quoted);
+	return command;
+}
+
+char *doctor_broker_command(const struct doctor *doctor, const char *more_options)
+{
+	static const char begin[] = "setsid " BROKER_PROGRAM, log[] = "/var/log/gss-ipsecd.log";
+	char *command = NULL;
+	int result;
+
+	if (doctor->has_systemd)
+		return command_for_systemd(doctor, more_options);
+	if (doctor->broker_pid > 0)
+		result = asprintf(&command, "kill %d; sleep 1; %s%s%s >>%s 2>&1 &",
+			(int)doctor->broker_pid, begin, doctor->broker_options, more_options, log);
+	else
+		result = asprintf(&command, "%s%s%s >>%s 2>&1 &", begin, doctor->broker_options,
+			more_options, log);
+	return result < 0 ? NULL : command;
+}
+
+/* The number behind an option, or the default. */
+static unsigned long option_number(
+	const struct doctor *doctor, const char *option, unsigned long otherwise)
+{
+	const char *at = strstr(doctor->broker_options, option);
+
+	return at == NULL ? otherwise : strtoul(at + strlen(option) + 1, NULL, 10);
+}
+
+/* Twice as many as now. */
+static char *command_for_quota(const struct doctor *doctor)
+{
+	char *options = NULL, *command;
+
+	if (asprintf(&options, " --quota-user %lu --quota-total %lu",
+		    2 * option_number(doctor, "--quota-user", 1024),
+		    2 * option_number(doctor, "--quota-total", 16384)) < 0)
+		return NULL;
+	command = doctor_broker_command(doctor, options);
+	free(options);
+	return command;
+}
+
+static char *command_for_user(const struct doctor *doctor)
+{
+	char options[40];
+
+	(void)snprintf(options, sizeof(options), " --allow-user %u", (unsigned int)geteuid());
+	return doctor_broker_command(doctor, options);
+}
+
+static char *command_for_namespaces(const struct doctor *doctor)
+{
+	return doctor_broker_command(doctor, " --namespaces");
+}
+
+static char *command_for_restart(const struct doctor *doctor)
+{
+	return doctor_broker_command(doctor, "");
+}
+
+/* --- reasons --- */
+
+/* A line of /proc/PID/status has what the daemon may do. */
+static const char *capability_missing(const struct doctor *doctor)
+{
+	char path[48], line[128];
+	uint64_t held = UINT64_MAX;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)doctor->broker_pid);
+	file = doctor->broker_pid > 0 ? fopen(path, "re") : NULL;
+	if (file == NULL)
+		return NULL;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (strncmp(line, "CapEff:", 7) == 0)
+			held = strtoull(line + 7, NULL, 16);
+	}
+	(void)fclose(file);
+	if ((held >> BROKER_CAP_NET_ADMIN & 1) == 0)
+		return "CAP_NET_ADMIN";
+	return (held >> BROKER_CAP_BPF & 1) == 0 ? "CAP_BPF" : NULL;
+}
+
+static const struct {
+	enum ipsec_latch_reason reason;
+	enum doctor_finding finding;
+	char *(*command)(const struct doctor *doctor); /* stands for %1 of the finding */
+} reason_rows[] = {
+	{ IPSEC_LATCH_NOT_ALLOWED, FOUND_BROKER_REFUSES, command_for_user },
+	{ IPSEC_LATCH_OTHER_NETNS, FOUND_BROKER_NAMESPACE, command_for_namespaces },
+	{ IPSEC_LATCH_QUOTA, FOUND_BROKER_QUOTA, command_for_quota },
+	{ IPSEC_LATCH_NO_BPF, FOUND_BROKER_NO_BPF, command_for_restart },
+	{ IPSEC_LATCH_NO_ESP, FOUND_NO_ESP, NULL },
+	{ IPSEC_LATCH_PRESCRIBED, FOUND_TRIAL_PRESCRIBED, NULL },
+	{ IPSEC_LATCH_SHORT, FOUND_TRIAL_MARKS, NULL },
+	{ IPSEC_LATCH_CLEAR_BEHIND, FOUND_TRIAL_MARKS, NULL },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+void doctor_tell_reason(struct doctor *doctor, enum ipsec_latch_reason reason, const char *over)
+{
+	const char *missing = reason == IPSEC_LATCH_NO_BPF ? capability_missing(doctor) : NULL;
+	char *command = NULL;
+
+	if (missing != NULL && !doctor->is_told[FOUND_BROKER_CAPABILITY]) {
+		command = command_for_restart(doctor);
+		doctor_tell(doctor, FOUND_BROKER_CAPABILITY, missing, command, NULL);
+		free(command);
+	}
+	if (doctor->is_told[FOUND_BROKER_CAPABILITY] && reason == IPSEC_LATCH_NO_BPF)
+		return;
+	/* What loaded it is told with the module's name. */
+	if (reason == IPSEC_LATCH_OFFLOAD && doctor->is_told[FOUND_OFFLOAD])
+		return;
+	for (size_t i = 0; i < COUNT(reason_rows); i++) {
+		if (reason_rows[i].reason != reason)
+			continue;
+		if (doctor->is_told[reason_rows[i].finding])
+			return;
+		command = reason_rows[i].command == NULL ? NULL : reason_rows[i].command(doctor);
+		doctor_tell(doctor, reason_rows[i].finding, command, NULL, NULL);
+		free(command);
+		return;
+	}
+	doctor_tell(doctor, FOUND_TRIAL_FAILED, over, latch_reason_text(reason), NULL);
+}
+
+/* --- its socket --- */
+
+static void restart_tell(struct doctor *doctor, enum doctor_finding finding)
+{
+	char *command = doctor_broker_command(doctor, "");
+
+	doctor_tell(doctor, finding, doctor->broker_path, command, NULL);
+	free(command);
+}
+
+/* The folder that keeps this user out: the highest one that he may not search. */
+static void folder_tell(struct doctor *doctor)
+{
+	char *path = strdup(doctor->broker_path);
+	char *closed = path == NULL ? NULL : strdup(dirname(path));
+
+	for (char *at = closed; at != NULL && (at = strchr(at + 1, '/')) != NULL;) {
+		*at = '\0';
+		if (access(closed, X_OK) != 0)
+			break;
+		*at = '/';
+	}
+	doctor_tell(doctor, FOUND_BROKER_FOLDER, doctor->broker_path, closed, NULL);
+	free(closed);
+	free(path);
+}
+
+static void connect_tell(struct doctor *doctor, int error)
+{
+	struct stat file;
+	const bool is_there = stat(doctor->broker_path, &file) == 0;
+
+	if (!is_there && errno == EACCES)
+		folder_tell(doctor);
+	else if (!is_there)
+		restart_tell(doctor, FOUND_BROKER_ABSENT);
+	else if (error == EACCES)
+		doctor_tell(doctor, FOUND_BROKER_CLOSED, doctor->broker_path, NULL, NULL);
+	else if (error == ECONNREFUSED && S_ISSOCK(file.st_mode))
+		restart_tell(doctor, FOUND_BROKER_DEAD);
+	else
+		doctor_tell(
+			doctor, FOUND_BROKER_NO_SOCKET, doctor->broker_path, strerror(error), NULL);
+}
+
+/* Who listens gets keys, so a program talks to root or to its own user only.  In a container the host's
+ * root may have no name; the request itself shows whether that is taken. */
+static bool listener_examine(struct doctor *doctor, int fd)
+{
+	struct ucred owner = { 0 };
+	socklen_t len = sizeof(owner);
+	char uid[16], pid[16];
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &owner, &len) != 0)
+		return true;
+	process_learn(doctor, owner.pid);
+	if (owner.uid == 0 || owner.uid == geteuid() || owner.uid == BROKER_NO_NAME_UID)
+		return true;
+	(void)snprintf(uid, sizeof(uid), "%u", (unsigned int)owner.uid);
+	(void)snprintf(pid, sizeof(pid), "%d", (int)owner.pid);
+	doctor_tell(doctor, FOUND_BROKER_STRANGER, doctor->broker_path, uid, pid);
+	return false;
+}
+
+static bool socket_examine(struct doctor *doctor)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	bool is_good = false;
+	int fd;
+
+	if (strlen(doctor->broker_path) >= sizeof(address.sun_path)) {
+		doctor_tell(doctor, FOUND_BROKER_NO_SOCKET, doctor->broker_path,
+			"the path is too long", NULL);
+		return false;
+	}
+	(void)strncpy(address.sun_path, doctor->broker_path, sizeof(address.sun_path) - 1);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		(void)tool_fail("socket: %s", strerror(errno));
+		return true;
+	}
+	/* EAGAIN: others wait, too. */
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 && errno != EAGAIN)
+		connect_tell(doctor, errno);
+	else
+		is_good = listener_examine(doctor, fd);
+	(void)close(fd);
+	return is_good;
+}
+
+void doctor_examine_broker(struct doctor *doctor)
+{
+	enum ipsec_latch_reason reason;
+
+	if (!socket_examine(doctor))
+		return;
+	reason = kbind_ping(doctor->broker_path);
+	doctor->broker_answers = reason != IPSEC_LATCH_NO_BROKER;
+	if (reason == IPSEC_LATCH_LATCHED)
+		doctor_tell(doctor, FOUND_BROKER_OK, doctor->broker_path, NULL, NULL);
+	else if (reason == IPSEC_LATCH_NO_BROKER)
+		restart_tell(doctor, FOUND_BROKER_SILENT);
+	else
+		doctor_tell_reason(doctor, reason, "loopback");
+}

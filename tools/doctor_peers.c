@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* gss-ipsec doctor: the peer database, and whether it has the other side under the right name. */
+#include "tools/doctor.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "mech/identity.h"
+#include "mech/mech.h"
+
+#define PEERS_SHOWN_MAX 5
+
+static const char *peer_name(const struct config_peer *peer)
+{
+	return peer->host != NULL ? peer->host : peer->user != NULL ? peer->user : peer->tag;
+}
+
+/* --- keys --- */
+
+/* The key file's key by its SHA256 name, malloc'ed; NULL: none, or it cannot be read (err). */
+static char *key_file_name(const struct config_peer *peer, enum err *ret_err)
+{
+	struct writer spki;
+	char *name = NULL;
+
+	*ret_err = ERR_OK;
+	if (peer->key_file == NULL)
+		return NULL;
+	writer_init(&spki, TOOL_FILE_BYTES_MAX);
+	*ret_err = mech_public_key_load(peer->key_file, &spki);
+	if (*ret_err == ERR_OK)
+		name = tool_key_name(writer_view(&spki));
+	writer_free(&spki);
+	return name;
+}
+
+static bool peer_has_key(const struct config_peer *peer, const char *key)
+{
+	enum err err;
+	char *of_file = key_file_name(peer, &err);
+	bool is_found = of_file != NULL && strcmp(of_file, key) == 0;
+
+	free(of_file);
+	for (size_t i = 0; i < peer->key_count && !is_found; i++) {
+		const struct bytes value =
+			BYTES((const uint8_t *)peer->keys[i], strlen(peer->keys[i]));
+
+		is_found = tool_key_is_named(value, key);
+	}
+	return is_found;
+}
+
+static void key_file_examine(struct doctor *doctor, const struct config_peer *peer)
+{
+	enum err err;
+	char *why = NULL;
+
+	free(key_file_name(peer, &err));
+	if (err == ERR_OK || asprintf(&why, "%s (%s)", error_text(err), mech_last_detail(err)) < 0)
+		return;
+	doctor_tell(doctor, FOUND_PEER_KEY_FILE, peer->tag, why, NULL);
+	free(why);
+}
+
+/* An identity of this user's, whose key a peer's entry should not have. */
+static void self_examine(struct doctor *doctor, const struct config_identity *configured)
+{
+	struct mech_identity identity = { 0 };
+	bool is_denied;
+	char *key;
+
+	if (configured->is_anonymous ||
+		mech_identity_load(configured, &identity, &is_denied) != ERR_OK)
+		return;
+	key = tool_key_name(crypto_private_key_spki(identity.key));
+	for (size_t i = 0; key != NULL && i < config_peer_count(doctor->config); i++) {
+		const struct config_peer *peer = config_peer_at(doctor->config, i);
+
+		if (peer_has_key(peer, key))
+			doctor_tell(doctor, FOUND_PEER_IS_SELF, peer->tag, configured->tag, NULL);
+	}
+	free(key);
+	mech_identity_wipe(&identity);
+}
+
+/* --- the one that was asked for --- */
+
+/* By its name; a peer without one is known by a key that it has. */
+static bool peer_is_named(const struct config_peer *peer, const char *name)
+{
+	if (peer->host != NULL)
+		return strcasecmp(peer->host, name) == 0;
+	if (peer->user != NULL)
+		return strcmp(peer->user, name) == 0;
+	return strcmp(peer->tag, name) == 0 || peer_has_key(peer, name);
+}
+
+/* "server" for server.example.org, or the reverse. */
+static bool peer_is_shortened(const struct config_peer *peer, const char *name)
+{
+	size_t len = strcspn(name, ".");
+
+	if (peer->host == NULL || strchr(name, '@') != NULL)
+		return false;
+	return strcspn(peer->host, ".") == len && strncasecmp(peer->host, name, len) == 0;
+}
+
+static const struct config_peer *peer_find(const struct doctor *doctor, const char *word,
+	bool (*is_meant)(const struct config_peer *peer, const char *word))
+{
+	for (size_t i = 0; word != NULL && i < config_peer_count(doctor->config); i++) {
+		const struct config_peer *peer = config_peer_at(doctor->config, i);
+
+		if (is_meant(peer, word))
+			return peer;
+	}
+	return NULL;
+}
+
+/* The names of the first few entries, for whoever mistyped one; malloc'ed. */
+static char *names_list(const struct doctor *doctor)
+{
+	const size_t count = config_peer_count(doctor->config);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+
+	if (stream == NULL)
+		return NULL;
+	for (size_t i = 0; i < count && i < PEERS_SHOWN_MAX; i++)
+		(void)fprintf(stream, "%s%s", i > 0 ? ", " : "",
+			peer_name(config_peer_at(doctor->config, i)));
+	if (count > PEERS_SHOWN_MAX)
+		(void)fprintf(stream, ", ... ('gss-ipsec peer list')");
+	return fclose(stream) == 0 ? text : NULL;
+}
+
+static void unknown_tell(struct doctor *doctor)
+{
+	const struct config_peer *by_key = peer_find(doctor, doctor->key, peer_has_key);
+	const struct config_peer *alike = peer_find(doctor, doctor->peer, peer_is_shortened);
+	char *names = NULL;
+
+	if (by_key != NULL) {
+		doctor_tell(doctor, FOUND_PEER_OTHER_NAME, doctor->peer, doctor->key,
+			peer_name(by_key));
+	} else if (alike != NULL) {
+		doctor_tell(doctor, FOUND_PEER_SHORT_NAME, doctor->peer, alike->host, NULL);
+	} else if (config_unknown_peer(doctor->config) == CONFIG_UNKNOWN_ACCEPT) {
+		doctor_tell(doctor, FOUND_PEER_TAKEN, doctor->peer, NULL, NULL);
+	} else if (doctor->key != NULL) {
+		doctor_tell(doctor, FOUND_PEER_UNKNOWN_KEY, doctor->peer, doctor->key, NULL);
+	} else {
+		names = names_list(doctor);
+		doctor_tell(doctor, FOUND_PEER_UNKNOWN, doctor->peer,
+			names != NULL && names[0] != '\0' ? names : "none", NULL);
+		free(names);
+	}
+}
+
+static void keys_tell(struct doctor *doctor, const struct config_peer *peer)
+{
+	enum err err;
+	char *of_file = key_file_name(peer, &err);
+
+	if (of_file != NULL)
+		doctor_tell(doctor, FOUND_PEER_OK, peer_name(peer), of_file, NULL);
+	for (size_t i = 0; i < peer->key_count; i++)
+		doctor_tell(doctor, FOUND_PEER_OK, peer_name(peer), peer->keys[i], NULL);
+	free(of_file);
+}
+
+/* With several entries of one name, any that has the key will do. */
+static void known_tell(struct doctor *doctor, const struct config_peer *peer)
+{
+	bool has_key = doctor->key == NULL;
+
+	for (size_t i = 0; i < config_peer_count(doctor->config) && !has_key; i++) {
+		const struct config_peer *other = config_peer_at(doctor->config, i);
+
+		has_key = peer_is_named(other, doctor->peer) && peer_has_key(other, doctor->key);
+	}
+	if (peer->is_anonymous)
+		doctor_tell(doctor, FOUND_PEER_ANONYMOUS, peer_name(peer), NULL, NULL);
+	else if (!has_key)
+		doctor_tell(doctor, FOUND_PEER_KEY_CHANGED, doctor->peer, doctor->key, peer->tag);
+	else if (doctor->service != NULL && !doctor->is_server &&
+		 !mech_services_include(peer->services, peer->service_count, doctor->service))
+		doctor_tell(doctor, FOUND_PEER_SERVICE, peer_name(peer), doctor->service, NULL);
+	else
+		keys_tell(doctor, peer);
+}
+
+static void target_examine(struct doctor *doctor)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found = NULL;
+
+	if (doctor->target_host == NULL || doctor->is_server)
+		return;
+	if (getaddrinfo(doctor->target_host, NULL, &hints, &found) != 0)
+		doctor_tell(doctor, FOUND_PEER_NOT_FOUND, doctor->target_host, NULL, NULL);
+	else
+		freeaddrinfo(found);
+}
+
+static void none_tell(struct doctor *doctor)
+{
+	if (config_has_anonymous(doctor->config, doctor->is_server))
+		doctor_tell(doctor, FOUND_PEERS_ANY, "anonymous ones may come", NULL, NULL);
+	else if (config_unknown_peer(doctor->config) == CONFIG_UNKNOWN_ACCEPT)
+		doctor_tell(doctor, FOUND_PEERS_ANY, "unknown_peer = accept takes anybody's key",
+			NULL, NULL);
+	else
+		doctor_tell(doctor, FOUND_PEERS_NONE, NULL, NULL, NULL);
+}
+
+void doctor_examine_peers(struct doctor *doctor)
+{
+	const struct config_peer *peer;
+	char count[48];
+	size_t i;
+
+	if (doctor->config == NULL)
+		return;
+	for (i = 0; i < config_peer_count(doctor->config); i++)
+		key_file_examine(doctor, config_peer_at(doctor->config, i));
+	for (i = 0; i < config_identity_count(doctor->config); i++)
+		self_examine(doctor, config_identity_at(doctor->config, i));
+	(void)snprintf(count, sizeof(count), "%zu %s", config_peer_count(doctor->config),
+		config_peer_count(doctor->config) == 1 ? "entry" : "entries");
+	if (config_peer_count(doctor->config) == 0)
+		none_tell(doctor);
+	else
+		doctor_tell(doctor, FOUND_PEERS_OK, count, NULL, NULL);
+	peer = peer_find(doctor, doctor->peer, peer_is_named);
+	if (peer != NULL)
+		known_tell(doctor, peer);
+	else if (doctor->peer != NULL && config_peer_count(doctor->config) > 0)
+		unknown_tell(doctor);
+	target_examine(doctor);
+}
