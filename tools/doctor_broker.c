@@ -19,6 +19,7 @@
 #define BROKER_NO_NAME_UID 65534 /* of the host's root, in a container */
 #define BROKER_CAP_NET_ADMIN 12
 #define BROKER_CAP_BPF 39
+#define QUOTA_LEAST 32
 
 /* --- its process --- */
 
@@ -37,8 +38,24 @@ static bool process_is_broker(pid_t pid)
 	return strcmp(name, BROKER_PROGRAM) == 0;
 }
 
-/* Where systemd listens, the socket is systemd's; then the oldest process of that name is taken. */
-static pid_t process_find(void)
+/* Whether it is known to live in this network namespace; of other users' processes only root can know. */
+static bool process_is_here(pid_t pid)
+{
+	char path[48], theirs[64] = "", ours[64] = "";
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	return readlink(path, theirs, sizeof(theirs) - 1) > 0 &&
+	       readlink("/proc/self/ns/net", ours, sizeof(ours) - 1) > 0 &&
+	       strcmp(theirs, ours) == 0;
+}
+
+static bool process_is_any(pid_t pid)
+{
+	return pid > 0;
+}
+
+/* The oldest process of that name: workers are younger. */
+static pid_t process_find(bool (*is_meant)(pid_t pid))
 {
 	DIR *folder = opendir("/proc");
 	const struct dirent *entry;
@@ -49,7 +66,8 @@ static pid_t process_find(void)
 	while ((entry = readdir(folder)) != NULL) {
 		const pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		if (pid > 0 && (found == 0 || pid < found) && process_is_broker(pid))
+		if (pid > 0 && (found == 0 || pid < found) && process_is_broker(pid) &&
+			is_meant(pid))
 			found = pid;
 	}
 	(void)closedir(folder);
@@ -80,12 +98,16 @@ static char *options_read(pid_t pid)
 	return stream != NULL && fclose(stream) == 0 ? text : NULL;
 }
 
+/* Where systemd listens, or nobody, the daemon is looked for by its name.  One that may be another
+ * network namespace's is good for its options only: no command shall end it. */
 static void process_learn(struct doctor *doctor, pid_t listener)
 {
 	char *options;
+	pid_t pid;
 
-	doctor->broker_pid = process_is_broker(listener) ? listener : process_find();
-	options = doctor->broker_pid > 0 ? options_read(doctor->broker_pid) : NULL;
+	doctor->broker_pid = process_is_broker(listener) ? listener : process_find(process_is_here);
+	pid = doctor->broker_pid > 0 ? doctor->broker_pid : process_find(process_is_any);
+	options = pid > 0 ? options_read(pid) : NULL;
 	if (options == NULL)
 		return;
 	free(doctor->broker_options);
@@ -137,8 +159,10 @@ char *doctor_broker_command(const struct doctor *doctor, const char *more_option
 	if (doctor->has_systemd)
 		return command_for_systemd(doctor, more_options);
 	if (doctor->broker_pid > 0)
-		result = asprintf(&command, "kill %d; sleep 1; %s%s%s >>%s 2>&1 &",
-			(int)doctor->broker_pid, begin, doctor->broker_options, more_options, log);
+		result = asprintf(&command,
+			"kill %d; sleep 1; kill -KILL %d 2>/dev/null; %s%s%s >>%s 2>&1 &",
+			(int)doctor->broker_pid, (int)doctor->broker_pid, begin,
+			doctor->broker_options, more_options, log);
 	else
 		result = asprintf(&command, "%s%s%s >>%s 2>&1 &", begin, doctor->broker_options,
 			more_options, log);
@@ -154,14 +178,16 @@ static unsigned long option_number(
 	return at == NULL ? otherwise : strtoul(at + strlen(option) + 1, NULL, 10);
 }
 
-/* Twice as many as now. */
+/* Twice as many as now, and enough for a trial. */
 static char *command_for_quota(const struct doctor *doctor)
 {
+	const unsigned long user = option_number(doctor, "--quota-user", 1024);
+	const unsigned long total = option_number(doctor, "--quota-total", 16384);
 	char *options = NULL, *command;
 
 	if (asprintf(&options, " --quota-user %lu --quota-total %lu",
-		    2 * option_number(doctor, "--quota-user", 1024),
-		    2 * option_number(doctor, "--quota-total", 16384)) < 0)
+		    user < QUOTA_LEAST ? 2ul * QUOTA_LEAST : 2 * user,
+		    total < QUOTA_LEAST ? 2ul * QUOTA_LEAST : 2 * total) < 0)
 		return NULL;
 	command = doctor_broker_command(doctor, options);
 	free(options);
@@ -285,8 +311,10 @@ static void connect_tell(struct doctor *doctor, int error)
 {
 	struct stat file;
 	const bool is_there = stat(doctor->broker_path, &file) == 0;
+	const bool is_kept_out = !is_there && errno == EACCES;
 
-	if (!is_there && errno == EACCES)
+	process_learn(doctor, 0);
+	if (is_kept_out)
 		folder_tell(doctor);
 	else if (!is_there)
 		restart_tell(doctor, FOUND_BROKER_ABSENT);

@@ -150,6 +150,8 @@ static void unknown_tell(struct doctor *doctor)
 			peer_name(by_key));
 	} else if (alike != NULL) {
 		doctor_tell(doctor, FOUND_PEER_SHORT_NAME, doctor->peer, alike->host, NULL);
+	} else if (config_has_anonymous(doctor->config, doctor->is_server)) {
+		doctor_tell(doctor, FOUND_PEERS_ANY, "anonymous ones may come", NULL, NULL);
 	} else if (config_unknown_peer(doctor->config) == CONFIG_UNKNOWN_ACCEPT) {
 		doctor_tell(doctor, FOUND_PEER_TAKEN, doctor->peer, NULL, NULL);
 	} else if (doctor->key != NULL) {
@@ -233,14 +235,14 @@ void doctor_examine_peers(struct doctor *doctor)
 		self_examine(doctor, config_identity_at(doctor->config, i));
 	(void)snprintf(count, sizeof(count), "%zu %s", config_peer_count(doctor->config),
 		config_peer_count(doctor->config) == 1 ? "entry" : "entries");
-	if (config_peer_count(doctor->config) == 0)
-		none_tell(doctor);
-	else
-		doctor_tell(doctor, FOUND_PEERS_OK, count, NULL, NULL);
 	peer = peer_find(doctor, doctor->peer, peer_is_named);
+	if (config_peer_count(doctor->config) > 0)
+		doctor_tell(doctor, FOUND_PEERS_OK, count, NULL, NULL);
+	else if (doctor->peer == NULL)
+		none_tell(doctor);
 	if (peer != NULL)
 		known_tell(doctor, peer);
-	else if (doctor->peer != NULL && config_peer_count(doctor->config) > 0)
+	else if (doctor->peer != NULL)
 		unknown_tell(doctor);
 	target_examine(doctor);
 }

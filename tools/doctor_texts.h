@@ -48,7 +48,7 @@
 	/* peers */ \
 	X(PEERS_OK, OK, "peers", "%1 in the peer database", NULL, NULL) \
 	X(PEERS_NONE, BROKEN, "peers", "the peer database is empty and unknown_peer is refuse, so nobody can be the other side", NULL, "add one: gss-ipsec peer add NAME KEY, with the key that 'gss-ipsec doctor' shows on the other side") \
-	X(PEERS_ANY, WARNING, "peers", "the peer database is empty; %1", NULL, NULL) \
+	X(PEERS_ANY, WARNING, "peers", "the peer database is empty, or has no such entry; %1", NULL, NULL) \
 	X(PEER_OK, OK, "peers", "%1 has the key %2", NULL, NULL) \
 	X(PEER_ANONYMOUS, OK, "peers", "%1 may be nobody (anonymous)", NULL, NULL) \
 	X(PEER_UNKNOWN, BROKEN, "peers", "the peer database does not have %1", NULL, "add it: gss-ipsec peer add %1 KEY, with the key that 'gss-ipsec doctor' shows there; or ask for one of: %2") \
