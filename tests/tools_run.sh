@@ -43,7 +43,7 @@ helps()
 }
 
 for words in "$tool --help" "$tool -h" "$tool status --help" "$tool keygen --help" \
-	"$tool peer --help" "$tool peer add --help" "$tool check -h" "$broker --help" "$broker -h"; do
+	"$tool peer --help" "$tool peer add --help" "$tool check -h" "$tool doctor -h" "$broker --help" "$broker -h"; do
 	# shellcheck disable=SC2086
 	report "help: ${words#"$build"/}" helps $words
 done
@@ -90,6 +90,43 @@ says 1 "check, as root: a key that another user shows others" "others can read i
 printf '[gss-ipsec]\n esp_ciphers = aes-256-gcm rot13\n' >"$work/wrong.conf"
 says 1 "check: an unknown cipher, and which there are" \
 	"none of aes-256-gcm, aes-128-gcm, chacha20-poly1305$" "$tool" check --file "$work/wrong.conf"
+
+# --- doctor: what needs no kernel of its own; the rest is in tests/real/doctor.sh ---
+
+export GSS_MECH_CONFIG=$work/mech.conf
+says 1 "doctor: not registered" "mend: echo 'ipsec 1.2.840.*mech_ipsec.so' >>$work/mech.conf" "$tool" doctor
+echo "ipsec 1.2.840.113556.1.8000.2554.31079.55960.30804.18932.37582.1664278.1045436.1 $work/gone.so" \
+	>"$GSS_MECH_CONFIG"
+says 1 "doctor: registered, not there" "gone.so, which .*is not there" "$tool" doctor
+sed -i "s|$work/gone.so|$build/.libs/mech_ipsec.so|" "$GSS_MECH_CONFIG"
+says 1 "doctor: MIT's library finds the plugin" "MIT's library finds the mechanism" \
+	${PRELOAD:+env "LD_PRELOAD=$PRELOAD"} "$tool" doctor
+cp "$config" "$work/kept.conf"
+printf '[gss-ipsec]\n broker = %s\n' "$work/it's none" >>"$config"
+says 1 "doctor: no broker, and a path that the shell would mind" "there is no socket $work/it's none" \
+	"$tool" doctor
+mkdir "$work/it's none"
+says 1 "doctor: no socket" "it's none is no socket of gss-ipsecd's" "$tool" doctor
+chmod go+w "$config"
+says 1 "doctor: the command is quoted" "mend: chmod go-w $config" "$tool" doctor
+cp "$config" "$work/it's.conf"
+chmod go+w "$work/it's.conf"
+says 1 "doctor: a quotation mark within a command" "mend: chmod go-w '$work/it'.''s.conf'" \
+	env "GSS_IPSEC_CONFIG=$work/it's.conf" "$tool" doctor
+chmod go-w "$config"
+says 2 "doctor: half a service" ^usage: "$tool" doctor --service imap
+says 1 "doctor: an unknown peer and its key" "mend: gss-ipsec peer add b.example.org SHA256:" \
+	"$tool" doctor --peer b.example.org --key "$work/ecdsa-p384.pem"
+says 1 "doctor: a peer's other key" "mend: gss-ipsec peer add --tag server.example.org " \
+	"$tool" doctor --peer server.example.org --key "$work/ecdsa-p384.pem"
+says 1 "doctor: a peer's key" "peers: server.example.org has the key SHA256:" \
+	"$tool" doctor --peer server.example.org --key "$work/rsa-2048.pem"
+says 1 "doctor: a short name" "but server.example.org; a host's name is compared whole" \
+	"$tool" doctor --peer server
+says 1 "doctor --json" '"finding": "BROKER_NO_SOCKET", "verdict": "broken"' "$tool" doctor --json
+report "doctor --json is JSON" python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$work/out"
+cp "$work/kept.conf" "$config"
+unset GSS_MECH_CONFIG
 
 # --- the texts ---
 

@@ -150,7 +150,7 @@ static void unknown_tell(struct doctor *doctor)
 			peer_name(by_key));
 	} else if (alike != NULL) {
 		doctor_tell(doctor, FOUND_PEER_SHORT_NAME, doctor->peer, alike->host, NULL);
-	} else if (config_has_anonymous(doctor->config, doctor->is_server)) {
+	} else if (doctor->key == NULL && config_takes_anonymous(doctor->config, doctor->service)) {
 		doctor_tell(doctor, FOUND_PEERS_ANY, "anonymous ones may come", NULL, NULL);
 	} else if (config_unknown_peer(doctor->config) == CONFIG_UNKNOWN_ACCEPT) {
 		doctor_tell(doctor, FOUND_PEER_TAKEN, doctor->peer, NULL, NULL);
@@ -164,6 +164,20 @@ static void unknown_tell(struct doctor *doctor)
 	}
 }
 
+/* By its name, also where the whole key stands in the configuration. */
+static void key_tell(struct doctor *doctor, const struct config_peer *peer, const char *value)
+{
+	struct writer spki;
+	char *name = NULL;
+
+	writer_init(&spki, TOOL_FILE_BYTES_MAX);
+	if (strncmp(value, "SHA256:", 7) != 0 && tool_key_read(value, &spki))
+		name = tool_key_name(writer_view(&spki));
+	doctor_tell(doctor, FOUND_PEER_OK, peer_name(peer), name != NULL ? name : value, NULL);
+	writer_free(&spki);
+	free(name);
+}
+
 static void keys_tell(struct doctor *doctor, const struct config_peer *peer)
 {
 	enum err err;
@@ -172,7 +186,7 @@ static void keys_tell(struct doctor *doctor, const struct config_peer *peer)
 	if (of_file != NULL)
 		doctor_tell(doctor, FOUND_PEER_OK, peer_name(peer), of_file, NULL);
 	for (size_t i = 0; i < peer->key_count; i++)
-		doctor_tell(doctor, FOUND_PEER_OK, peer_name(peer), peer->keys[i], NULL);
+		key_tell(doctor, peer, peer->keys[i]);
 	free(of_file);
 }
 
