@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# gss-ipsec doctor against set-ups that are broken in one way each: doctor.sh STAGED BUILD [qemu].
+# gss-ipsec doctor against set-ups that are broken in one way each: doctor.sh STAGED BUILD [FORM].
 # On two hosts that are well (it says so, and a login latches) each row breaks one thing: the doctor
 # names it; its commands, as printed, run by root, mend it; and then the doctor is content and a
-# login latches again.  With "qemu": what User Mode Linux lacks, the firewall and xfrm interfaces.
+# login latches again.  FORM: "long" has all rows, or one of their groups (rows_...), without it those
+# that many a host has seen; "qemu" what User Mode Linux lacks, the firewall and xfrm interfaces.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
@@ -11,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/report.sh"
 
 plugin=/usr/lib/gss/mech_ipsec.so
+form=${3:-short}
 linger=(--linger-seconds 1)
 doctor_user=
 doctor_more=()
@@ -162,6 +164,12 @@ row()
 	report "$name: a login latches" login
 }
 
+# A row of the long form.
+more()
+{
+	[ "$form" = short ] || row "$@"
+}
+
 on()
 {
 	hosts_on "$@" || echo "FAIL in $1: ${*:2}"
@@ -189,37 +197,37 @@ rows_registration()
 		'on A rm /etc/gss/mech.d/ipsec.conf'
 	row "registered, but the file missing" A broken 'gone.so, which is not there' \
 		'on A sed -i s,mech_ipsec.so,gone.so, /etc/gss/mech.d/ipsec.conf'
-	row "plugin gone" A broken "the plugin $plugin, which .* is not there" \
+	more "plugin gone" A broken "the plugin $plugin, which .* is not there" \
 		'mv $plugin $plugin.kept' 'mv $plugin.kept $plugin'
-	row "plugin not readable" A broken "may not read the plugin $plugin" 'chmod 600 $plugin'
-	row "plugin cut short" A broken "the plugin $plugin cannot be loaded" \
+	more "plugin not readable" A broken "may not read the plugin $plugin" 'chmod 600 $plugin'
+	more "plugin cut short" A broken "the plugin $plugin cannot be loaded" \
 		'mv $plugin $plugin.kept; head -c 5000 $plugin.kept >$plugin; chmod 755 $plugin' \
 		'mv $plugin.kept $plugin'
-	row "registration not readable" A broken 'may not read /etc/gss/mech.d/ipsec.conf' \
+	more "registration not readable" A broken 'may not read /etc/gss/mech.d/ipsec.conf' \
 		'on A chmod 600 /etc/gss/mech.d/ipsec.conf'
 	on A sh -c ': >/etc/gss/other.conf'
 	doctor_under=(env GSS_MECH_CONFIG=/etc/gss/other.conf)
-	row "GSS_MECH_CONFIG" A broken 'other.conf, which does not register the plugin' true
+	more "GSS_MECH_CONFIG" A broken 'other.conf, which does not register the plugin' true
 	doctor_under=()
 }
 
 rows_configuration()
 {
-	row "configuration writable by all" A broken 'others than its owner may write' \
+	more "configuration writable by all" A broken 'others than its owner may write' \
 		'on A chmod 666 /etc/gss/ipsec.conf'
-	row "configuration of another user" A broken 'belongs to neither root nor this user' \
+	more "configuration of another user" A broken 'belongs to neither root nor this user' \
 		'on A chown 40002 /etc/gss/ipsec.conf'
-	row "configuration not readable" A broken 'may not read /etc/gss/ipsec.conf' \
+	more "configuration not readable" A broken 'may not read /etc/gss/ipsec.conf' \
 		'on A chmod 600 /etc/gss/ipsec.conf'
-	row "no configuration" A broken 'configuration: there is none' \
+	more "no configuration" A broken 'configuration: there is none' \
 		'on A rm /etc/gss/ipsec.conf' 'config_restore A'
-	row "mistake in the configuration" A broken 'ipsec.conf:.*frob' \
+	more "mistake in the configuration" A broken 'ipsec.conf:.*frob' \
 		'config_edit A "s/key = /frob = /"' 'config_restore A'
 	row "latch = no" A broken 'latching is switched off' \
 		'config_edit A "s/latch = require/latch = no/"' 'config_restore A'
 	row "no identity" A broken 'identity: none is configured' \
 		'config_edit A "/^\[identity\]/,/}/d"' 'config_restore A'
-	row "identity for another use" A broken 'none that this user may use begins connections' \
+	more "identity for another use" A broken 'none that this user may use begins connections' \
 		'config_edit A "s/^user = .*/&\nusage = accept/"' 'config_restore A'
 	doctor_more=(--service "imap@${hosts_name[B]}")
 	report "service that nobody answers for: named" \
@@ -231,13 +239,13 @@ rows_keys()
 {
 	row "key world-readable" A broken 'others can read its key file' \
 		'on A chmod 644 /etc/gss/alice.pem'
-	row "key of another user" A broken 'may not read its key file' \
+	more "key of another user" A broken 'may not read its key file' \
 		'on A chown 40002 /etc/gss/alice.pem'
-	row "key file is none" A broken 'identity: alice: .*alice.pem' \
+	more "key file is none" A broken 'identity: alice: .*alice.pem' \
 		'on A cp -p /etc/gss/alice.pem /etc/gss/kept.pem; on A sed -i s/^M/N/ /etc/gss/alice.pem' \
 		'on A mv /etc/gss/kept.pem /etc/gss/alice.pem'
 	doctor_user=root
-	row "key world-readable, root looks" B broken 'others can read its key file' \
+	more "key world-readable, root looks" B broken 'others can read its key file' \
 		'on B chmod 644 /etc/gss/sample.pem'
 	doctor_user=
 }
@@ -245,6 +253,7 @@ rows_keys()
 # A new key at one side, which the other side's database does not have yet.
 rows_changed_key()
 {
+	server_again
 	on A rm /etc/gss/alice.pem
 	report "key file missing: named" doctor_names A broken 'its key file .* is not there'
 	report "key file missing: its commands run" mend_as_printed A
@@ -260,7 +269,7 @@ rows_peers()
 	local key
 
 	key=$(hosts_fingerprint sample)
-	row "empty peer database" A broken 'does not have host-b.example' \
+	more "empty peer database" A broken 'does not have host-b.example' \
 		'config_edit A "/^\[peer\]/,/}/d"' 'config_restore A'
 	doctor_more=(--key "$key")
 	row "peer unknown" A broken 'does not have host-b.example' \
@@ -274,9 +283,9 @@ rows_peers()
 	doctor_more=(--service sample@host-b)
 	report "a host's short name: named" doctor_names A broken 'does not have host-b, but host-b.example'
 	doctor_more=()
-	row "own key in the peer database" A broken "is this side's own" \
+	more "own key in the peer database" A broken "is this side's own" \
 		'config_edit A "s|key = SHA256:.*|key = $(own_key)|"' 'config_restore A'
-	row "service the key may not answer for" A broken 'may not answer for the service sample' \
+	more "service the key may not answer for" A broken 'may not answer for the service sample' \
 		'config_edit A "s|key = SHA256:.*|&\nservices = imap|"' 'config_restore A'
 }
 
@@ -288,23 +297,24 @@ own_key()
 rows_broker()
 {
 	row "broker not running" A broken 'gss-ipsecd is not running' 'brokers_end A'
-	row "broker killed" A broken 'nobody listens at' \
+	more "broker killed" A broken 'nobody listens at' \
 		'hosts_on A true; kill -KILL "$(broker_pid A)"; sleep 0.3'
-	row "broker stopped" A broken 'does not answer: it hangs' 'kill -STOP "$(broker_pid A)"'
+	more "broker stopped" A broken 'does not answer: it hangs' 'kill -STOP "$(broker_pid A)"'
 	row "socket not writable" A broken "may not write to the broker's socket" \
 		'on A chmod 600 /run/gss-ipsec/broker.sock'
-	row "socket's folder closed" A broken "cannot get to the broker's socket" \
+	more "socket's folder closed" A broken "cannot get to the broker's socket" \
 		'on A chmod 700 /run/gss-ipsec'
 	doctor_user=root
-	row "socket deleted" A broken 'there is no socket' 'on A rm /run/gss-ipsec/broker.sock'
+	more "socket deleted" A broken 'there is no socket' 'on A rm /run/gss-ipsec/broker.sock'
 	doctor_user=
-	row "user not allowed" A broken 'its --allow-user names others' \
+	more "user not allowed" A broken 'its --allow-user names others' \
 		'broker_again A --allow-user 1'
-	row "quota" A broken 'as many latches as gss-ipsecd allows' 'broker_again A --quota-user 1'
+	more "quota" A broken 'as many latches as gss-ipsecd allows' 'broker_again A --quota-user 1'
 	row "eBPF refused" A broken "does not take gss-ipsecd's recorder" \
 		'broker_under A /usr/bin/python3 "$here/without_bpf.py"'
-	row "no CAP_BPF" A broken 'runs without the privilege CAP_BPF' \
+	more "no CAP_BPF" A broken 'runs without the privilege CAP_BPF' \
 		'broker_under A setpriv --bounding-set=-all,+net_admin,+setpcap'
+	[ "$form" != short ] || return 0
 	doctor_user=root
 	doctor_under=(unshare --net sh -c 'ip link set lo up && exec "$@"' sh)
 	report "another network namespace: named" \
@@ -351,13 +361,13 @@ rows_kernel()
 {
 	local loader
 
-	row "late segments unprotected" A warning 'wire/disable_policy is on' \
+	more "late segments unprotected" A warning 'wire/disable_policy is on' \
 		'on A sysctl -qw net.ipv4.conf.wire.disable_policy=1'
-	row "no loopback" A broken 'cannot connect to itself' 'on A ip link set lo down'
+	more "no loopback" A broken 'cannot connect to itself' 'on A ip link set lo down'
 	doctor_user=root
 	row "prescribed" A broken 'prescribes how connections with host-b.example' \
 		'on A ip xfrm policy add src 10.77.0.1/32 dst 10.77.0.2/32 dir out tmpl proto esp reqid 77 mode transport level use'
-	row "blocked" A broken 'action block) prescribes' \
+	more "blocked" A broken 'action block) prescribes' \
 		'on A ip xfrm policy add src 10.77.0.0/24 dst 10.77.0.1/32 dir in action block'
 	row "another IPsec daemon" A warning 'another IPsec daemon runs, pluto' \
 		'cp /bin/sleep /usr/bin/pluto; hosts_start other A /usr/bin/pluto 1000; sleep 0.3'
@@ -369,7 +379,7 @@ rows_kernel()
 	loader=$(sysctl -n kernel.modprobe)
 	sysctl -qw kernel.modprobe=/bin/false
 	row "kernel without ESP" A broken 'the kernel has no ESP' 'flush_and_unload esp4'
-	row "eBPF for everybody" A warning 'every user may load eBPF' \
+	more "eBPF for everybody" A warning 'every user may load eBPF' \
 		'sysctl -qw kernel.unprivileged_bpf_disabled=0'
 	sysctl -qw kernel.modprobe="$loader"
 	clock=$(date +%s)
@@ -434,20 +444,17 @@ for host in A B; do
 	config_keep "$host"
 	hosts_broker "$host" "${linger[@]}"
 done
-if [ "${3:-}" = qemu ]; then
-	server_start
-	rows_qemu
-	report_end
+if [ "$form" != qemu ]; then
+	healthy "before"
+	report "--json" json_is_read
 fi
-healthy "before"
-report "--json" json_is_read
 server_start
-rows_registration
-rows_configuration
-rows_keys
-rows_peers
-rows_broker
-rows_kernel
-server_again
-rows_changed_key
+case $form in
+short | long)
+	for group in registration configuration keys peers broker kernel changed_key; do
+		"rows_$group"
+	done
+	;;
+*) "${form/#qemu/rows_qemu}" ;;
+esac
 report_end
