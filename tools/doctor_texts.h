@@ -103,7 +103,7 @@
 	/* the real thing */ \
 	X(TRIAL_OK, OK, "trial", "a connection within this host was latched over %1 with %2; both ends are in their closing time for two minutes", NULL, NULL) \
 	X(TRIAL_NOT_MADE, UNSEEN, "trial", "not made, since gss-ipsecd does not answer", NULL, NULL) \
-	X(TRIAL_NO_CONNECTION, BROKEN, "trial", "this host cannot connect to itself over 127.0.0.1: %1", "ip link set lo up", NULL) \
+	X(TRIAL_NO_CONNECTION, BROKEN, "trial", "this host cannot connect to itself over 127.0.0.1", "ip link set lo up", "or a rule of the firewall drops what this host sends to itself") \
 	X(TRIAL_LOST, BROKEN, "trial", "ESP that this host sends to itself does not arrive: a firewall drops protocol 50", NULL, "run as root, the doctor shows the rule") \
 	X(TRIAL_MARKS, BROKEN, "trial", "ESP arrives without its mark: a firewall's rule changes packet marks", NULL, "run as root, the doctor shows the rule") \
 	X(TRIAL_PRESCRIBED, BROKEN, "trial", "the host's own IPsec policy prescribes how connections within this host are protected", NULL, "look at 'ip xfrm policy', or start gss-ipsecd with --override-spd") \

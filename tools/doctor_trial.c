@@ -233,7 +233,7 @@ static void failure_tell(struct doctor *doctor, const struct trial *trial, enum 
 	const char *over = trial->family == AF_INET ? "127.0.0.1" : "::1";
 
 	if (result == TRIAL_UNCONNECTED)
-		doctor_tell(doctor, FOUND_TRIAL_NO_CONNECTION, strerror(errno), NULL, NULL);
+		doctor_tell(doctor, FOUND_TRIAL_NO_CONNECTION, NULL, NULL, NULL);
 	else if (result == TRIAL_STUCK)
 		doctor_tell(doctor, FOUND_TRIAL_LOST, NULL, NULL, NULL);
 	else
