@@ -120,6 +120,8 @@ brokers_end()
 		hosts_wait 5 test ! -e "$pid"
 	done
 	hosts_on "$1" rm -f /run/gss-ipsec/broker.sock
+	# The next one's log begins when its process does, and is looked at before.
+	rm -f "$hosts_out/gss-ipsecd.$1.log"
 }
 
 broker_again()
