@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 # Rows of doctor.sh, to be sourced by it, that need Debian's own kernel: nftables, xfrm interfaces.
+# The form "rows_qemu" has them all, "qemu" what a slow guest has time for.
 
 rules()
 {
@@ -13,7 +14,7 @@ rows_qemu()
 	report "well: no rule in the way" doctor_is_content B
 	row "firewall drops protocol 50" B broken 'a rule drops protocol 50 (ESP): ip protocol esp' \
 		'rules B "table ip t { chain i { type filter hook input priority 0; ip protocol esp counter drop; }; }"'
-	row "firewall knows no ESP" B broken 'none accepts protocol 50' \
+	[ "$form" = qemu ] || row "firewall knows no ESP" B broken 'none accepts protocol 50' \
 		'rules B "table inet t { chain i { type filter hook input priority 0; policy drop; iif lo accept; tcp dport 4444 accept; ct state established accept; icmp type echo-request accept; }; }"'
 	row "ct mark restored" B broken 'changes or saves packet marks' \
 		'rules B "table ip t { chain p { type filter hook prerouting priority -150; meta mark != 0 ct mark set meta mark; meta mark set ct mark; }; }"'
