@@ -23,6 +23,9 @@ if [ -f "$plugin" ]; then
 	result $? "exports.map and the built plugin agree"
 	readelf -d "$plugin" | grep -q 'NEEDED.*libgssapi_krb5'
 	result $? "the plugin needs libgssapi_krb5"
+	# Every program that lists mechanisms would pay for it.
+	! readelf -d "$plugin" | grep -q 'NEEDED.*libcrypto' && ! nm -D -u "$plugin" | grep -q '@OPENSSL'
+	result $? "the plugin opens libcrypto when it needs it, not before"
 	readelf -d "$plugin" | grep -q 'SYMBOLIC'
 	result $? "the plugin binds its own symbols first"
 else
