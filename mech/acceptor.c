@@ -58,7 +58,7 @@ static enum err acceptor_ask_group(
 	struct ike_header header = { .spi_i = exchange->spi_i,
 		.exchange = IKE_EXCHANGE_SA_INIT,
 		.flags = IKE_FLAG_RESPONSE };
-	struct ike_builder b;
+	struct ike_builder b = { 0 };
 	uint8_t *data = NULL;
 	size_t len = 0;
 	enum err err;

@@ -41,7 +41,7 @@ static enum err failure_tell_clear(
 	struct ike_header header = { .spi_i = context->exchange->spi_i,
 		.exchange = IKE_EXCHANGE_SA_INIT,
 		.flags = IKE_FLAG_RESPONSE };
-	struct ike_builder b;
+	struct ike_builder b = { 0 };
 	uint8_t *data = NULL;
 	size_t len = 0;
 	enum err err;
@@ -63,7 +63,7 @@ static enum err failure_tell_sealed(
 	bool is_response = !context->is_initiator;
 	uint8_t exchange = is_response ? IKE_EXCHANGE_AUTH : IKE_EXCHANGE_INFORMATIONAL;
 	uint32_t message_id = is_response || context->state == MECH_STATE_SENT_T1 ? 1 : 2;
-	struct ike_builder b;
+	struct ike_builder b = { 0 };
 	enum err err;
 
 	err = mech_context_begin_sealed(context, &b, exchange, message_id, is_response);
