@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Snapshots of the configuration: what they hold, their life, and the process's current one.
+ * Snapshots of the configuration: what they hold and their life.
  *
- * One lock serves the current snapshot and the profile library.  It lies in memory that the kernel
- * zeroes in a forked child, so that a fork in the midst of it leaves the child a lock that nobody
- * holds; what the lock protects is replaced by single stores of pointers to finished objects.
+ * One lock serves the current snapshot (config_current.c) and the profile library.  It lies in memory
+ * that the kernel zeroes in a forked child, so that a fork in the midst of it leaves the child a lock
+ * that nobody holds; what the lock protects is replaced by single stores of pointers to finished
+ * objects.
  */
 #include "base/config_internal.h"
 
@@ -16,23 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#ifndef SYSCONFDIR
-#define SYSCONFDIR "/etc"
-#endif
-
-#define FILES_MAX 2
 #define READ_ATTEMPTS 3
-#define LAST_ERROR_BYTES 1024
 #define BROKER_PATH_DEFAULT "/run/gss-ipsec/broker.sock"
-#define USER_FILE "/.config/gss-ipsec/ipsec.conf"
-#define SYSTEM_FILE SYSCONFDIR "/gss/ipsec.conf"
 
 /* --- what was wrong --- */
 
-static _Thread_local char last_error[LAST_ERROR_BYTES];
+static _Thread_local char last_error[CONFIG_ERROR_BYTES];
 static _Thread_local bool last_passes;
 
 enum err config_complain(const char *path, unsigned int line, const char *format, ...)
@@ -303,14 +295,14 @@ static void lock_make(void)
 	lock = page;
 }
 
-static enum err lock_take(void)
+enum err config_lock(void)
 {
 	if (pthread_once(&lock_once, lock_make) != 0 || pthread_mutex_lock(lock) != 0)
 		return ERR_INTERNAL;
 	return ERR_OK;
 }
 
-static void lock_give(void)
+void config_unlock(void)
 {
 	pthread_mutex_unlock(lock);
 }
@@ -334,8 +326,7 @@ static enum err load_once(const char *const *files, struct config **ret_config, 
 	return status;
 }
 
-/* The lock is held. */
-static enum err load(const char *const *files, struct config **ret_config)
+enum err config_load_locked(const char *const *files, struct config **ret_config)
 {
 	enum err status = ERR_INTERNAL;
 	bool changed = true;
@@ -347,156 +338,11 @@ static enum err load(const char *const *files, struct config **ret_config)
 
 enum err config_load(const char *const *files, struct config **ret_config)
 {
-	enum err status = lock_take();
+	enum err status = config_lock();
 
 	if (status != ERR_OK)
 		return status;
-	status = load(files, ret_config);
-	lock_give();
-	return status;
-}
-
-/* --- the process's current snapshot --- */
-
-/* What one look at the files saw.  Never changed once it is current. */
-struct look {
-	char *paths[FILES_MAX + 1]; /* NULL-terminated */
-	struct stat status[FILES_MAX];
-	bool exists[FILES_MAX];
-	uid_t user; /* who must own the files */
-	enum err result;
-	struct config *config; /* NULL unless result is ERR_OK */
-	char error[LAST_ERROR_BYTES];
-};
-
-static struct look *current;
-static time_t current_second;
-
-static void look_free(struct look *look)
-{
-	if (look == NULL)
-		return;
-	for (size_t i = 0; i < FILES_MAX; i++)
-		free(look->paths[i]);
-	config_release(&look->config);
-	free(look);
-}
-
-/* The file of the user; a home that this process cannot even search has none to offer. */
-static enum err add_user_file(struct look *look, size_t *count)
-{
-	const char *home = secure_getenv("HOME");
-	struct stat status;
-	char *path = NULL;
-
-	if (home == NULL || home[0] != '/')
-		return ERR_OK;
-	if (asprintf(&path, "%s%s", home, USER_FILE) < 0)
-		return ERR_NO_MEMORY;
-	if (stat(path, &status) != 0 && errno == EACCES)
-		free(path);
-	else
-		look->paths[(*count)++] = path;
-	return ERR_OK;
-}
-
-static enum err find_files(struct look *look)
-{
-	const char *single = secure_getenv("GSS_IPSEC_CONFIG");
-	const char *last = single != NULL && single[0] != '\0' ? single : SYSTEM_FILE;
-	size_t count = 0;
-	enum err status = ERR_OK;
-
-	if (last != single)
-		status = add_user_file(look, &count);
-	if (status != ERR_OK)
-		return status;
-	look->paths[count] = strdup(last);
-	return look->paths[count] != NULL ? ERR_OK : ERR_NO_MEMORY;
-}
-
-static enum err look_new(struct look **ret_look)
-{
-	struct look *look = calloc(1, sizeof(*look));
-	enum err status;
-
-	if (look == NULL)
-		return ERR_NO_MEMORY;
-	look->user = geteuid();
-	status = find_files(look);
-	if (status != ERR_OK) {
-		look_free(look);
-		return status;
-	}
-	for (size_t i = 0; look->paths[i] != NULL; i++)
-		look->exists[i] = stat(look->paths[i], &look->status[i]) == 0;
-	*ret_look = look;
-	return ERR_OK;
-}
-
-static bool look_is_same(const struct look *a, const struct look *b)
-{
-	if (a == NULL || a->user != b->user)
-		return false;
-	for (size_t i = 0; i < FILES_MAX; i++) {
-		if ((a->paths[i] == NULL) != (b->paths[i] == NULL))
-			return false;
-		if (a->paths[i] == NULL)
-			break;
-		if (strcmp(a->paths[i], b->paths[i]) != 0 || a->exists[i] != b->exists[i] ||
-			(a->exists[i] && !config_status_equal(&a->status[i], &b->status[i])))
-			return false;
-	}
-	return true;
-}
-
-/* Looks at the files again and reads them when they are not what they were.  The lock is held. */
-static enum err refresh(void)
-{
-	struct look *next = NULL, *previous = current;
-	enum err status = look_new(&next);
-
-	if (status != ERR_OK)
-		return status;
-	if (look_is_same(current, next)) {
-		look_free(next);
-		return ERR_OK;
-	}
-	next->result = load((const char *const *)next->paths, &next->config);
-	/* What passes by itself must not be remembered until the file changes. */
-	if (next->result != ERR_OK && (next->result != ERR_CONFIG || config_mistake_passes())) {
-		status = next->result;
-		look_free(next);
-		return status;
-	}
-	if (next->result == ERR_CONFIG)
-		snprintf(next->error, sizeof(next->error), "%s", last_error);
-	current = next;
-	look_free(previous);
-	return ERR_OK;
-}
-
-enum err config_get(struct config **ret_config)
-{
-	struct timespec now = { .tv_sec = 0 };
-	enum err status = lock_take();
-
-	if (status != ERR_OK)
-		return status;
-	/* COARSE is answered without a system call, and a second is coarse enough. */
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (current == NULL || now.tv_sec != current_second) {
-		status = refresh();
-		if (status == ERR_OK)
-			current_second = now.tv_sec;
-	}
-	if (status == ERR_OK) {
-		status = current->result;
-		if (status == ERR_CONFIG)
-			config_complain_again(current->error);
-	}
-	if (status == ERR_OK)
-		*ret_config = config_ref(current->config);
-	lock_give();
+	status = config_load_locked(files, ret_config);
+	config_unlock();
 	return status;
 }

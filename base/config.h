@@ -75,6 +75,13 @@ struct config_localname {
 /* The process's current snapshot; re-read when a file changed, looked at no more than once a second
  * (no system call in between).  ERR_CONFIG: config_last_error() says what is wrong. */
 enum err config_get(struct config **ret_config) ERR_MUST_CHECK;
+/*
+ * What the files that a snapshot of config_get() was made from say now: that snapshot where they are
+ * unchanged, looked at no more than once a second.  ERR_CONFIG where one is wrong or unreadable by now.
+ * A snapshot of config_load() stays what it is; so does any where the process has another root since
+ * (chroot), and a file that it may not look at any more counts as unchanged.
+ */
+enum err config_renew(struct config *held, struct config **ret_config) ERR_MUST_CHECK;
 /* A snapshot of exactly these files, NULL-terminated, earlier ones win (tests, tools, stores). */
 enum err config_load(const char *const *files, struct config **ret_config) ERR_MUST_CHECK;
 struct config *config_ref(struct config *config);

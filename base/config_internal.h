@@ -2,7 +2,8 @@
 /*
  * What the configuration's files share among themselves; nobody else includes this.
  *
- *	config.c        snapshots, what others ask them, the process's current one
+ *	config.c        snapshots, what others ask them
+ *	config_current.c the process's current one, and whether one that is held still holds
  *	config_lines.c  one file's owner, mode and lines: shape, order and line numbers
  *	config_check.c  one file's values, from the profile library, into a snapshot
  *	config_keys.c   tables of sections and keys
@@ -23,6 +24,8 @@
 #include "base/config.h"
 #include "base/error.h"
 
+#define CONFIG_FILES_MAX 2
+#define CONFIG_ERROR_BYTES 1024
 #define CONFIG_FILE_BYTES_MAX ((size_t)1 << 20)
 #define CONFIG_LINE_BYTES_MAX 1024 /* the library reads lines in pieces of 2048 */
 #define CONFIG_TAG_BYTES_MAX 64
@@ -77,12 +80,27 @@ struct config_memory {
 	max_align_t data[];
 };
 
+/* What one look at the files of the configuration saw; never changed once others can see it. */
+struct config_sight {
+	char *paths[CONFIG_FILES_MAX + 1]; /* NULL-terminated */
+	struct stat status[CONFIG_FILES_MAX];
+	bool exists[CONFIG_FILES_MAX];
+	struct stat root; /* of the process: in another one, paths mean other files */
+};
+
 struct config {
 	atomic_uint references;
-	struct config_memory *memory; /* all strings and arrays that entries point to */
+	const struct config_sight *sight; /* of config_get()'s only; else NULL */
+	struct config_memory *memory;	  /* all strings and arrays that entries point to */
 	struct config_entry general;
 	struct config_list lists[CONFIG_LIST_COUNT];
 };
+
+/* --- the process's current one; not for a caller that holds the lock already --- */
+enum err config_lock(void) ERR_MUST_CHECK;
+void config_unlock(void);
+/* As config_load(); the lock is held. */
+enum err config_load_locked(const char *const *files, struct config **ret_config) ERR_MUST_CHECK;
 
 /* Zeroed memory that lives as long as the snapshot; NULL when there is none. */
 void *config_alloc(struct config *config, size_t len);

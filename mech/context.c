@@ -86,7 +86,10 @@ static enum err context_take_credential(struct mech_context *context,
 			mech_credential_ref((struct mech_credential *)(uintptr_t)credential);
 	if (err != ERR_OK)
 		return err;
-	context->config = config_ref(mech_credential_config(context->credential));
+	/* Whom a peer's key belongs to may have changed since a server made its credential. */
+	err = mech_credential_config(context->credential, &context->config);
+	if (err != ERR_OK)
+		return err;
 	context->descriptor = mech_credential_descriptor(context->credential);
 	return ERR_OK;
 }

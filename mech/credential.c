@@ -390,9 +390,14 @@ int mech_credential_descriptor(const struct mech_credential *credential)
 	return credential->fd;
 }
 
-struct config *mech_credential_config(const struct mech_credential *credential)
+enum err mech_credential_config(
+	const struct mech_credential *credential, struct config **ret_config)
 {
-	return credential->holding->config;
+	enum err err = config_renew(credential->holding->config, ret_config);
+
+	if (err == ERR_CONFIG)
+		mech_set_detail(err, "%s", config_last_error());
+	return err;
 }
 
 bool mech_credential_latch_policy(

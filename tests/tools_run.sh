@@ -71,7 +71,7 @@ says 0 "peer add: known by its key" "added spare" \
 	"$tool" peer add --tag spare - "$work/ed25519.pem"
 says 0 "peer list" "named by its key" "$tool" peer list
 says 1 "peer list: no such file" "No such file" "$tool" peer list --file "$work/none"
-says 0 "peer remove: servers need a restart" "restart them" "$tool" peer remove spare
+says 0 "peer remove: when it counts" "from the next second on" "$tool" peer remove spare
 says 1 "peer remove: again" "no \[peer\] entry spare" "$tool" peer remove spare
 
 says 1 "check: no such file" "No such file" "$tool" check --file "$work/none"

@@ -11,6 +11,7 @@
 	X(error) \
 	X(secret) \
 	X(config) \
+	X(config_renew) \
 	X(plugin_framing) \
 	X(broker_protocol) \
 	X(candidates) \

@@ -131,6 +131,7 @@ static void check_choice(const struct choice *choice, const struct mech_credenti
 {
 	struct mech_name *name = mech_credential_name(credential);
 	const struct mech_identity *initiator = mech_credential_initiator(credential);
+	struct config *config = NULL;
 
 	ck_assert_str_eq(mech_name_display(name), choice->name);
 	ck_assert_int_eq(mech_credential_usage(credential), choice->usage);
@@ -138,7 +139,9 @@ static void check_choice(const struct choice *choice, const struct mech_credenti
 	ck_assert_int_eq(initiator == NULL, choice->initiator == NULL);
 	if (initiator != NULL)
 		ck_assert_str_eq(initiator->tag, choice->initiator);
-	ck_assert_ptr_nonnull(mech_credential_config(credential));
+	ck_assert_int_eq(mech_credential_config(credential, &config), ERR_OK);
+	ck_assert_ptr_nonnull(config);
+	config_release(&config);
 	mech_name_release(&name);
 }
 

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The process's current snapshot of the configuration, and what became of one that a credential holds.
+ *
+ * Both are looked after once a second: by stat, and read anew only when a file is not what it was.
+ * The lock of config.c is held throughout.
+ */
+#include "base/config_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
+#define USER_FILE "/.config/gss-ipsec/ipsec.conf"
+#define SYSTEM_FILE SYSCONFDIR "/gss/ipsec.conf"
+
+/* What one look found.  Never changed once it is in its place. */
+struct look {
+	struct config_sight sight;
+	uid_t user; /* who must own the files */
+	enum err result;
+	struct config *config; /* NULL unless result is ERR_OK */
+	char error[CONFIG_ERROR_BYTES];
+};
+
+struct place {
+	struct look *look;
+	time_t second; /* when it was last found to be so */
+};
+
+static struct place current; /* of the files that this process would begin with */
+static struct place renewed; /* of the files that some snapshot was made from */
+
+static void look_free(struct look *look)
+{
+	if (look == NULL)
+		return;
+	for (size_t i = 0; i < CONFIG_FILES_MAX; i++)
+		free(look->sight.paths[i]);
+	config_release(&look->config);
+	free(look);
+}
+
+/* COARSE is answered without a system call, and a second is coarse enough. */
+static time_t second_now(void)
+{
+	struct timespec now = { .tv_sec = 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec;
+}
+
+static bool sight_has_paths_of(const struct config_sight *a, const struct config_sight *b)
+{
+	for (size_t i = 0; i < CONFIG_FILES_MAX; i++) {
+		if ((a->paths[i] == NULL) != (b->paths[i] == NULL))
+			return false;
+		if (a->paths[i] == NULL)
+			break;
+		if (strcmp(a->paths[i], b->paths[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool sight_is_same(const struct config_sight *a, const struct config_sight *b)
+{
+	if (!sight_has_paths_of(a, b))
+		return false;
+	for (size_t i = 0; a->paths[i] != NULL; i++)
+		if (a->exists[i] != b->exists[i] ||
+			(a->exists[i] && !config_status_equal(&a->status[i], &b->status[i])))
+			return false;
+	return true;
+}
+
+static bool look_is_same(const struct look *a, const struct look *b)
+{
+	return a != NULL && a->user == b->user && sight_is_same(&a->sight, &b->sight);
+}
+
+/* The snapshot keeps what was seen, to be compared by whoever holds it. */
+static enum err look_sign(struct look *look)
+{
+	struct config *config = look->config;
+	struct config_sight *sight = config_alloc(config, sizeof(*sight));
+
+	if (sight == NULL)
+		return ERR_NO_MEMORY;
+	*sight = look->sight;
+	for (size_t i = 0; look->sight.paths[i] != NULL; i++) {
+		const char *path = look->sight.paths[i];
+
+		sight->paths[i] = config_copy_text(config, path, strlen(path));
+		if (sight->paths[i] == NULL)
+			return ERR_NO_MEMORY;
+	}
+	/* Where it cannot be asked, files cannot be looked at again either. */
+	if (stat("/", &sight->root) != 0)
+		sight->root = (struct stat){ .st_ino = 0 };
+	config->sight = sight;
+	return ERR_OK;
+}
+
+/* Reads the files of a look and puts it in its place; takes the look over, also when it fails. */
+static enum err place_load(struct place *place, struct look *next)
+{
+	struct look *previous = place->look;
+	enum err status;
+
+	next->result = config_load_locked((const char *const *)next->sight.paths, &next->config);
+	status = next->result == ERR_OK ? look_sign(next) : ERR_OK;
+	/* What passes by itself must not be remembered until the file changes. */
+	if (next->result != ERR_OK && (next->result != ERR_CONFIG || config_mistake_passes()))
+		status = next->result;
+	if (status != ERR_OK) {
+		look_free(next);
+		return status;
+	}
+	if (next->result == ERR_CONFIG)
+		snprintf(next->error, sizeof(next->error), "%s", config_last_error());
+	place->look = next;
+	look_free(previous);
+	return ERR_OK;
+}
+
+static enum err place_answer(const struct place *place, struct config **ret_config)
+{
+	const struct look *look = place->look;
+
+	if (look->result == ERR_CONFIG)
+		config_complain_again(look->error);
+	if (look->result == ERR_OK)
+		*ret_config = config_ref(look->config);
+	return look->result;
+}
+
+/* --- the current one --- */
+
+/* The file of the user; a home that this process cannot even search has none to offer. */
+static enum err add_user_file(struct config_sight *sight, size_t *count)
+{
+	const char *home = secure_getenv("HOME");
+	struct stat status;
+	char *path = NULL;
+
+	if (home == NULL || home[0] != '/')
+		return ERR_OK;
+	if (asprintf(&path, "%s%s", home, USER_FILE) < 0)
+		return ERR_NO_MEMORY;
+	if (stat(path, &status) != 0 && errno == EACCES)
+		free(path);
+	else
+		sight->paths[(*count)++] = path;
+	return ERR_OK;
+}
+
+static enum err find_files(struct config_sight *sight)
+{
+	const char *single = secure_getenv("GSS_IPSEC_CONFIG");
+	const char *last = single != NULL && single[0] != '\0' ? single : SYSTEM_FILE;
+	size_t count = 0;
+	enum err status = ERR_OK;
+
+	if (last != single)
+		status = add_user_file(sight, &count);
+	if (status != ERR_OK)
+		return status;
+	sight->paths[count] = strdup(last);
+	return sight->paths[count] != NULL ? ERR_OK : ERR_NO_MEMORY;
+}
+
+static enum err look_new(struct look **ret_look)
+{
+	struct look *look = calloc(1, sizeof(*look));
+	struct config_sight *sight;
+	enum err status;
+
+	if (look == NULL)
+		return ERR_NO_MEMORY;
+	sight = &look->sight;
+	look->user = geteuid();
+	status = find_files(sight);
+	if (status != ERR_OK) {
+		look_free(look);
+		return status;
+	}
+	for (size_t i = 0; sight->paths[i] != NULL; i++)
+		sight->exists[i] = stat(sight->paths[i], &sight->status[i]) == 0;
+	*ret_look = look;
+	return ERR_OK;
+}
+
+/* Looks at the files again and reads them when they are not what they were. */
+static enum err current_refresh(time_t now)
+{
+	struct look *next = NULL;
+	enum err status = look_new(&next);
+
+	if (status == ERR_OK && look_is_same(current.look, next))
+		look_free(next);
+	else if (status == ERR_OK)
+		status = place_load(&current, next);
+	if (status == ERR_OK)
+		current.second = now;
+	return status;
+}
+
+enum err config_get(struct config **ret_config)
+{
+	const time_t now = second_now();
+	enum err status = config_lock();
+
+	if (status != ERR_OK)
+		return status;
+	if (current.look == NULL || now != current.second)
+		status = current_refresh(now);
+	if (status == ERR_OK)
+		status = place_answer(&current, ret_config);
+	config_unlock();
+	return status;
+}
+
+/* --- one that is held --- */
+
+/* In another root the files are not there, or are others: they say nothing of the administrator's. */
+static bool root_is_same(const struct config_sight *seen)
+{
+	struct stat root;
+
+	return stat("/", &root) == 0 && root.st_dev == seen->root.st_dev &&
+	       root.st_ino == seen->root.st_ino;
+}
+
+/* A file that this process may not look at any more, since it gave up rights, is taken for unchanged:
+ * that it is gone is known only of one that is not there. */
+static void sight_look(struct config_sight *sight, const struct config_sight *seen, size_t i)
+{
+	sight->exists[i] = stat(sight->paths[i], &sight->status[i]) == 0;
+	if (sight->exists[i] || errno == ENOENT || errno == ENOTDIR)
+		return;
+	sight->exists[i] = seen->exists[i];
+	sight->status[i] = seen->status[i];
+}
+
+static enum err look_again(const struct config_sight *seen, struct look **ret_look)
+{
+	struct look *look = calloc(1, sizeof(*look));
+
+	if (look == NULL)
+		return ERR_NO_MEMORY;
+	look->user = geteuid();
+	for (size_t i = 0; seen->paths[i] != NULL; i++) {
+		look->sight.paths[i] = strdup(seen->paths[i]);
+		if (look->sight.paths[i] == NULL) {
+			look_free(look);
+			return ERR_NO_MEMORY;
+		}
+		sight_look(&look->sight, seen, i);
+	}
+	*ret_look = look;
+	return ERR_OK;
+}
+
+static enum err renewed_refresh(struct config *held, time_t now)
+{
+	struct look *next = NULL, *previous = renewed.look;
+	enum err status = look_again(held->sight, &next);
+
+	if (status == ERR_OK && look_is_same(previous, next)) {
+		look_free(next);
+	} else if (status == ERR_OK && sight_is_same(held->sight, &next->sight)) {
+		next->result = ERR_OK;
+		next->config = config_ref(held);
+		renewed.look = next;
+		look_free(previous);
+	} else if (status == ERR_OK) {
+		status = place_load(&renewed, next);
+	}
+	if (status == ERR_OK)
+		renewed.second = now;
+	return status;
+}
+
+enum err config_renew(struct config *held, struct config **ret_config)
+{
+	const time_t now = second_now();
+	enum err status;
+
+	if (held->sight == NULL) {
+		*ret_config = config_ref(held);
+		return ERR_OK;
+	}
+	status = config_lock();
+	if (status != ERR_OK)
+		return status;
+	if (current.look != NULL && current.look->config == held && current.second == now) {
+		*ret_config = config_ref(held);
+	} else if (renewed.look != NULL && renewed.second == now &&
+		   sight_has_paths_of(&renewed.look->sight, held->sight)) {
+		status = place_answer(&renewed, ret_config);
+	} else if (!root_is_same(held->sight)) {
+		*ret_config = config_ref(held);
+	} else {
+		status = renewed_refresh(held, now);
+		if (status == ERR_OK)
+			status = place_answer(&renewed, ret_config);
+	}
+	config_unlock();
+	return status;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A snapshot of the configuration that is held while the files change, and the process too. */
+#include "base/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/unit/suites.h"
+
+static char directory[] = "/tmp/test_config_renew.XXXXXX";
+static char first[64], second[64];
+
+static void set_up(void)
+{
+	strcpy(directory + sizeof(directory) - 7, "XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(first, sizeof(first), "%s/first.conf", directory);
+	snprintf(second, sizeof(second), "%s/second.conf", directory);
+}
+
+static void tear_down(void)
+{
+	unlink(first);
+	rmdir(directory);
+	unsetenv("GSS_IPSEC_CONFIG");
+}
+
+static void write_file(const char *text, unsigned int mode)
+{
+	FILE *file = fopen(first, "w");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fchmod(fileno(file), (mode_t)mode), 0);
+	ck_assert_int_ge(fputs(text, file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+static struct config *held_of(const char *text, unsigned int mode)
+{
+	const struct timespec pause = { .tv_sec = 1, .tv_nsec = 50000000 };
+	struct config *held = NULL;
+
+	write_file(text, mode);
+	ck_assert_int_eq(setenv("GSS_IPSEC_CONFIG", first, 1), 0);
+	nanosleep(&pause, NULL);
+	ck_assert_int_eq(config_get(&held), ERR_OK);
+	return held;
+}
+
+/* What a server sees that keeps the snapshot which it began with. */
+static enum err renew_later(struct config *held, struct config **ret_now)
+{
+	const struct timespec pause = { .tv_sec = 1, .tv_nsec = 50000000 };
+
+	nanosleep(&pause, NULL);
+	return config_renew(held, ret_now);
+}
+
+START_TEST(a_held_snapshot_is_renewed)
+{
+	struct config *held = held_of("[gss-ipsec]\nlatch = no\n", 0644);
+	struct config *now = NULL, *again = NULL;
+
+	/* Which files a process begins with is no matter any more. */
+	ck_assert_int_eq(setenv("GSS_IPSEC_CONFIG", second, 1), 0);
+	ck_assert_int_eq(renew_later(held, &now), ERR_OK);
+	ck_assert_ptr_eq(now, held);
+	config_release(&now);
+	write_file("[gss-ipsec]\nlatch = require\n", 0644);
+	ck_assert_int_eq(renew_later(held, &now), ERR_OK);
+	ck_assert_int_eq(config_latch_policy(now, NULL), CONFIG_LATCH_REQUIRE);
+	ck_assert_int_eq(config_latch_policy(held, NULL), CONFIG_LATCH_NO);
+	ck_assert_int_eq(renew_later(held, &again), ERR_OK);
+	ck_assert_ptr_eq(again, now);
+	config_release(&again);
+	ck_assert_int_eq(renew_later(now, &again), ERR_OK);
+	ck_assert_ptr_eq(again, now);
+	config_release(&again);
+	config_release(&now);
+	write_file("[gss-ipsec]\nlatch = nein\n", 0644);
+	ck_assert_int_eq(renew_later(held, &now), ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(config_last_error(), "nein"));
+	unlink(first);
+	ck_assert_int_eq(renew_later(held, &now), ERR_OK);
+	ck_assert_int_eq(config_latch_policy(now, NULL), CONFIG_LATCH_YES);
+	config_release(&now);
+	config_release(&held);
+}
+END_TEST
+
+/* Gone with the root directory, or with root's rights, is not gone. */
+START_TEST(a_held_snapshot_outlives_rights)
+{
+	struct config *held, *now = NULL;
+
+	held = held_of("[gss-ipsec]\nlatch = no\n", 0600);
+	ck_assert_int_eq(seteuid(1), 0);
+	ck_assert_int_eq(renew_later(held, &now), ERR_OK); /* the folder is root's own */
+	ck_assert_ptr_eq(now, held);
+	config_release(&now);
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(chmod(directory, 0755), 0);
+	write_file("[gss-ipsec]\nlatch = require\n", 0600);
+	ck_assert_int_eq(seteuid(1), 0);
+	ck_assert_int_eq(renew_later(held, &now), ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(config_last_error(), "cannot be read"));
+	ck_assert_int_eq(seteuid(0), 0);
+	config_release(&held);
+}
+END_TEST
+
+static int renew_elsewhere(struct config *held)
+{
+	struct config *now = NULL;
+
+	if (chroot("/proc") != 0 || renew_later(held, &now) != ERR_OK || now != held)
+		return 1;
+	config_release(&now);
+	return 0;
+}
+
+START_TEST(a_held_snapshot_outlives_the_root)
+{
+	struct config *held;
+	int status = -1;
+	pid_t child;
+
+	held = held_of("[gss-ipsec]\nlatch = no\n", 0644);
+	child = fork();
+	if (child == 0)
+		_exit(renew_elsewhere(held));
+	ck_assert_int_gt(child, 0);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	config_release(&held);
+}
+END_TEST
+
+static void store_loaded(struct config **ret_config)
+{
+	const char *const files[] = { first, NULL };
+
+	ck_assert_int_eq(config_load(files, ret_config), ERR_OK);
+}
+
+/* A program that names a file has it read when it says so. */
+START_TEST(a_loaded_snapshot_stays)
+{
+	struct config *held = NULL, *now = NULL;
+
+	write_file("[gss-ipsec]\nlatch = no\n", 0644);
+	store_loaded(&held);
+	write_file("[gss-ipsec]\nlatch = require\n", 0644);
+	ck_assert_int_eq(renew_later(held, &now), ERR_OK);
+	ck_assert_ptr_eq(now, held);
+	config_release(&now);
+	config_release(&held);
+}
+END_TEST
+
+Suite *suite_config_renew(void)
+{
+	Suite *suite = suite_create("config_renew");
+	TCase *tc = tcase_create("renew");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, a_held_snapshot_is_renewed);
+	tcase_add_test(tc, a_loaded_snapshot_stays);
+	/* Only root has rights and a root directory to give up; ./check is run by root. */
+	if (geteuid() == 0) {
+		tcase_add_test(tc, a_held_snapshot_outlives_rights);
+		tcase_add_test(tc, a_held_snapshot_outlives_the_root);
+	}
+	suite_add_tcase(suite, tc);
+	return suite;
+}
