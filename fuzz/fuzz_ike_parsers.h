@@ -48,7 +48,9 @@ static inline void fuzz_sa_and_ts(struct bytes body)
 	if (ike_sa_choose(body, IKE_SUITES_ALL, &suite, &number) == ERR_OK && number == 0)
 		abort();
 	(void)!ike_sa_accept(body, IKE_SUITES_ALL, &suite);
-	if (ike_sa_esp_parse(body, esp_suite_at(0), &spi) == ERR_OK && spi < IKE_ESP_SPI_MIN)
+	if (ike_sa_esp_parse(body, esp_suite_at(0), false, &spi) == ERR_OK && spi < IKE_ESP_SPI_MIN)
+		abort();
+	if (ike_sa_esp_parse(body, esp_suite_at(0), true, &spi) == ERR_OK && spi < IKE_ESP_SPI_MIN)
 		abort();
 	if (ike_ts_parse(body, &selector, &count) == ERR_OK &&
 		(count == 0 || !ike_selector_equal(&selector, &selector)))

@@ -460,7 +460,7 @@ enum err mech_latching_take_child(
 	}
 	if (!context->exchange->lease.is_held)
 		return ERR_CONTEXT_MISMATCH;
-	err = ike_sa_esp_parse(sa->body, exchange->suite, &spi);
+	err = ike_sa_esp_parse(sa->body, exchange->suite, context->is_initiator, &spi);
 	if (err != ERR_OK)
 		return err;
 	/* What T2 announced in the clear must be what T4 says under AUTH. */

@@ -216,10 +216,11 @@ enum err ike_sa_accept(
 	struct bytes body, uint32_t suites, const struct ike_suite **ret_suite) ERR_MUST_CHECK;
 /* SAi2/SAr2: one ESP proposal with one suite and this SPI. */
 void ike_put_sa_esp(struct ike_builder *b, const struct esp_suite *suite, uint32_t spi);
-/* Reads SAi2/SAr2: ERR_NO_PROPOSAL unless a proposal is exactly the suite, with an SPI that
- * RFC 4303 2.1 allows (256 or more); gives that SPI. ERR_IKE_PAYLOAD when malformed. */
-enum err ike_sa_esp_parse(
-	struct bytes body, const struct esp_suite *suite, uint32_t *ret_spi) ERR_MUST_CHECK;
+/* Reads SAi2, or (is_choice) SAr2, which has one proposal: ERR_NO_PROPOSAL unless a proposal is exactly
+ * the suite, with an SPI that RFC 4303 2.1 allows (256 or more); gives that SPI. ERR_IKE_PAYLOAD when
+ * malformed. */
+enum err ike_sa_esp_parse(struct bytes body, const struct esp_suite *suite, bool is_choice,
+	uint32_t *ret_spi) ERR_MUST_CHECK;
 
 /* --- traffic selectors: traffic_selector.c (RFC 7296 3.13) --- */
 struct ike_selector {

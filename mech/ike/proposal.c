@@ -452,7 +452,8 @@ enum err ike_sa_accept(struct bytes body, uint32_t suites, const struct ike_suit
 	return ERR_NO_PROPOSAL;
 }
 
-enum err ike_sa_esp_parse(struct bytes body, const struct esp_suite *suite, uint32_t *ret_spi)
+enum err ike_sa_esp_parse(
+	struct bytes body, const struct esp_suite *suite, bool is_choice, uint32_t *ret_spi)
 {
 	struct requirements requirements = esp_requirements(suite);
 	struct proposal proposal;
@@ -466,6 +467,9 @@ enum err ike_sa_esp_parse(struct bytes body, const struct esp_suite *suite, uint
 		return status;
 	if (first_number != PROPOSAL_FIRST_NUMBER)
 		return ERR_IKE_PAYLOAD;
+	/* RFC 7296 3.3: a responder chooses one proposal. */
+	if (is_choice && count != 1)
+		return ERR_NO_PROPOSAL;
 	if (!find_proposal(body, &requirements, true, &proposal))
 		return ERR_NO_PROPOSAL;
 	reader_init(&r, proposal.spi);

@@ -125,7 +125,7 @@ static enum err parse_esp(struct bytes body)
 {
 	uint32_t spi;
 
-	return ike_sa_esp_parse(body, esp_suite_at(0), &spi);
+	return ike_sa_esp_parse(body, esp_suite_at(0), false, &spi);
 }
 
 /* A body cut to fewer octets than shortest is refused; what ends in free data takes more cuts. */
@@ -440,9 +440,23 @@ START_TEST(esp_proposals)
 	struct body body = body_of(test->hex);
 	uint32_t spi = 0;
 
-	ck_assert_msg(ike_sa_esp_parse(view(&body), esp_suite_at(0), &spi) == test->expected, "%s",
-		test->what);
+	ck_assert_msg(ike_sa_esp_parse(view(&body), esp_suite_at(0), false, &spi) == test->expected,
+		"%s", test->what);
 	ck_assert_uint_eq(spi, test->expected == ERR_OK ? 0x11223344u : 0);
+}
+END_TEST
+
+/* An answer holds one proposal, the chosen one, wherever ours would stand among several. */
+START_TEST(esp_choices)
+{
+	struct body one = body_of(esp_cases[0].hex), two = body_of(esp_cases[1].hex);
+	uint32_t spi = 0;
+
+	ck_assert_int_eq(
+		ike_sa_esp_parse(view(&two), esp_suite_at(0), true, &spi), ERR_NO_PROPOSAL);
+	ck_assert_uint_eq(spi, 0);
+	ck_assert_int_eq(ike_sa_esp_parse(view(&one), esp_suite_at(0), true, &spi), ERR_OK);
+	ck_assert_uint_eq(spi, 0x11223344u);
 }
 END_TEST
 
@@ -454,7 +468,7 @@ START_TEST(esp_round_trip)
 	begin();
 	ike_put_sa_esp(&b, esp_suite_at(0), 0xfffffffe);
 	body = end();
-	ck_assert_int_eq(ike_sa_esp_parse(view(&body), esp_suite_at(0), &spi), ERR_OK);
+	ck_assert_int_eq(ike_sa_esp_parse(view(&body), esp_suite_at(0), true, &spi), ERR_OK);
 	ck_assert_uint_eq(spi, 0xfffffffe);
 }
 END_TEST
@@ -533,6 +547,7 @@ Suite *suite_ike_payload(void)
 	tcase_add_test(tcase, offer_and_choice);
 	tcase_add_loop_test(tcase, choices, 0, CHOICE_CASE_COUNT);
 	tcase_add_loop_test(tcase, esp_proposals, 0, ESP_CASE_COUNT);
+	tcase_add_test(tcase, esp_choices);
 	tcase_add_test(tcase, esp_round_trip);
 	tcase_add_test(tcase, selectors_round_trip);
 	tcase_add_test(tcase, selectors_malformed);

@@ -33,9 +33,10 @@ static void put_token(struct two_ends *ends, struct bytes token)
 }
 
 /* T2 in the clear with INVALID_KE_PAYLOAD: anybody on the path can write it. */
-static void put_refusal(struct two_ends *ends, struct bytes group)
+static void put_refusal_of(struct two_ends *ends, uint64_t spi_r, struct bytes group)
 {
 	struct ike_header header = { .spi_i = ends->initiator->exchange->spi_i,
+		.spi_r = spi_r,
 		.exchange = IKE_EXCHANGE_SA_INIT,
 		.flags = IKE_FLAG_RESPONSE };
 	struct ike_builder b;
@@ -47,6 +48,11 @@ static void put_refusal(struct two_ends *ends, struct bytes group)
 	ck_assert_int_eq(ike_builder_finish(&b, &data, &len), ERR_OK);
 	put_token(ends, BYTES(data, len));
 	free(data);
+}
+
+static void put_refusal(struct two_ends *ends, struct bytes group)
+{
+	put_refusal_of(ends, 0, group);
 }
 
 static uint16_t group_of(struct bytes token, enum ike_kind kind)
@@ -186,6 +192,23 @@ START_TEST(refusals)
 }
 END_TEST
 
+/* RFC 7296 2.6: a responder that gives an SPI of its own with a refusal is not refused for that. */
+START_TEST(a_refusal_may_have_an_spi)
+{
+	static const uint8_t p256[] = { 0, IKE_GROUP_P256 };
+	struct two_ends ends;
+
+	two_ends_new(&ends, "", "");
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	step(&ends, ends.initiator);
+	put_refusal_of(&ends, 0x1122334455667788, BYTES_OF(p256));
+	ck_assert_int_eq(try_step(&ends, ends.initiator), ERR_OK);
+	ck_assert_uint_eq(group_of(writer_view(&ends.token), IKE_KIND_T1), IKE_GROUP_P256);
+	ck_assert_uint_eq(ends.initiator->exchange->spi_r, 0);
+	two_ends_free(&ends);
+}
+END_TEST
+
 /* An initiator that goes on with the group it was told not to. */
 START_TEST(the_acceptor_asks_once)
 {
@@ -237,6 +260,7 @@ Suite *suite_retry(void)
 	tcase_add_test(tests, a_forged_refusal_gains_nothing);
 	tcase_add_test(tests, a_forged_refusal_shows_in_the_binding);
 	tcase_add_loop_test(tests, refusals, 0, REFUSAL_COUNT);
+	tcase_add_test(tests, a_refusal_may_have_an_spi);
 	tcase_add_test(tests, the_acceptor_asks_once);
 	tcase_add_test(tests, t2_keeps_the_group);
 	suite_add_tcase(suite, tests);
