@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Judges a capture of many connections, one after the other: hosting_judge.py PORT TEXT CAPTURE...
+"""Judges a capture of many connections, one after the other: hosting_judge.py TEXT CAPTURE...
 
 The rules of capture.py for each connection on which both sides sent ESP; its rules for failures where
 only one did, and went back to the clear.  An ESP packet belongs to the connection that was made last
@@ -12,42 +12,38 @@ import sys
 from capture import ACK, ESP, SYN, TCP, Connection, Refused, read_packets
 
 
-def is_opening(packet, port):
-    return packet.protocol == TCP and packet.flags & (SYN | ACK) == SYN and packet.target_port == port
-
-
-def split(packets, port):
-    """Packets by connection; the client's port tells clear ones apart."""
-    groups, by_client, by_spi, last = [], {}, {}, None
+def split(packets):
+    """Packets by connection; the two ports tell clear ones apart."""
+    groups, by_ports, by_spi, last = [], {}, {}, None
     for packet in packets:
-        if is_opening(packet, port) and packet.source_port not in by_client:
-            last = by_client[packet.source_port] = []
-            groups.append(last)
-        if packet.protocol == ESP:
+        if packet.protocol == TCP:
+            ports = frozenset((packet.source_port, packet.target_port))
+            if packet.flags & (SYN | ACK) == SYN and ports not in by_ports:
+                last = by_ports[ports] = []
+                groups.append(last)
+            by_ports[ports].append(packet)
+        elif packet.protocol == ESP:
             by_spi.setdefault(packet.spi, last).append(packet)
-        elif packet.protocol == TCP and port in (packet.source_port, packet.target_port):
-            client = packet.target_port if packet.source_port == port else packet.source_port
-            by_client[client].append(packet)
     return groups
 
 
 def main():
-    port, text = int(sys.argv[1]), sys.argv[2].encode()
-    packets = [packet for path in sys.argv[3:] for packet in read_packets(path)]
+    text = sys.argv[1].encode()
+    packets = [packet for path in sys.argv[2:] for packet in read_packets(path)]
     packets.sort(key=lambda packet: packet.when)
     for packet in packets:
         if text in packet.raw or text.upper() in packet.raw:
             print(f"packet {packet.number} holds the text in the clear")
             return 1
     count = {0: 0, 1: 0, 2: 0}
-    for group in split(packets, port):
+    for group in split(packets):
         sides = len({packet.source for packet in group if packet.protocol == ESP})
         count[sides] += 1
         try:
             if sides == 2:
-                Connection(group, port).judge()
+                Connection(group, None).judge()
             elif sides == 1:
-                Connection(group, port, is_cut_short=True, has_failed=True)
+                Connection(group, None, is_cut_short=True, has_failed=True)
         except Refused as reason:
             print(f"connection {sum(count.values())}: {reason}")
             return 1
