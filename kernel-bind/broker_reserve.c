@@ -115,6 +115,15 @@ static void quota_make_room(struct broker *broker, uint32_t uid)
 	}
 }
 
+/* The new try is one lease for one of the same user's, so no quota refuses it: the policy that was
+ * required of the socket would stay there, with nobody to take it off. */
+static void reserve_replace(struct broker_work *work, struct broker_lease *old)
+{
+	if (old->has_out_policy)
+		broker_job_add(work, WORKER_CLEAR);
+	broker_drop_lease(work->broker, old);
+}
+
 static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 {
 	struct broker *broker = work->broker;
@@ -149,9 +158,8 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 	if (lease_table_find_tuple(broker->leases, &facts->tuple, old, lease_has_cover) != NULL)
 		return IPSEC_LATCH_COVERED;
 	if (old != NULL) {
-		if (old->has_out_policy)
-			broker_job_add(work, WORKER_CLEAR);
-		broker_drop_lease(broker, old);
+		reserve_replace(work, old);
+		return IPSEC_LATCH_LATCHED;
 	}
 	if (!quota_is_used_up(broker, job->uid))
 		return IPSEC_LATCH_LATCHED;

@@ -27,6 +27,7 @@ struct exchange {
 	int broker;	  /* the connection */
 	int passed;	  /* the duplicate that goes with it; -1: none, or sent and closed */
 	int64_t deadline; /* kbind_clock_ms() */
+	enum ipsec_latch_reason silence; /* why there is no answer */
 	uint8_t reply[BROKER_REPLY_BYTES_MAX];
 	size_t reply_len;
 	struct broker_reply decoded;
@@ -95,8 +96,11 @@ static bool broker_connect(struct exchange *exchange, const char *path)
 		return false;
 	memcpy(address.sun_path, path, len);
 	exchange->broker = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (exchange->broker < 0)
+	if (exchange->broker < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			exchange->silence = IPSEC_LATCH_TOO_MANY;
 		return false;
+	}
 	do {
 		left = exchange->deadline - kbind_clock_ms();
 		if (left <= 0)
@@ -182,8 +186,8 @@ static bool broker_converse(
 	return is_done;
 }
 
-/* Takes passed, -1 when the request has none.  NO_BROKER when there is no answer in time; else the
- * broker's reason, and *ret_exchange, which the caller frees, when that is 0. */
+/* Takes passed, -1 when the request has none.  NO_BROKER when there is no answer in time, TOO_MANY
+ * without a descriptor for the connection; else the broker's reason, and *ret_exchange, which the caller frees, when that is 0. */
 static enum ipsec_latch_reason broker_ask(const char *path, const struct broker_request *request,
 	int passed, struct exchange **ret_exchange)
 {
@@ -196,9 +200,11 @@ static enum ipsec_latch_reason broker_ask(const char *path, const struct broker_
 	}
 	exchange->broker = -1;
 	exchange->passed = passed;
+	exchange->silence = IPSEC_LATCH_NO_BROKER;
 	exchange->deadline = kbind_clock_ms() + KBIND_BROKER_TIMEOUT_MS;
-	if (broker_converse(exchange, path, request))
-		reason = (enum ipsec_latch_reason)exchange->decoded.reason;
+	reason = broker_converse(exchange, path, request)
+			 ? (enum ipsec_latch_reason)exchange->decoded.reason
+			 : exchange->silence;
 	descriptor_close(&exchange->passed);
 	descriptor_close(&exchange->broker);
 	if (reason == IPSEC_LATCH_LATCHED)

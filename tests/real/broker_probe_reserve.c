@@ -83,6 +83,10 @@ void test_spent(void)
 	probe_check(probe_end_reaches_state(&first[1], IPSEC_LATCH_STATE_BROKEN) &&
 			    probe_end_reserve(&second[1], false, 0) == 0,
 		"the first one broken: it makes room");
+	probe_shell("ip -n probe-b xfrm state flush");
+	probe_check(probe_end_reaches_state(&second[1], IPSEC_LATCH_STATE_BROKEN) &&
+			    probe_end_reserve(&second[1], false, 0) == 0,
+		"broken too: another try on its own connection takes its place");
 	probe_pair_close(first);
 	probe_pair_close(second);
 	probe_check(probe_nothing_is_left(8), "nothing is left");
