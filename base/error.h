@@ -19,7 +19,7 @@
 	X(OK,                    0, COMPLETE,            false, "no error") \
 	/* this side's own trouble */ \
 	X(NO_MEMORY,             1, FAILURE,             false, "this process got no memory; look at its limits (ulimit -v, MemoryMax=) and at what this host has free") \
-	X(RANDOM,                2, FAILURE,             false, "the random number generator of this host failed (getrandom); its kernel's log says more") \
+	X(RANDOM,                2, FAILURE,             false, "this host gave no random numbers (getrandom): a filter of system calls forbids it to this program, or its kernel's log says more") \
 	X(CRYPTO,                3, FAILURE,             false, "OpenSSL on this side refused an operation that should always work; is memory short, or a FIPS or provider configuration in the way?") \
 	X(INTERNAL,              4, FAILURE,             false, "an internal check on this side failed; please report this with the log of gss-ipsecd") \
 	X(ARGUMENT,              5, CALL_BAD_STRUCTURE,  false, "the program on this side called the mechanism with an argument it does not take; that is for its author to mend") \

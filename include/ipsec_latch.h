@@ -38,7 +38,7 @@
 	X(SELF,              25, "self",            "the socket is connected to itself; connect to the server's port from another one") \
 	X(NO_PROC,           26, "no-proc",         "/proc is not visible here, so the process's connections cannot be found; name the descriptor") \
 	X(BROKER_LOST,       27, "broker-lost",     "the broker of this side was restarted while the connection was being latched; connect anew") \
-	X(TOO_MANY,          28, "too-many",        "the process has more descriptors than the search looks at; name the descriptor") \
+	X(TOO_MANY,          28, "too-many",        "the process has more descriptors than the search looks at, or none left to look with; name the descriptor, and raise the limit (ulimit -n) if need be") \
 	X(CANDIDATE,         29, "candidate",       "the exchange ended unlatched although this process holds a connection that carried the tokens (latch = auto allows that); the reasons are in the log") \
 	X(NOT_ALLOWED,       30, "not-allowed",     "the broker of this side does not serve this user, or the secret of the lease is not the caller's; look at gss-ipsecd's --allow-user") \
 	X(ULP,               31, "ulp",             "the socket speaks a protocol of its own in the kernel (TCP_ULP, TLS for example), so what the program reads is not what arrives; authenticate before that is switched on") \

@@ -178,8 +178,8 @@ struct mech_identity {
 	char *tag;
 };
 /* The configuration it was made with, as it is now: see config_renew(). */
-enum err mech_credential_config(const struct mech_credential *credential,
-	struct config **ret_config) ERR_MUST_CHECK;
+enum err mech_credential_config(
+	const struct mech_credential *credential, struct config **ret_config) ERR_MUST_CHECK;
 /* ipsec_latch of the store overrides the configuration: returns whether it was given. */
 bool mech_credential_latch_policy(
 	const struct mech_credential *credential, enum config_latch *ret_policy);

@@ -336,7 +336,8 @@ static int peer_remove_from(
 	code = peer_file_replace(path, &changed);
 	writer_free(&changed);
 	if (code == TOOL_OK)
-		printf("%s: removed %s%s\nLogins are refused from the next second on, by servers that "
+		printf("%s: removed %s%s\nLogins are refused from the next second on, by servers "
+		       "that "
 		       "are running too; connections that are open stay.\n",
 			path, key_name != NULL ? "a key of " : "", tag);
 	return code;

@@ -369,7 +369,8 @@ changed()
 }
 
 server_port=4748
-hosts_start gss-server as sample B gss-server -port "$server_port" sample
+# It writes its errors through a buffer, else read only when it ends.
+hosts_start gss-server as sample B stdbuf -oL gss-server -port "$server_port" sample
 hosts_wait 10 gss_server_listens || hosts_die "gss-server does not listen"
 report "gss-server: a peer is served" is_served served
 changed hosts_on B gss-ipsec peer remove alice
