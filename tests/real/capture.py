@@ -3,6 +3,7 @@
 """Judges a capture of one latched connection: did every byte behind the clear tokens go in ESP?
 
     capture.py [--port N] [--absent TEXT] [--timeline ROWS] [--quiet] [--cut-short] CAPTURE...
+    capture.py --leases LOG --connections N --port N [--absent TEXT] CAPTURE...
 
 The rules (doc/protocol.md, section 6), for the one TCP connection with the given server port:
  1. the initiator's clear bytes end with T1, the acceptor's with T2: IKE_SA_INIT request and
@@ -14,11 +15,15 @@ The rules (doc/protocol.md, section 6), for the one TCP connection with the give
  5. none of the texts given with --absent stands in any packet.
 Several captures are taken together, in the order of their times: what each host sent itself, where
 the wire between them loses or reorders.  ESP packets may be cut off in the capture, others not.
+With --leases there may be many connections; which SPIs are whose is told by the broker's log of one
+of the two hosts. Each is judged by itself, and none may be unlatched.
 With --cut-short (a side or its broker was killed) the exchange need not be complete and the end of
 the connection may be in the clear: only clear bytes after a side's first ESP packet are refused.
 Exit status 0: all hold; 1: one does not; 2: the capture cannot be read.
 """
 import argparse
+import ipaddress
+import re
 import struct
 import sys
 
@@ -29,6 +34,7 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 ESP_OVERHEAD = 4 + 4 + 8 + 16 + 2
 TCP_HEADER_MAX_ACK = 44  # a bare acknowledgement: 20, timestamps 12, one SACK block 12
 IKE_SA_INIT = 34
+LEASE = re.compile(r"^latched uid \d+ (\S+) - (\S+): .*, SPI ([0-9a-f]{8}) in ([0-9a-f]{8}) out")
 IKE_HEADER = struct.Struct(">8s8sBBBBII")
 
 
@@ -242,6 +248,51 @@ class Connection:
         return shown + [f"             and {left} packets more, {clear} of them clear"]
 
 
+def read_end(text):
+    """Address and port as they stand in a packet."""
+    address, port = text.rsplit(":", 1)
+    return ipaddress.ip_address(address.strip("[]").split("%")[0]).packed, int(port)
+
+
+def read_leases(path):
+    """SPI: the two ends of its connection."""
+    leases = {}
+    with open(path, encoding="ascii") as log:
+        for line in filter(None, map(LEASE.match, log)):
+            ends = frozenset((read_end(line[1]), read_end(line[2])))
+            leases[int(line[3], 16)] = leases[int(line[4], 16)] = ends
+    return leases
+
+
+def packets_by_connection(packets, leases, port):
+    connections = {}
+    for packet in packets:
+        ends = None
+        if packet.protocol == ESP:
+            ends = leases.get(packet.spi)
+            if ends is None:
+                raise Refused(f"packet {packet.number}: no lease has SPI {packet.spi:08x}")
+        elif packet.protocol == TCP and port in (packet.source_port, packet.target_port):
+            ends = frozenset(((packet.source, packet.source_port),
+                              (packet.target, packet.target_port)))
+        if ends is not None and port in {end_port for _, end_port in ends}:
+            connections.setdefault(ends, []).append(packet)
+    return connections
+
+
+def judge_each(packets, options):
+    """Returns the connections, each good by itself."""
+    leases = read_leases(options.leases)
+    found = packets_by_connection(packets, leases, options.port)
+    if len(found) != options.connections:
+        raise Refused(f"{len(found)} connections, {options.connections} are wanted")
+    connections = [Connection(own, options.port, options.cut_short) for own in found.values()]
+    for connection in connections:
+        if not options.cut_short:
+            connection.judge()
+    return connections
+
+
 def flag_text(flags):
     names = ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (PSH, "PSH"), (ACK, "ACK"), (32, "URG"))
     return "+".join(name for bit, name in names if flags & bit) or "none"
@@ -260,6 +311,8 @@ def main():
     parser.add_argument("--port", type=int)
     parser.add_argument("--absent", action="append", default=[])
     parser.add_argument("--timeline", type=int, default=0)
+    parser.add_argument("--leases", metavar="LOG")
+    parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--cut-short", action="store_true")
     parser.add_argument("--failed", action="store_true",
@@ -278,6 +331,12 @@ def main():
             for text in options.absent:
                 if text.encode() in packet.raw:
                     raise Refused(f"packet {packet.number} holds the text {text!r} in the clear")
+        if options.leases:
+            connections = judge_each(packets, options)
+            sent = sum(side.esp_payload_packets
+                       for each in connections for side in each.sides.values())
+            print(f"{len(connections)} connections, {sent} ESP packets with payload, 0 clear bytes")
+            return 0
         is_cut_short = options.cut_short or options.failed
         connection = Connection(packets, options.port, is_cut_short, options.failed)
         if not is_cut_short:

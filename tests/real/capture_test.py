@@ -131,6 +131,50 @@ FAILED_CASES = [
 ]
 
 
+def second():
+    """The good connection once more, from another port and with other SPIs."""
+    ports, spis = struct.pack(">H", 50000), {0x1111: 0x3333, 0x2222: 0x4444}
+    packets = []
+    for packet in good():
+        if packet[23] == 50:
+            spi, = struct.unpack_from(">I", packet, 34)
+            packets.append(packet[:34] + struct.pack(">I", spis[spi]) + packet[38:])
+        elif packet[26:30] == A:
+            packets.append(packet[:34] + ports + packet[36:])
+        else:
+            packets.append(packet[:36] + ports + packet[38:])
+    return packets
+
+
+def mixed():
+    return [packet for pair in zip(good(), second()) for packet in pair]
+
+
+LEASE = ("latched uid 1 10.77.0.2:4444 - 10.77.0.1:{}: claims 'a' with 'b, SPI 1', "
+         "SPI {} in {} out\n")
+LEASES = (LEASE.format(40000, "00001111", "00002222"), LEASE.format(50000, "00003333", "00004444"))
+LEASES_CASES = [
+    ("leases: two connections", mixed(), LEASES, True),
+    ("leases: the second is latched by the other's SPIs", mixed(),
+     (LEASES[0], LEASE.format(50000, "00001111", "00004444")), False),
+    ("leases: one has no lease", mixed(), LEASES[:1], False),
+    ("leases: one was never latched", mixed() + [tcp(A, SYN, 5).replace(
+        struct.pack(">H", PORT_A), struct.pack(">H", 50001))], LEASES, False),
+    ("leases: one is missing", good(), LEASES, False),
+    ("leases: clear FIN of the second", mixed() + [tcp(B, FIN | ACK, 300).replace(
+        struct.pack(">H", PORT_A), struct.pack(">H", 50000))], LEASES, False),
+    ("leases: T2 of the second is missing", good() + second()[:6] + second()[7:], LEASES, False),
+    ("leases: an SPI that nobody has", mixed() + [esp(A, 1, spi=0x5555)], LEASES, False),
+]
+
+
+def judge_leases(path, packets, leases):
+    with open(path + ".log", "w", encoding="ascii") as log:
+        log.writelines(leases)
+    return judge(path, packets, "--leases", path + ".log", "--connections", "2",
+                 "--port", str(PORT_B))
+
+
 def write(path, numbered, cut=None):
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
@@ -167,6 +211,8 @@ def results(path):
         yield name, is_good, judge(path, packets, "--cut-short")
     for name, packets, is_good in FAILED_CASES:
         yield name, is_good, judge(path, packets, *["--failed"] * name.startswith("failed"))
+    for name, packets, leases, is_good in LEASES_CASES:
+        yield name, is_good, judge_leases(path, packets, leases)
     yield "two captures", True, judge_apart(path, good())
     yield ("two captures, clear bytes after ESP", False,
            judge_apart(path, with_packet(tcp(A, PSH | ACK, 300, b"x"))))

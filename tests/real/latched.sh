@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# What proves that other people's programs are latched, to be sourced behind hosts.sh and report.sh.
+#
+#   latched_capture            both captures anew, for what comes next
+#   latched_judge NAME PORT COUNT TEXT...  ends the captures and reports: COUNT connections to PORT,
+#                              each in ESP from T3 to its last segment, no TEXT in any packet; and
+#                              both brokers have latched as many since the last time
+#   latched_page PAGE SECTION PROMPT  the commands behind PROMPT in that section of doc/programs/PAGE,
+#                              one on each line, for host B in place of server.example.org
+#   latched_peers HOST COUNT NAME  `gss-ipsec status` of HOST has COUNT connections with that peer
+
+declare -A latched_before=([A]=0 [B]=0)
+
+latched_leases()
+{
+	grep -c '^latched uid' "$hosts_out/gss-ipsecd.$1.log"
+}
+
+latched_capture()
+{
+	local host
+	for host in A B; do
+		hosts_capture "$host" "$hosts_out/$host.pcap"
+		latched_before[$host]=$(latched_leases "$host")
+	done
+}
+
+latched_have()
+{
+	local host made
+	for host in A B; do
+		made=$(($(latched_leases "$host") - ${latched_before[$host]}))
+		[ "$made" = "$1" ] || { echo "host $host has latched $made of $1"; return 1; }
+	done
+}
+
+latched_judge()
+{
+	local name=$1 port=$2 count=$3 host absent=() text
+	shift 3
+	for text; do absent+=(--absent "$text"); done
+	# The close's last segments.
+	sleep 1
+	for host in A B; do
+		hosts_stop "tcpdump.$host"
+		report "$name: capture of $host, $count latched" "$here/capture.py" --port "$port" \
+			--leases "$hosts_out/gss-ipsecd.$host.log" --connections "$count" \
+			"${absent[@]}" "$hosts_out/$host.pcap"
+	done
+	report "$name: latched by both brokers" latched_have "$count"
+}
+
+latched_page()
+{
+	awk -v section="## $2" -v prompt="    $3 " '/^## / { inside = ($0 == section) }
+		!inside { next }
+		index($0, prompt) == 1 { command = substr($0, length(prompt) + 1) }
+		command && !(index($0, prompt) == 1) { sub(/^ */, " "); command = command $0 }
+		command && !sub(/\\$/, "", command) { print command; command = "" }' \
+		"$here/../../doc/programs/$1" | sed "s/server\.example\.org/${hosts_name[B]}/g"
+}
+
+latched_peers()
+{
+	local found
+	hosts_on "$1" gss-ipsec status >"$hosts_out/status.$1" 2>&1
+	found=$(grep -c "peer: *$3\$" "$hosts_out/status.$1")
+	[ "$found" = "$2" ] && return 0
+	echo "$found connections of $2 with $3"
+	cat "$hosts_out/status.$1"
+	return 1
+}
