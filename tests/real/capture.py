@@ -3,7 +3,7 @@
 """Judges a capture of one latched connection: did every byte behind the clear tokens go in ESP?
 
     capture.py [--port N] [--absent TEXT] [--timeline ROWS] [--quiet] [--cut-short] CAPTURE...
-    capture.py --leases LOG --connections N --port N [--absent TEXT] CAPTURE...
+    capture.py --leases LOG --connections N --port N [--absent TEXT] [--base64] CAPTURE...
 
 The rules (doc/protocol.md, section 6), for the one TCP connection with the given server port:
  1. the initiator's clear bytes end with T1, the acceptor's with T2: IKE_SA_INIT request and
@@ -17,11 +17,13 @@ Several captures are taken together, in the order of their times: what each host
 the wire between them loses or reorders.  ESP packets may be cut off in the capture, others not.
 With --leases there may be many connections; which SPIs are whose is told by the broker's log of one
 of the two hosts. Each is judged by itself, and none may be unlatched.
+With --base64 the tokens stand in lines of text; behind them may only be what ends the line.
 With --cut-short (a side or its broker was killed) the exchange need not be complete and the end of
 the connection may be in the clear: only clear bytes after a side's first ESP packet are refused.
 Exit status 0: all hold; 1: one does not; 2: the capture cannot be read.
 """
 import argparse
+import base64
 import ipaddress
 import re
 import struct
@@ -163,9 +165,20 @@ def ends_with_ike_message(stream, is_response):
     return False
 
 
+def last_base64(stream):
+    """What the last run of base64 in a stream says; nothing but signs and blanks is behind it."""
+    run = re.search(rb"([A-Za-z0-9+/\r\n]+={0,2})[^A-Za-z0-9+/]*$", stream)
+    digits = re.sub(rb"[\r\n]", b"", run[1]) if run else b""
+    try:
+        return base64.b64decode(digits, validate=True)
+    except ValueError:
+        return b""
+
+
 class Connection:
-    def __init__(self, packets, port, is_cut_short=False, has_failed=False):
+    def __init__(self, packets, port, is_cut_short=False, has_failed=False, is_base64=False):
         self.rows = []
+        self.is_base64 = is_base64
         self.is_cut_short = is_cut_short
         self.has_failed = has_failed  # an exchange that did not come to its end
         syn = [p for p in packets if p.protocol == TCP and p.flags & (SYN | ACK) == SYN
@@ -220,11 +233,15 @@ class Connection:
         return (self.has_failed and side is initiator and acceptor.first_esp is None
                 and (packet.seq - side.base) & 0xffffffff == side.clear_bytes())
 
+    def tokens_of(self, side):
+        stream = side.clear_stream()
+        return last_base64(stream) if self.is_base64 else stream
+
     def judge(self):
         initiator, acceptor = self.sides[self.source], self.sides[self.target]
-        if not ends_with_ike_message(initiator.clear_stream(), False):
+        if not ends_with_ike_message(self.tokens_of(initiator), False):
             raise Refused("the initiator's clear bytes do not end with T1")
-        if not ends_with_ike_message(acceptor.clear_stream(), True):
+        if not ends_with_ike_message(self.tokens_of(acceptor), True):
             raise Refused("the acceptor's clear bytes do not end with T2")
         for side in (initiator, acceptor):
             if side.first_esp is None:
@@ -286,7 +303,8 @@ def judge_each(packets, options):
     found = packets_by_connection(packets, leases, options.port)
     if len(found) != options.connections:
         raise Refused(f"{len(found)} connections, {options.connections} are wanted")
-    connections = [Connection(own, options.port, options.cut_short) for own in found.values()]
+    connections = [Connection(own, options.port, options.cut_short, is_base64=options.base64)
+                   for own in found.values()]
     for connection in connections:
         if not options.cut_short:
             connection.judge()
@@ -311,6 +329,7 @@ def main():
     parser.add_argument("--port", type=int)
     parser.add_argument("--absent", action="append", default=[])
     parser.add_argument("--timeline", type=int, default=0)
+    parser.add_argument("--base64", action="store_true")
     parser.add_argument("--leases", metavar="LOG")
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--quiet", action="store_true")
@@ -338,7 +357,8 @@ def main():
             print(f"{len(connections)} connections, {sent} ESP packets with payload, 0 clear bytes")
             return 0
         is_cut_short = options.cut_short or options.failed
-        connection = Connection(packets, options.port, is_cut_short, options.failed)
+        connection = Connection(packets, options.port, is_cut_short, options.failed,
+                                options.base64)
         if not is_cut_short:
             connection.judge()
     except Refused as reason:

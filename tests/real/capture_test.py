@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Tests capture.py with captures made here: a good one passes, each single fault is refused."""
+import base64
 import os
 import struct
 import subprocess
@@ -150,6 +151,21 @@ def mixed():
     return [packet for pair in zip(good(), second()) for packet in pair]
 
 
+def encoded(behind=b"\r\n", cut=None):
+    """The good connection with both tokens in lines of text."""
+    isn_a, isn_b = 0xffffffe0, 0xfffffff0
+    t1, t2 = (base64.b64encode(b"n,,x" + ike(flags))[:cut] for flags in (0x08, 0x20))
+    return (good()[:3] + [tcp(A, PSH | ACK, isn_a + 1, b"AUTH GS2 " + t1 + behind),
+                          tcp(B, PSH | ACK, isn_b + 1, b"220 hello\r\n334 " + t2 + b"\n ) ) ")]
+            + good()[7:])
+
+
+BASE64_CASES = [
+    ("base64: tokens in lines", encoded(), True),
+    ("base64: clear words behind T1", encoded(b"\r\nDATA\r\n"), False),
+    ("base64: T1 cut in the middle", encoded(cut=-4), False),
+    ("base64: tokens as they are", good(), False),
+]
 LEASE = ("latched uid 1 10.77.0.2:4444 - 10.77.0.1:{}: claims 'a' with 'b, SPI 1', "
          "SPI {} in {} out\n")
 LEASES = (LEASE.format(40000, "00001111", "00002222"), LEASE.format(50000, "00003333", "00004444"))
@@ -211,6 +227,8 @@ def results(path):
         yield name, is_good, judge(path, packets, "--cut-short")
     for name, packets, is_good in FAILED_CASES:
         yield name, is_good, judge(path, packets, *["--failed"] * name.startswith("failed"))
+    for name, packets, is_good in BASE64_CASES:
+        yield name, is_good, judge(path, packets, "--base64")
     for name, packets, leases, is_good in LEASES_CASES:
         yield name, is_good, judge_leases(path, packets, leases)
     yield "two captures", True, judge_apart(path, good())

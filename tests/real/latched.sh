@@ -5,12 +5,14 @@
 #   latched_capture            both captures anew, for what comes next
 #   latched_judge NAME PORT COUNT TEXT...  ends the captures and reports: COUNT connections to PORT,
 #                              each in ESP from T3 to its last segment, no TEXT in any packet; and
-#                              both brokers have latched as many since the last time
+#                              both brokers have latched as many since the last time;
+#                              latched_options: more for capture.py
 #   latched_page PAGE SECTION PROMPT  the commands behind PROMPT in that section of doc/programs/PAGE,
 #                              one on each line, for host B in place of server.example.org
 #   latched_peers HOST COUNT NAME  `gss-ipsec status` of HOST has COUNT connections with that peer
 
 declare -A latched_before=([A]=0 [B]=0)
+latched_options=()
 
 latched_leases()
 {
@@ -21,6 +23,8 @@ latched_capture()
 {
 	local host
 	for host in A B; do
+		# Else the line that it waits for may be the last one's.
+		rm -f "$hosts_out/tcpdump.$host.log"
 		hosts_capture "$host" "$hosts_out/$host.pcap"
 		latched_before[$host]=$(latched_leases "$host")
 	done
@@ -46,7 +50,7 @@ latched_judge()
 		hosts_stop "tcpdump.$host"
 		report "$name: capture of $host, $count latched" "$here/capture.py" --port "$port" \
 			--leases "$hosts_out/gss-ipsecd.$host.log" --connections "$count" \
-			"${absent[@]}" "$hosts_out/$host.pcap"
+			"${latched_options[@]}" "${absent[@]}" "$hosts_out/$host.pcap"
 	done
 	report "$name: latched by both brokers" latched_have "$count"
 }
