@@ -3,7 +3,7 @@
 """Judges a capture of one latched connection: did every byte behind the clear tokens go in ESP?
 
     capture.py [--port N] [--absent TEXT] [--timeline ROWS] [--quiet] [--cut-short] CAPTURE...
-    capture.py --leases LOG --connections N --port N [--absent TEXT] [--base64] CAPTURE...
+    capture.py --leases FILE --connections N --port N [--absent TEXT] [--base64] CAPTURE...
 
 The rules (doc/protocol.md, section 6), for the one TCP connection with the given server port:
  1. the initiator's clear bytes end with T1, the acceptor's with T2: IKE_SA_INIT request and
@@ -15,8 +15,8 @@ The rules (doc/protocol.md, section 6), for the one TCP connection with the give
  5. none of the texts given with --absent stands in any packet.
 Several captures are taken together, in the order of their times: what each host sent itself, where
 the wire between them loses or reorders.  ESP packets may be cut off in the capture, others not.
-With --leases there may be many connections; which SPIs are whose is told by the broker's log of one
-of the two hosts. Each is judged by itself, and none may be unlatched.
+With --leases there may be many connections; which SPIs are whose is told by what "gss-ipsec status" says
+of one of the two hosts. Each is judged by itself, and none may be unlatched.
 With --base64 the tokens stand in lines of text; behind them may only be what ends the line.
 With --cut-short (a side or its broker was killed) the exchange need not be complete and the end of
 the connection may be in the clear: only clear bytes after a side's first ESP packet are refused.
@@ -36,7 +36,8 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 ESP_OVERHEAD = 4 + 4 + 8 + 16 + 2
 TCP_HEADER_MAX_ACK = 44  # a bare acknowledgement: 20, timestamps 12, one SACK block 12
 IKE_SA_INIT = 34
-LEASE = re.compile(r"^latched uid \d+ (\S+) - (\S+): .*, SPI ([0-9a-f]{8}) in ([0-9a-f]{8}) out")
+LEASE = re.compile(r"connection: (\S+) (?:->|<-) (\S+)\n  state: (?:established|closing)\n"
+                   r"(?:  .*\n)*?  SPI: 0x([0-9a-f]{8}) in, 0x([0-9a-f]{8}) out")
 IKE_HEADER = struct.Struct(">8s8sBBBBII")
 
 
@@ -274,10 +275,10 @@ def read_end(text):
 def read_leases(path):
     """SPI: the two ends of its connection."""
     leases = {}
-    with open(path, encoding="ascii") as log:
-        for line in filter(None, map(LEASE.match, log)):
-            ends = frozenset((read_end(line[1]), read_end(line[2])))
-            leases[int(line[3], 16)] = leases[int(line[4], 16)] = ends
+    with open(path, encoding="ascii") as file:
+        for lease in LEASE.finditer(file.read()):
+            ends = frozenset((read_end(lease[1]), read_end(lease[2])))
+            leases[int(lease[3], 16)] = leases[int(lease[4], 16)] = ends
     return leases
 
 
@@ -330,7 +331,7 @@ def main():
     parser.add_argument("--absent", action="append", default=[])
     parser.add_argument("--timeline", type=int, default=0)
     parser.add_argument("--base64", action="store_true")
-    parser.add_argument("--leases", metavar="LOG")
+    parser.add_argument("--leases", metavar="FILE")
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--cut-short", action="store_true")

@@ -166,16 +166,19 @@ BASE64_CASES = [
     ("base64: T1 cut in the middle", encoded(cut=-4), False),
     ("base64: tokens as they are", good(), False),
 ]
-LEASE = ("latched uid 1 10.77.0.2:4444 - 10.77.0.1:{}: claims 'a' with 'b, SPI 1', "
-         "SPI {} in {} out\n")
-LEASES = (LEASE.format(40000, "00001111", "00002222"), LEASE.format(50000, "00003333", "00004444"))
+LEASE = ("connection: 10.77.0.2:4444 <- 10.77.0.1:{}\n  state: {}\n  suite: some\n"
+         "  SPI: 0x{} in, 0x{} out\n  latched by: uid 1, which claims\n    peer: SPI\n\n")
+LEASES = (LEASE.format(40000, "closing", "00001111", "00002222"),
+          LEASE.format(50000, "established", "00003333", "00004444"))
 LEASES_CASES = [
     ("leases: two connections", mixed(), LEASES, True),
     ("leases: the second is latched by the other's SPIs", mixed(),
-     (LEASES[0], LEASE.format(50000, "00001111", "00004444")), False),
+     (LEASES[0], LEASE.format(50000, "established", "00001111", "00004444")), False),
     ("leases: one has no lease", mixed(), LEASES[:1], False),
     ("leases: one was never latched", mixed() + [tcp(A, SYN, 5).replace(
         struct.pack(">H", PORT_A), struct.pack(">H", 50001))], LEASES, False),
+    ("leases: one is broken", mixed(),
+     (LEASES[0], LEASES[1].replace("established", "broken: its SAs were deleted")), False),
     ("leases: one is missing", good(), LEASES, False),
     ("leases: clear FIN of the second", mixed() + [tcp(B, FIN | ACK, 300).replace(
         struct.pack(">H", PORT_A), struct.pack(">H", 50000))], LEASES, False),
@@ -185,9 +188,9 @@ LEASES_CASES = [
 
 
 def judge_leases(path, packets, leases):
-    with open(path + ".log", "w", encoding="ascii") as log:
-        log.writelines(leases)
-    return judge(path, packets, "--leases", path + ".log", "--connections", "2",
+    with open(path + ".status", "w", encoding="ascii") as file:
+        file.writelines(leases)
+    return judge(path, packets, "--leases", path + ".status", "--connections", "2",
                  "--port", str(PORT_B))
 
 

@@ -117,8 +117,7 @@ page_run B "The server" 'server#' || hosts_die "the page's commands fail on the 
 page_run A "The client" 'client#' || hosts_die "the page's commands fail on the client"
 hosts_on B postconf -e "mydestination=${hosts_name[B]}" home_mailbox=Maildir/ recipient_delimiter=+
 hosts_on A postconf -e mydestination= inet_interfaces=loopback-only
-hosts_broker A
-hosts_broker B
+latched_brokers
 start_postfix B
 start_postfix A
 latched_capture
@@ -139,7 +138,7 @@ hosts_stop gss-ipsecd.B
 report "without B's broker a letter is taken" send_one
 report "and waits, with the reason in the log" is_deferred
 report "bob has none of it" bob_has $((letters + 2))
-hosts_broker B
+hosts_broker B --linger-seconds 600
 hosts_on A postqueue -f
 report "with the broker again it arrives" hosts_wait 20 bob_has $((letters + 3))
 report_end

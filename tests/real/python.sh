@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# python3-gssapi between two hosts: python.sh STAGED BUILD.  The commands of doc/programs/python.md,
-# which run examples/ask.py: names, stores, bindings, plain and wrapped messages, signatures, contexts
-# exported and imported; latched, the captures judged; and what the program says when it is refused.
+# python3-gssapi and Perl's GSSAPI between two hosts: python.sh STAGED BUILD.  The commands of
+# doc/programs/python.md and perl.md, which run examples/ask.py and ask.pl: names, stores, bindings,
+# plain and wrapped messages, signatures, contexts exported and imported; latched, the captures judged;
+# and what the programs say when they are refused.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
@@ -23,13 +24,13 @@ ask()
 		>"$hosts_out/ask.log" 2>&1
 }
 
-# answers SECTION NUMBER HOW: the command succeeds, connected like that.
+# answers SECTION NUMBER [HOW]: the command succeeds, connected like that.
 answers()
 {
 	local line
 
 	ask "$1" "$2" || { cat "$hosts_out/ask.log"; return 1; }
-	for line in "connected $hosts_user to sample/$host: $3" \
+	for line in "connected $hosts_user to sample/$host${3:+: $3}" \
 		"plain: ${text^^}" "sealed: ${text^^}" "signed: ${text^^}" "imported: ${text^^}"; do
 		grep -qxF "$line" "$hosts_out/ask.log" || { cat "$hosts_out/ask.log"; return 1; }
 	done
@@ -103,10 +104,9 @@ make_stores()
 
 trap hosts_down EXIT
 hosts_install "$staged"
-hosts_install_programs "$here/../../examples/ask.py"
+hosts_install_programs "$here"/../../examples/ask.{py,pl}
 hosts_up
-hosts_broker A
-hosts_broker B
+latched_brokers
 make_stores || hosts_die "no second configuration"
 report "the library lists the mechanism, its names and attributes" mechanism_is_consistent
 
@@ -126,8 +126,15 @@ latched_capture
 report "the same bindings" answers "Channel bindings" 1 "latched, bound"
 report "bindings of one side only" answers "Channel bindings" 2 latched
 latched_judge "bindings" 4445 2 "$text" "${text^^}"
-report "status of A" latched_peers A 9 "sample/$host"
-report "status of B" latched_peers B 9 "$hosts_user"
+page=perl.md
+latched_capture
+report "Perl" answers "Two hosts" 1
+latched_judge "Perl" 4444 1 "$text" "${text^^}"
+report "Perl, another service: refused" page_refused PEER_FAILED "the peer says" \
+	"When it is refused" 1
+page=python.md
+report "status of A" latched_peers A 10 "sample/$host"
+report "status of B" latched_peers B 10 "$hosts_user"
 
 report "other bindings: refused" page_refused BINDINGS "" "Channel bindings" 3
 report "other bindings: the server says so" server_refused bound BINDINGS ""

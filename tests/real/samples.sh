@@ -61,8 +61,7 @@ serve()
 trap hosts_down EXIT
 hosts_install "$staged"
 hosts_up
-hosts_broker A
-hosts_broker B
+latched_brokers
 serve 1
 one "By OID" 1 20
 one "By OID, nothing wrapped" 1 20

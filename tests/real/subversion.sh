@@ -112,8 +112,7 @@ hosts_install "$staged"
 hostname "${hosts_name[B]}"
 hosts_up
 make_server || hosts_die "no repository"
-hosts_broker A
-hosts_broker B
+latched_brokers
 hosts_start svnserve as sample B bash -c "exec $(latched_page "$page" "The server" 'server$')"
 hosts_wait 20 exchange_is_listening || hosts_die "svnserve does not listen"
 latched_capture
