@@ -4,8 +4,9 @@
 #
 #     ask.pl HOST PORT SERVICE TEXT
 #
-# TEXT goes plain (only IPsec protects it), sealed, signed, and sealed by the context that was exported and
-# imported in between.  Exit status 1, and the library's own text, when something was refused.
+# TEXT goes plain (only IPsec protects it), sealed, signed, and sealed once more.  Exit status 1, and the
+# library's own text, when something was refused.  The module frees OIDs that the library gives it, also
+# the library's own: hence undef where a mechanism would come back.
 use strict;
 use warnings;
 use GSSAPI;
@@ -47,7 +48,7 @@ sub login {
 	check(GSSAPI::OID->from_str(my $mech, "{ $ARC 1 }"), 'the OID');
 	while (1) {
 		$status = GSSAPI::Context::init($context, GSS_C_NO_CREDENTIAL, $target, $mech,
-			GSS_C_MUTUAL_FLAG, 0, GSS_C_NO_CHANNEL_BINDINGS, $in, my $used, my $out,
+			GSS_C_MUTUAL_FLAG, 0, GSS_C_NO_CHANNEL_BINDINGS, $in, undef, my $out,
 			my $flags, my $time);
 		send_message($socket, $out) if defined $out && length $out;
 		check($status, 'refused');
@@ -83,7 +84,7 @@ $socket->autoflush(1);
 check(GSSAPI::Name->import(my $target, "$service\@$host", GSSAPI::OID::gss_nt_hostbased_service),
 	'the name');
 my $context = login($socket, $target);
-check($context->inquire(my $own, my $peer, my $time, my $mech, my $flags, my $is_local, my $is_open),
+check($context->inquire(my $own, my $peer, my $time, undef, my $flags, my $is_local, my $is_open),
 	'inquire');
 check($own->display(my $own_text), 'display');
 check($peer->display(my $peer_text), 'display');
@@ -92,6 +93,4 @@ send_message($socket, $text);
 print 'plain: ', receive_message($socket), "\n";
 print 'sealed: ', ask_sealed($socket, $context, $text), "\n";
 print 'signed: ', ask_signed($socket, $context, $text), "\n";
-check($context->export(my $token), 'export');
-check(GSSAPI::Context->import(my $imported, $token), 'import');
-print 'imported: ', ask_sealed($socket, $imported, $text), "\n";
+print 'again: ', ask_sealed($socket, $context, $text), "\n";

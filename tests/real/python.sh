@@ -15,6 +15,7 @@ staged=$1
 page=python.md
 text="words for nobody else"
 host=${hosts_name[B]}
+kinds=(connected plain sealed signed imported)
 errors=$here/../../doc/errors.md
 
 # The page's command number $2 of section $1.
@@ -24,14 +25,15 @@ ask()
 		>"$hosts_out/ask.log" 2>&1
 }
 
-# answers SECTION NUMBER [HOW]: the command succeeds, connected like that.
+# answers SECTION NUMBER [HOW]: the command succeeds, connected like that, with an answer of each kind.
 answers()
 {
-	local line
+	local line kind
 
 	ask "$1" "$2" || { cat "$hosts_out/ask.log"; return 1; }
-	for line in "connected $hosts_user to sample/$host${3:+: $3}" \
-		"plain: ${text^^}" "sealed: ${text^^}" "signed: ${text^^}" "imported: ${text^^}"; do
+	for kind in "${kinds[@]}"; do
+		line="$kind: ${text^^}"
+		[ "$kind" != connected ] || line="connected $hosts_user to sample/$host${3:+: $3}"
 		grep -qxF "$line" "$hosts_out/ask.log" || { cat "$hosts_out/ask.log"; return 1; }
 	done
 }
@@ -127,6 +129,7 @@ report "the same bindings" answers "Channel bindings" 1 "latched, bound"
 report "bindings of one side only" answers "Channel bindings" 2 latched
 latched_judge "bindings" 4445 2 "$text" "${text^^}"
 page=perl.md
+kinds=(connected plain sealed signed again)
 latched_capture
 report "Perl" answers "Two hosts" 1
 latched_judge "Perl" 4444 1 "$text" "${text^^}"
