@@ -4,9 +4,9 @@
 #
 #     ask.pl HOST PORT SERVICE TEXT
 #
-# TEXT goes plain (only IPsec protects it), sealed, signed, and sealed once more.  Exit status 1, and the
-# library's own text, when something was refused.  The module frees OIDs that the library gives it, also
-# the library's own: hence undef where a mechanism would come back.
+# TEXT goes plain (only IPsec protects it), sealed, signed, and sealed once more.  Exit status 1, and
+# the library's own text, when something was refused.  The module frees OIDs that the library gives it,
+# also the library's own: hence undef where a mechanism would come back.
 use strict;
 use warnings;
 use GSSAPI;

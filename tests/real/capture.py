@@ -15,8 +15,8 @@ The rules (doc/protocol.md, section 6), for the one TCP connection with the give
  5. none of the texts given with --absent stands in any packet.
 Several captures are taken together, in the order of their times: what each host sent itself, where
 the wire between them loses or reorders.  ESP packets may be cut off in the capture, others not.
-With --leases there may be many connections; which SPIs are whose is told by what "gss-ipsec status" says
-of one of the two hosts. Each is judged by itself, and none may be unlatched.
+With --leases there may be many connections; which SPIs are whose is told by what "gss-ipsec status"
+says of one of the two hosts. Each is judged by itself, and none may be unlatched.
 With --base64 the tokens stand in lines of text; behind them may only be what ends the line.
 With --cut-short (a side or its broker was killed) the exchange need not be complete and the end of
 the connection may be in the clear: only clear bytes after a side's first ESP packet are refused.

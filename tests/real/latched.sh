@@ -5,11 +5,11 @@
 #   latched_brokers            starts both brokers; what is closed stays listed for the whole test
 #   latched_capture            both captures anew, for what comes next
 #   latched_judge NAME PORT COUNT TEXT...  ends the captures and reports for each host: COUNT
-#                              connections to PORT, all latched by what `gss-ipsec status` says, each
-#                              in ESP from T3 to its last segment, no TEXT in any packet;
+#                              connections to PORT, all latched by what `gss-ipsec status` says,
+#                              each in ESP from T3 to its last segment, no TEXT in any packet;
 #                              latched_options: more for capture.py
-#   latched_page PAGE SECTION PROMPT  the commands behind PROMPT in that section of doc/programs/PAGE,
-#                              one on each line, for host B in place of server.example.org
+#   latched_page PAGE SECTION PROMPT  the commands behind PROMPT in that section of
+#                              doc/programs/PAGE, one on each line, with host B's name
 #   latched_peers HOST COUNT NAME  `gss-ipsec status` of HOST has COUNT connections with that peer
 
 latched_options=()

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # python3-gssapi and Perl's GSSAPI between two hosts: python.sh STAGED BUILD.  The commands of
 # doc/programs/python.md and perl.md, which run examples/ask.py and ask.pl: names, stores, bindings,
-# plain and wrapped messages, signatures, contexts exported and imported; latched, the captures judged;
-# and what the programs say when they are refused.
+# plain and wrapped messages, signatures, contexts exported and imported; latched, the captures
+# judged; and what the programs say when they are refused.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
@@ -25,7 +25,7 @@ ask()
 		>"$hosts_out/ask.log" 2>&1
 }
 
-# answers SECTION NUMBER [HOW]: the command succeeds, connected like that, with an answer of each kind.
+# answers SECTION NUMBER [HOW]: the command succeeds, connected like that, with each kind of answer.
 answers()
 {
 	local line kind

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # MIT's gss-client and gss-server: samples.sh STAGED BUILD.  The commands of
-# doc/programs/gss-samples.md: by OID and by SPNEGO, with and without tokens around the messages, many
-# messages, many connections, a server that exports its contexts; each latched, the captures judged.
+# doc/programs/gss-samples.md: by OID and by SPNEGO, with and without tokens around the messages,
+# many messages, many connections, a server that exports its contexts; each latched, the captures
+# judged.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
