@@ -4,9 +4,9 @@
 #
 #     ask.pl HOST PORT SERVICE TEXT
 #
-# TEXT goes plain (only IPsec protects it), sealed, signed, and sealed once more.  Exit status 1, and
-# the library's own text, when something was refused.  The module frees OIDs that the library gives it,
-# also the library's own: hence undef where a mechanism would come back.
+# TEXT goes plain (only IPsec protects it), sealed, signed, and sealed once more.  Exit status 1,
+# and the library's own text, when something was refused.  The module frees OIDs that the library
+# gives it, also the library's own: hence undef where a mechanism would come back.
 use strict;
 use warnings;
 use GSSAPI;
@@ -40,7 +40,7 @@ sub receive_message {
 	return receive_exactly($socket, unpack 'N', receive_exactly($socket, 4));
 }
 
-# Tokens to and fro.  One that tells the other side what went wrong is sent before this one gives up.
+# Tokens to and fro.  One that tells the other side what went wrong goes before this one gives up.
 sub login {
 	my ($socket, $target) = @_;
 	my ($context, $in, $status) = (undef, '');

@@ -6,9 +6,9 @@
     ask.py serve PORT SERVICE [KEY=VALUE...]       answers in capital letters, until it is ended
     ask.py ask HOST PORT SERVICE TEXT [KEY=VALUE...]
 
-TEXT goes plain (only IPsec protects it), sealed, signed, and sealed by the context that was exported
-and imported in between.  KEY=VALUE: bindings=TEXT, mech=spnego, user=NAME; all else is handed to the
-mechanism as credential store (ipsec_identity, ipsec_key, ipsec_config, ipsec_latch; ipsec_fd=this
+TEXT goes plain (only IPsec protects it), sealed, signed, and sealed by the context that was
+exported and imported in between.  KEY=VALUE: bindings=TEXT, mech=spnego, user=NAME; all else goes
+to the mechanism as credential store (ipsec_identity, ipsec_key, ipsec_config, ipsec_latch; ipsec_fd=this
 names the connection).  Exit status 1, and the library's own text, when something was refused.
 """
 import socket

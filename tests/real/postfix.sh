@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Postfix: postfix.sh STAGED BUILD.  The commands of doc/programs/postfix.md on two hosts; one letter,
-# then many at once over connections that go from process to process; and without a broker none.
+# Postfix: postfix.sh STAGED BUILD.  The commands of doc/programs/postfix.md on two hosts; one
+# letter, then many at once over connections that go from process to process; and without a broker none.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Subversion: subversion.sh STAGED BUILD [long].  The commands of
 # doc/programs/subversion.md; then a server that lives on, with many connections, several at a time;
-# users whom it must not let in.  "long": 300 connections, twice, and the server's memory in between and
-# then; of so many from one host some come from a port whose former connection is still covered, and
-# are refused: these are counted.
+# users whom it must not let in.  "long": 300 connections, twice, and the server's memory in between
+# and then; of so many from one host some come from a port whose former connection is still covered,
+# and are refused: these are counted.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
