@@ -85,6 +85,8 @@ hosts_start()
 
 	shift
 	hosts_enter "$@"
+	# Now, not in the child: who waits for a line must not find that of the program before.
+	: >"$hosts_out/$name.log"
 	# Ended before exec, a child would run this shell's own clean-up.
 	(
 		trap - EXIT

@@ -5,17 +5,19 @@
 # place of this guest's own.
 #
 #   http_up STAGED             both hosts, brokers, identities, pages; Apache is configured, not run
-#   http_block FILE            prints the block of the page that is headed by FILE
-#   http_install FILE          ... and puts it there on host B (same root file system on both)
+#   http_block PHRASE          prints the page's block that is headed by a line with PHRASE
+#   http_install FILE [PATH]   ... by FILE, and puts it there
+#   http_run_commands WORD     runs the page's commands with WORD in them, as alice on host A
+#   http_configure HOST [SED]  HOST's ipsec.conf as the page has it, changed by sed
 #   http_start [MPM]           runs Apache with this MPM (event) and waits until it listens
 #   http_stop                  ends it
-#   http_restart_gracefully    as an administrator does, while connections are open
 #   http_curl ARGUMENTS...     curl as alice on host A
-#   http_since_mark FILE       what was written to a log since http_mark
+#   http_since_mark FILE        what was written to a log since http_mark
 
 http_page=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/doc/programs/http.md
 http_server=host-b.example
 http_log=/var/log/apache2/error.log
+http_home=
 
 # The page speaks of www.example.org.
 http_names()
@@ -23,95 +25,149 @@ http_names()
 	sed -e "s/www\.example\.org/$http_server/g" "$@"
 }
 
-# A block follows a line that has its name in backquotes and ends with a colon.
+# The block behind the line that has PHRASE in it and ends with a colon.
 http_block()
 {
-	awk -v name="\`$1\`" '
+	awk -v phrase="$1" '
 		/^```/ { if (shown) exit; fenced = !fenced; if (fenced && wanted) shown = 1; next }
 		shown { print; next }
-		!fenced && NF { wanted = index($0, name) && /:$/ }' "$http_page" | http_names
+		!fenced && NF { wanted = index($0, phrase) && /:$/ }' "$http_page" | http_names
 }
 
 http_install()
 {
-	http_block "$1" >"$1.new"
-	[ -s "$1.new" ] || hosts_die "no block for $1 in $http_page"
-	mv "$1.new" "$1"
+	http_block "\`$1\`" >"${2:-$1}"
+	[ -s "${2:-$1}" ] || hosts_die "no block for $1 in $http_page"
+}
+
+# The page's commands of alice that have WORD in them, one on a line.
+http_commands()
+{
+	sed -n "s/^ *alice\\$ //p" "$http_page" | grep -e "$1" | http_names
+}
+
+# ... run in a folder of hers.
+http_run_commands()
+{
+	local commands
+
+	commands=$(http_commands "$1")
+	[ -n "$commands" ] || { echo "no command with $1 in $http_page"; return 1; }
+	hosts_as alice A bash -c "cd $http_home && $commands" 2>&1
+}
+
+# http_make_host HOST PHRASE KEY: that block as HOST's configuration, with the other side's key.
+http_make_host()
+{
+	local file=$hosts_dir/$1/gss/ipsec.conf
+
+	http_block "$2" | sed -e "s|SHA256:\.\.\.|$(hosts_fingerprint "$3")|" >"$file"
+	[ -s "$file" ] || hosts_die "no block for host $1 in $http_page"
+	cp "$file" "$hosts_dir/$1.conf"
+	echo "fd77::2 $http_server" >>"$hosts_dir/$1/hosts"
 }
 
 http_make_identities()
 {
-	local host
-
 	gss-ipsec keygen --out "$hosts_dir/B/gss/http.pem" >"$hosts_dir/http.public" ||
 		hosts_die "gss-ipsec keygen failed"
 	chown www-data "$hosts_dir/B/gss/http.pem"
-	cat >"$hosts_dir/A/gss/ipsec.conf" <<-CONFIG
-		[identity]
-			alice = {
-				key = /etc/gss/alice.pem
-				user = $hosts_user
-			}
-		[peer]
-			www = {
-				host = $http_server
-				key = $(hosts_fingerprint http)
-			}
-	CONFIG
-	cat >"$hosts_dir/B/gss/ipsec.conf" <<-CONFIG
-		[identity]
-			www = {
-				key = /etc/gss/http.pem
-				host = $http_server
-				services = HTTP
-			}
-		[peer]
-			alice = {
-				user = $hosts_user
-				key = $(hosts_fingerprint alice)
-			}
-		[localname]
-			staff = {
-				name = *@example.org
-			}
-	CONFIG
-	for host in A B; do
-		cp "$hosts_dir/$host/gss/ipsec.conf" "$hosts_dir/$host.conf"
-		echo "fd77::2 $http_server" >>"$hosts_dir/$host/hosts"
-	done
+	http_make_host A "On the client, \`/etc/gss/ipsec.conf\`" http
+	http_make_host B "On the server, \`/etc/gss/ipsec.conf\`" alice
 }
 
-# host-b.example's IPv4 address stands first: curl takes IPv6 with -6.
+# http_configure HOST [SED...]: the configuration as it was made, changed; nobody restarts anything.
+http_configure()
+{
+	local host=$1
+	shift
+	sed "$@" "$hosts_dir/$host.conf" >"$hosts_dir/$host/gss/ipsec.conf"
+	# Processes look at most once a second.
+	sleep 1.2
+}
+
+# Of the same contents behind several paths: each has its own way of logging in.
 http_make_pages()
 {
-	local pages=/var/www/html/private
+	local pages=/var/www/html
 
-	mkdir -p "$pages"
-	echo '<!--#echo var="REMOTE_USER" -->' >"$pages/who.shtml"
-	head -c 50000000 /dev/urandom >/var/tmp/body
-	cp /var/tmp/body "$pages/large"
+	mkdir -p $pages/private $pages/open /srv/git
+	http_block '`who.shtml`' >$pages/private/who.shtml
+	head -c 50000000 /dev/urandom >"$http_home/body"
+	head -c 4000000 "$http_home/body" | tee $pages/private/large >$pages/open/large
 	{
 		echo "nobody is logged in here"
 		head -c 200000 /dev/zero | tr '\0' x
-	} >/var/www/html/refused.html
-	mkdir -p /usr/lib/cgi-bin
-	printf '%s\n' '#!/bin/sh' 'printf "Content-Type: text/plain\n\n"' \
-		'echo "user $REMOTE_USER method $REQUEST_METHOD protocol $SERVER_PROTOCOL"' \
-		'sha256sum' >/usr/lib/cgi-bin/echo
+	} >$pages/refused.html
+	cat >/usr/lib/cgi-bin/echo <<-'CGI'
+		#!/bin/sh
+		printf 'Content-Type: text/plain\n\n'
+		echo "$REMOTE_USER $REQUEST_METHOD $IPSEC_LATCH"
+		sha256sum
+	CGI
 	chmod 0755 /usr/lib/cgi-bin/echo
+}
+
+http_make_repository()
+{
+	(
+		cd "$http_home" && git init -q -b main made && cd made && echo text >text && git add text &&
+			git -c user.email=t@example.org -c user.name=t commit -qm first &&
+			git clone -q --bare . /srv/git/project.git && cd .. && rm -r made &&
+			chown -R www-data /srv/git/project.git
+	) >"$hosts_out/repository.log" 2>&1 || hosts_die "no repository: $(cat "$hosts_out/repository.log")"
+}
+
+# Places for this test beside the page's own.
+http_configure_apache()
+{
+	local places=/etc/apache2/conf-available
+
+	mkdir -p /usr/lib/cgi-bin
+	http_install $places/gss-ipsec.conf
+	http_install $places/git.conf
+	{
+		echo "ScriptAlias /private/echo /usr/lib/cgi-bin/echo"
+		http_make_place big 'ErrorDocument 401 /refused.html' 'Require valid-user'
+		http_make_place local 'GssapiLocalName On' 'Require user alice'
+		http_make_place alice 'Require user alice@example.org'
+		http_make_place insist "$(http_insist)"
+		http_make_place mallory 'Require user mallory@example.org'
+	} >$places/places.conf
+	a2enmod -q auth_gssapi include >/dev/null && a2enconf -q gss-ipsec git places >/dev/null ||
+		hosts_die "Debian's Apache is not as expected"
+}
+
+# The page's line for places with latched connections only.
+http_insist()
+{
+	sed -n 's/^    \(Require expr .*\)/\1/p' "$http_page"
+}
+
+http_make_place()
+{
+	echo "Alias /private/$1 /var/www/html/private"
+	http_block '`/etc/apache2/conf-available/gss-ipsec.conf`' |
+		sed -n "/^<Location/,/^<.Location/p" | sed -e "s|/private|/private/$1|" -e '/^<.Location/d' \
+			-e '/Require/d'
+	shift
+	printf '\t%s\n' "$@"
+	echo "</Location>"
 }
 
 http_up()
 {
 	hosts_install "$1"
 	hosts_up
+	http_home=$(mktemp -d /tmp/alice.XXXXXX)
+	chown "${hosts_uid[alice]}" "$http_home"
 	http_make_identities
+	http_configure_apache
 	http_make_pages
+	http_make_repository
 	hosts_broker A --linger-seconds 3
 	hosts_broker B --linger-seconds 3
-	http_install /etc/apache2/conf-available/gss-ipsec.conf
-	a2enmod -q auth_gssapi include >/dev/null && a2enconf -q gss-ipsec >/dev/null ||
-		hosts_die "Debian's Apache is not as expected"
+	# /run is host B's own here.
 	hosts_on B mkdir -p /run/lock
 	: >"$http_log"
 }
@@ -148,11 +204,6 @@ http_stop()
 	hosts_on B apache2ctl stop >/dev/null 2>&1
 	hosts_wait 10 hosts_has_ended "${hosts_pid[apache]}"
 	hosts_stop apache
-}
-
-http_restart_gracefully()
-{
-	hosts_on B apache2ctl graceful
 }
 
 http_curl()
