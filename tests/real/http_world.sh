@@ -182,10 +182,11 @@ http_start()
 	local mpm=${1:-event} cgi=cgid
 
 	[ "$mpm" != prefork ] || cgi=cgi
+	http_stop
 	a2dismod -q -f cgi cgid mpm_event mpm_worker mpm_prefork >/dev/null 2>&1
 	a2enmod -q "mpm_$mpm" "$cgi" >/dev/null 2>&1
-	http_stop
-	hosts_start apache B apache2ctl -D FOREGROUND
+	# In a group of its own: prefork ends its whole process group.
+	hosts_start apache B setsid apache2ctl -D FOREGROUND
 	hosts_wait 20 http_listens || {
 		tail -n 20 "$hosts_out/apache.log" "$http_log" >&2
 		hosts_die "Apache ($mpm) does not listen"
@@ -202,8 +203,9 @@ http_stop()
 {
 	[ -n "${hosts_pid[apache]:-}" ] || return 0
 	hosts_on B apache2ctl stop >/dev/null 2>&1
-	hosts_wait 10 hosts_has_ended "${hosts_pid[apache]}"
+	hosts_wait 20 hosts_has_ended "${hosts_pid[apache]}"
 	hosts_stop apache
+	hosts_wait 10 http_has_ended
 }
 
 http_curl()
