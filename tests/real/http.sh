@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian's curl, git and Apache, latched by doc/programs/http.md: http.sh STAGED BUILD [GROUP].
-# GROUP: one of requests, names, parallel, git, servers, in place of them all, or "long": 500 clients
-# at once and 5 000 logins in a row.
+# GROUP: one test_... below or in http_refused.sh, in place of them all; "long": 500 clients at once and
+# 5 000 logins in a row.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
 . "$here/report.sh"
 . "$here/http_world.sh"
+. "$here/http_refused.sh"
 . "$here/http_load.sh"
 
 staged=$1
-groups=${3:-requests names parallel git servers}
+groups=${3:-requests names parallel git refused proxy hostile disorder servers load}
 private=http://$http_server/private
 
 # run NAME CMD...: CMD under a capture; its output and the time's log lines are kept by that name.
@@ -209,6 +210,16 @@ test_git()
 	latched push 1 "git push" http_run_commands 'git .*push'
 	report "git push: the server has the commit" sh -c "setpriv --reuid 33 --clear-groups \
 		git -C /srv/git/project.git log --format=%s | grep -qx more"
+}
+
+test_load()
+{
+	load_run 30 60 60
+}
+
+test_long()
+{
+	load_run 500 1000 5000
 }
 
 trap 'http_stop; hosts_down; rm -rf "$http_home"' EXIT

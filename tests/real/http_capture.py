@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Judges a capture of HTTP connections whose Negotiate headers carry the tokens.
 
-    http_capture.py [--port N] [--latched N] [--absent TEXT]... CAPTURE
+    http_capture.py [--port N] [--latched N] [--absent TEXT]... [--clear] CAPTURE
 
 capture.py's rules, where tokens stand in headers and pages follow them:
  1. of a connection with T1 in a request, the client's clear bytes end with that request, and the
@@ -84,8 +84,9 @@ def messages(stream):
 class Flow:
     """One TCP connection, as far as it was in the clear."""
 
-    def __init__(self, port):
+    def __init__(self, port, first):
         self.port = port
+        self.first = first  # the SYN's sequence number
         self.sides = {True: capture.Side("client"), False: capture.Side("server")}
         self.closing = None
 
@@ -116,17 +117,20 @@ class Flow:
 
 
 def flows_of(packets, port):
-    flows = {}
+    """Connections in the order of their SYN; the same ports may serve again."""
+    flows, begun = {}, []
     for packet in packets:
         if packet.protocol != TCP or port not in (packet.source_port, packet.target_port):
             continue
         ends = ((packet.source, packet.source_port), (packet.target, packet.target_port))
         key = ends if packet.target_port == port else ends[::-1]
-        if packet.target_port == port and packet.flags & (SYN | ACK) == SYN:
-            flows.setdefault(key, Flow(port))
+        if (packet.target_port == port and packet.flags & (SYN | ACK) == SYN
+                and (key not in flows or flows[key].first != packet.seq)):
+            flows[key] = Flow(port, packet.seq)
+            begun.append(flows[key])
         if key in flows:
             flows[key].add(packet)
-    return flows
+    return begun
 
 
 def judge_esp(packets, wanted):
@@ -148,15 +152,16 @@ def judge_only_one(packets, port):
         raise Refused("the first ESP packet with payload is not the client's (T3)")
 
 
-def judge(packets, port, wanted):
+def judge(packets, port, wanted, has_esp):
     flows = flows_of(packets, port)
-    latched = [flow for flow in flows.values() if flow.has_token()]
+    latched = [flow for flow in flows if flow.has_token()]
     for flow in latched:
         flow.judge()
     if len(latched) != wanted:
         raise Refused(f"{len(latched)} connections carried tokens, {wanted} are wanted")
-    judge_esp(packets, wanted)
-    if len(flows) == 1 and wanted:
+    if has_esp:
+        judge_esp(packets, wanted)
+    if has_esp and len(flows) == 1 and wanted:
         judge_only_one(packets, port)
     return len(flows)
 
@@ -166,6 +171,7 @@ def main():
     parser.add_argument("--port", type=int, default=80)
     parser.add_argument("--latched", type=int, default=1)
     parser.add_argument("--absent", action="append", default=[])
+    parser.add_argument("--clear", action="store_true", help="the capture has no ESP: rules 1, 2, 4")
     parser.add_argument("capture")
     options = parser.parse_args()
     try:
@@ -178,7 +184,7 @@ def main():
             for text in options.absent:
                 if text.encode() in packet.raw:
                     raise Refused(f"packet {packet.number} holds {text!r} in the clear")
-        count = judge(packets, options.port, options.latched)
+        count = judge(packets, options.port, options.latched, not options.clear)
     except Refused as reason:
         print(f"capture refused: {reason}")
         return 1

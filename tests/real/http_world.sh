@@ -161,6 +161,7 @@ http_up()
 	hosts_up
 	http_home=$(mktemp -d /tmp/alice.XXXXXX)
 	chown "${hosts_uid[alice]}" "$http_home"
+	hosts_install_programs "$here/http_client.py"
 	http_make_identities
 	http_configure_apache
 	http_make_pages
