@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Debian's curl, git and Apache, latched by doc/programs/http.md: http.sh STAGED BUILD [GROUP].
-# GROUP: one test_... below or in http_refused.sh, in place of them all; "long": 500 clients at once and
-# 5 000 logins in a row.
+# Debian's curl, git and Apache, latched by doc/programs/http.md: http.sh STAGED BUILD [GROUPS].
+# GROUPS: some test_... below or in http_refused.sh, joined by '+', in place of them all; "long": 500
+# clients at once and 5 000 logins in a row.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
@@ -12,7 +12,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/http_load.sh"
 
 staged=$1
-groups=${3:-requests names parallel git refused proxy hostile disorder servers load}
+groups=${3:-}
+groups=${groups//+/ }
+groups=${groups:-requests names parallel git refused proxy hostile disorder servers load}
 private=http://$http_server/private
 
 # run NAME CMD...: CMD under a capture; its output and the time's log lines are kept by that name.

@@ -38,6 +38,7 @@ def ask(connection, method, path, token, body=b""):
 
 def upload(host, path, file):
     connection = http.client.HTTPConnection(host, timeout=60)
+    connection.connect()  # before T1, which lists the connections that there are
     context = context_for(host)
     with open(file, "rb") as opened:
         body = opened.read()

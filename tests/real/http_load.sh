@@ -93,19 +93,20 @@ load_in_a_row()
 	load_count row "$1"
 }
 
-# A process for each client; all begin when the file is there.
+# A process for each client; all wait for somebody to open the pipe.
 load_at_once()
 {
 	hosts_as alice A bash -c "cd $http_home
+		rm -f go && mkfifo go
 		for i in \$(seq $1); do
 			(
-				until [ -e go ]; do sleep 0.3; done
+				: <go
 				exec curl -v --max-time 600 --negotiate -u : -o crowd.page.\$i \
 					$private/who.shtml?\$i 2>crowd.log.\$i
 			) &
 		done
 		sleep 2
-		touch go
+		: >go
 		wait"
 	load_count crowd "$1"
 }

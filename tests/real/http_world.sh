@@ -81,7 +81,7 @@ http_configure()
 {
 	local host=$1
 	shift
-	sed "$@" "$hosts_dir/$host.conf" >"$hosts_dir/$host/gss/ipsec.conf"
+	sed -e '' "$@" "$hosts_dir/$host.conf" >"$hosts_dir/$host/gss/ipsec.conf"
 	# Processes look at most once a second.
 	sleep 1.2
 }
@@ -91,6 +91,7 @@ http_make_pages()
 {
 	local pages=/var/www/html
 
+	rm -rf /srv/git
 	mkdir -p $pages/private $pages/open /srv/git
 	http_block '`who.shtml`' >$pages/private/who.shtml
 	head -c 50000000 /dev/urandom >"$http_home/body"
