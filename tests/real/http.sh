@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian's curl, git and Apache, latched by doc/programs/http.md: http.sh STAGED BUILD [GROUPS].
-# GROUPS: some test_... below or in http_refused.sh, joined by '+', in place of them all; "long": 500
-# clients at once and 5 000 logins in a row.
+# GROUPS: some of the test_... below and in http_refused.sh, joined by "+", in place of all; "long":
+# 500 clients at once and 5 000 logins in a row.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
@@ -99,7 +99,7 @@ has_hash_of_body()
 	grep -qF "$(sha256sum <"$http_home/body")" "$hosts_out/$1.out"
 }
 
-# Both sides' status names the other; the client stands still meanwhile, so as not to be done before.
+# Both sides' status names the other; the client stands still meanwhile, lest it be done before.
 is_established()
 {
 	local status=0 host

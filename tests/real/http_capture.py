@@ -171,7 +171,8 @@ def main():
     parser.add_argument("--port", type=int, default=80)
     parser.add_argument("--latched", type=int, default=1)
     parser.add_argument("--absent", action="append", default=[])
-    parser.add_argument("--clear", action="store_true", help="the capture has no ESP: rules 1, 2, 4")
+    parser.add_argument("--clear", action="store_true",
+                        help="the capture has no ESP: rules 1, 2, 4 only")
     parser.add_argument("capture")
     options = parser.parse_args()
     try:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A client of Negotiate over HTTP (python3-gssapi) for shapes that curl does not have.
 
-    http_client.py upload HOST PATH FILE   logs in by requests without a body; the third one, with T5,
-                                           has FILE; prints the answer
+    http_client.py upload HOST PATH FILE   logs in by requests without a body; the third one, with
+                                           T5, has FILE; prints the answer
     http_client.py hostile HOST PATH       wrong tokens of many kinds; none may be let in
 """
 import base64

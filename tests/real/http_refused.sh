@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Logins that must not succeed, for http.sh, to be sourced there: what curl -v and Apache's error.log
-# say leads to the cause; a proxy between; tokens made by an enemy; a wire that changes the order.
+# Logins that must not succeed, for http.sh, to be sourced there: what curl -v and error.log say
+# leads to the cause; a proxy between; tokens made by an enemy; a wire that changes the order.
 
 # refused TITLE CURL LOG [ARGUMENTS...]: no page; these texts ("-": none wanted) on both sides.
 refused()
@@ -192,7 +192,8 @@ test_disorder()
 	for number in 1 2 3 4 5; do
 		report "a wire that changes the order, $number: latched, or a reason" disordered_once
 	done
-	echo "    latched $disorder_latched; refused: $(sort "$hosts_out/disorder" | uniq -c | tr -s '\n ' ' ')"
+	echo "    latched $disorder_latched; refused:"
+	sort "$hosts_out/disorder" | uniq -c
 	for host in A B; do hosts_on "$host" tc qdisc delete dev wire root; done
 	rm -f "$hosts_out/disorder.pcap"
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Debian's Apache on host B and curl on host A, for the tests of HTTP, to be sourced behind hosts.sh.
+# Debian's Apache on host B and curl on host A, for the tests of HTTP; sourced behind hosts.sh.
 # The configuration files and commands are those of doc/programs/http.md, whose names are put in
 # place of this guest's own.
 #
@@ -12,7 +12,7 @@
 #   http_start [MPM]           runs Apache with this MPM (event) and waits until it listens
 #   http_stop                  ends it
 #   http_curl ARGUMENTS...     curl as alice on host A
-#   http_since_mark FILE        what was written to a log since http_mark
+#   http_since_mark FILE       what was written to a log since http_mark
 
 http_page=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/doc/programs/http.md
 http_server=host-b.example
@@ -22,7 +22,7 @@ http_home=
 # The page speaks of www.example.org.
 http_names()
 {
-	sed -e "s/www\.example\.org/$http_server/g" "$@"
+	sed -e "s/www\.example\.org/$http_server/g"
 }
 
 # The block behind the line that has PHRASE in it and ends with a colon.
@@ -116,7 +116,7 @@ http_make_repository()
 			git -c user.email=t@example.org -c user.name=t commit -qm first &&
 			git clone -q --bare . /srv/git/project.git && cd .. && rm -r made &&
 			chown -R www-data /srv/git/project.git
-	) >"$hosts_out/repository.log" 2>&1 || hosts_die "no repository: $(cat "$hosts_out/repository.log")"
+	) >"$hosts_out/repository.log" 2>&1 || hosts_die "no repository: see repository.log"
 }
 
 # Places for this test beside the page's own.
@@ -149,7 +149,8 @@ http_make_place()
 {
 	echo "Alias /private/$1 /var/www/html/private"
 	http_block '`/etc/apache2/conf-available/gss-ipsec.conf`' |
-		sed -n "/^<Location/,/^<.Location/p" | sed -e "s|/private|/private/$1|" -e '/^<.Location/d' \
+		sed -n "/^<Location/,/^<.Location/p" | sed -e "s|/private|/private/$1|" \
+			-e '/^<.Location/d' \
 			-e '/Require/d'
 	shift
 	printf '\t%s\n' "$@"
