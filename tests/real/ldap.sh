@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Debian's slapd, ldapwhoami and ldapsearch over latched connections: ldap.sh STAGED BUILD [long].
+# With "long": 500 clients at once, 5 000 logins in a row, and what the memory of slapd and the
+# broker comes to.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/hosts.sh"
+. "$here/exchange.sh"
+. "$here/report.sh"
+. "$here/page.sh"
+. "$here/ldap_world.sh"
+
+staged=$1
+form=${3:-short}
+exchange_port=389
+alice_dn=uid=alice,ou=people,dc=example,dc=org
+server=ldap://ldap.example.org
+spnego="-Y GSS-SPNEGO -H $server"
+gs2="-Y GS2-63L22ULZSVD -U alice@example.org -H $server"
+people="-b dc=example,dc=org uid"
+
+judge()
+{
+	"$here/capture.py" --port 389 --absent "ou=people" --absent "uid=u77" "$hosts_out/$1.pcap"
+}
+
+capture_begin()
+{
+	hosts_capture A "$hosts_out/A.pcap"
+	hosts_capture B "$hosts_out/B.pcap"
+}
+
+says()
+{
+	grep -qxF -- "$2" "$hosts_out/$1.log" && return 0
+	cat "$hosts_out/$1.log"
+	return 1
+}
+
+status_names()
+{
+	grep -qw established "$hosts_out/status.$1" && grep -qF "$2" "$hosts_out/status.$1" &&
+		return 0
+	cat "$hosts_out/status.$1"
+	return 1
+}
+
+has_all_entries()
+{
+	[ "$(grep -c '^dn: ' "$hosts_out/client.log")" = "$ldap_entries" ] && return 0
+	tail -n 5 "$hosts_out/client.log"
+	return 1
+}
+
+# search NAME FAMILY COMMAND: all entries, both ends asked in the middle of it.
+search()
+{
+	local name=$1
+
+	ldap_family "$2"
+	page_command 'client$' "$3"
+	capture_begin
+	hosts_start client as alice A sh -c "exec $3"
+	report "$name: latched on both sides" hosts_wait "${EXCHANGE_SECONDS:-20}" exchange_is_latched
+	report "$name: status of A names the server" status_names A ldap/ldap.example.org
+	report "$name: status of B names alice" status_names B alice@example.org
+	exchange_finish
+	report "$name: search ends" [ $? = 0 ]
+	report "$name: $ldap_entries entries" has_all_entries
+	report "$name: capture of A" judge A
+	report "$name: capture of B" judge B
+}
+
+# whoami NAME FAMILY COMMAND
+whoami_is_alice()
+{
+	ldap_as alice whoami "$1" && says whoami "dn:$alice_dn"
+}
+
+whoami()
+{
+	ldap_family "$2"
+	capture_begin
+	report "$1: whoami is alice's entry" whoami_is_alice "$3"
+	sleep 1
+	hosts_stop tcpdump.A
+	hosts_stop tcpdump.B
+	report "$1: capture of A" judge A
+	report "$1: capture of B" judge B
+}
+
+offers()
+{
+	ldap_as alice offers "ldapsearch -x -LLL -H $server -s base -b \"\" supportedSASLMechanisms" &&
+		says offers "supportedSASLMechanisms: GSS-SPNEGO" &&
+		says offers "supportedSASLMechanisms: GS2-63L22ULZSVD"
+}
+
+# Those who do not use the mechanism.
+bystander()
+{
+	[ "$(hosts_as alice A timeout 20 ldapwhoami -x -H "$server" "${@:2}" 2>&1)" = "$1" ]
+}
+
+bystanders()
+{
+	report "anonymous bind" bystander anonymous
+	report "simple bind" bystander "dn:$alice_dn" -D "$alice_dn" -w "alices password"
+	report "simple bind, wrong password" bystander "ldap_bind: Invalid credentials (49)" \
+		-D "$alice_dn" -w "another password"
+}
+
+trap 'exchange_abort; hosts_down' EXIT
+page_open "$here/../../doc/programs/openldap.md"
+ldap_up "$staged" --linger-seconds 3
+slapd_pid=${hosts_pid[slapd]}
+report "both mechanisms are offered" offers
+bystanders
+search "GS2, IPv4" 4 "ldapsearch -LLL $gs2 $people"
+search "SPNEGO, IPv6" 6 "ldapsearch -LLL $spnego $people"
+whoami "GS2, IPv6" 6 "ldapwhoami $gs2"
+whoami "SPNEGO, IPv4" 4 "ldapwhoami $spnego"
+report_end
