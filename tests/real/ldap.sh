@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/report.sh"
 . "$here/page.sh"
 . "$here/ldap_world.sh"
+. "$here/ldap_load.sh"
 
 staged=$1
 form=${3:-short}
@@ -111,14 +112,100 @@ bystanders()
 		-D "$alice_dn" -w "another password"
 }
 
+# ~/.config/gss-ipsec/ipsec.conf of a user of host A, from standard input; empty: none.
+configure_user()
+{
+	local home=$hosts_dir/A/home/$1
+
+	mkdir -p "$home/.config/gss-ipsec"
+	cat >"$home/.config/gss-ipsec/ipsec.conf"
+	[ -s "$home/.config/gss-ipsec/ipsec.conf" ] || rm -f "$home/.config/gss-ipsec/ipsec.conf"
+	chown -R "${hosts_uid[$1]}" "$home"
+}
+
+# refused NAME MINOR USER: both mechanisms, with the sentence of doc/errors.md.
+refused()
+{
+	report "GS2, $1: refused" ldap_refuses "$2" hosts_as "$3" A sh -c "ldapwhoami $gs2"
+	report "SPNEGO, $1: refused" ldap_refuses "$2" hosts_as "$3" A sh -c "ldapwhoami $spnego"
+}
+
+# The server tells a stranger no more than that it failed; its own log has the sentence.
+slapd_refuses()
+{
+	if ldap_as sample stranger "$1"; then
+		echo "a stranger is let in"
+		return 1
+	fi
+	grep -q 'Invalid credentials (49)' "$hosts_out/stranger.log" &&
+		ldap_refuses 62 sh -c "tail -n 12 $hosts_out/slapd.log; false"
+}
+
+strangers()
+{
+	local home=$hosts_dir/A/home/sample
+
+	hosts_as sample A gss-ipsec keygen --out "$home/bob.pem" >/dev/null || hosts_die "keygen"
+	configure_user sample <<-CONFIG
+		[identity]
+			bob = {
+				key = $home/bob.pem
+				user = bob@example.org
+			}
+	CONFIG
+	report "GS2, unknown client: refused, slapd logs why" slapd_refuses "ldapwhoami $gs2"
+	report "SPNEGO, unknown client: refused, slapd logs why" slapd_refuses "ldapwhoami $spnego"
+	configure_user alice <<-CONFIG
+		[peer]
+			ldap = {
+				host = ldap.example.org
+				key = $(hosts_fingerprint alice)
+			}
+	CONFIG
+	refused "another host key" 63 alice
+	configure_user alice <<<$'[gss-ipsec]\n\tbroker = /run/nobody'
+	refused "no broker at the client" 203 alice
+	configure_user alice </dev/null
+}
+
+# Which mechanism satisfies whom: layers of SASL's own are SPNEGO's only.
+strength()
+{
+	report "SPNEGO, minssf=256" whoami_is_alice "ldapwhoami -O minssf=256 $spnego"
+	! ldap_as alice strength "ldapwhoami -O minssf=1 $gs2"
+	report "GS2, minssf=1: no mechanism" grep -q "No worthy mechs found" "$hosts_out/strength.log"
+}
+
+hostile_tokens()
+{
+	hosts_as alice A ldap_hostile.py ldap.example.org "$1" >"$hosts_out/hostile.log" 2>&1
+	tail -n 3 "$hosts_out/hostile.log"
+	grep -qx '0 succeeded' "$hosts_out/hostile.log"
+}
+
+slapd_lives()
+{
+	! hosts_has_ended "$slapd_pid" && whoami_is_alice "ldapwhoami $gs2"
+}
+
 trap 'exchange_abort; hosts_down' EXIT
 page_open "$here/../../doc/programs/openldap.md"
+hosts_install_programs "$here/ldap_load.py" "$here/ldap_hostile.py"
 ldap_up "$staged" --linger-seconds 3
 slapd_pid=${hosts_pid[slapd]}
+if [ "$form" = long ]; then
+	ldap_long
+	report_end
+fi
 report "both mechanisms are offered" offers
-bystanders
 search "GS2, IPv4" 4 "ldapsearch -LLL $gs2 $people"
 search "SPNEGO, IPv6" 6 "ldapsearch -LLL $spnego $people"
 whoami "GS2, IPv6" 6 "ldapwhoami $gs2"
 whoami "SPNEGO, IPv4" 4 "ldapwhoami $spnego"
+strangers
+strength
+report "hostile tokens: none succeeds" hostile_tokens 24
+bystanders
+report "slapd lives" slapd_lives
+ldap_short
 report_end
