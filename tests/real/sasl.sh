@@ -116,7 +116,7 @@ bound_and_latched()
 	hosts_capture A "$hosts_out/A.pcap"
 	hosts_capture B "$hosts_out/B.pcap"
 	hosts_start client as alice A sasl_program.py ask server.example.org "$exchange_port" sample \
-		alice@example.org --binding "one channel" --critical --hold 6
+		alice@example.org --binding "one channel" --critical --hold 4
 	report "PLUS: latched on both sides" hosts_wait "${EXCHANGE_SECONDS:-20}" exchange_is_latched
 	report "PLUS: status of A" status_names A sample/server.example.org
 	report "PLUS: status of B" status_names B alice@example.org

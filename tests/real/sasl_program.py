@@ -167,6 +167,7 @@ class Server(Connection):
         self.send(b"O")  # no data with it: SASL_SUCCESS_DATA is not said
         print(f"accepted: {self.text(USERNAME)} {chosen.decode()} ssf {self.number(SSF)}", flush=True)
         self.send_sealed(self.receive_sealed().upper())
+        self.stream.recv(1)  # the client ends the connection
 
 
 class Client(Connection):
