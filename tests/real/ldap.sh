@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Debian's slapd, ldapwhoami and ldapsearch over latched connections: ldap.sh STAGED BUILD [crowd|rows].
-# crowd: 500 clients at once (GUEST_MEMORY=3G).  rows: 5 000 logins in a row with either mechanism, hostile
-# tokens, and what the memory of slapd and the brokers comes to.
+# Debian's slapd, ldapwhoami and ldapsearch over latched connections:
+# ldap.sh STAGED BUILD [crowd|rows].
+# crowd: 500 clients at once (GUEST_MEMORY=3G).  rows: 5 000 logins in a row with either mechanism,
+# hostile tokens, and what the memory of slapd and the brokers comes to.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"

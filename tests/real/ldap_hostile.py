@@ -4,9 +4,9 @@
 
     ldap_hostile.py HOST COUNT [SEED]
 
-COUNT binds with GS2 and as many with GSS-SPNEGO, whose tokens are garbage, cut, flipped, doubled, from
-another exchange, or the server's own.  They are made of genuine ones of this user, who could log in.
-None may succeed; an honest bind before and behind them must.  Prints what was answered how often.
+COUNT binds with GS2 and as many with GSS-SPNEGO, whose tokens are garbage, cut, flipped, doubled,
+or the server's own.  They are made of genuine ones of this user, who could log in.  None may
+succeed; an honest bind before and behind them must.  Prints what was answered how often.
 """
 import collections
 import random

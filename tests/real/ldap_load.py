@@ -6,8 +6,9 @@
     ldap_load.py crowd URI MECHANISM COUNT NAME DN   COUNT processes, all connected before the first
                                                      binds; all stay until a file "go" is in HOME
 
-MECHANISM "anonymous" is no login, to compare.  Each asks the server who it is: DN is right.  Prints "COUNT asked, N right, N wrong, N lost, N several"
-and the first five errors; exit status 0 if all are right.
+MECHANISM "anonymous" is no login, to compare.  Each asks the server who it is: DN is right.  Prints
+"COUNT asked, N right, N wrong, N lost, N several" and the first five errors; exit status 0 if all
+are right.
 """
 import ctypes
 import os
@@ -18,7 +19,7 @@ import time
 AUTHNAME = 0x4002  # SASL_CB_AUTHNAME
 LIST_END = 0  # SASL_CB_LIST_END
 QUIET = 2  # LDAP_SASL_QUIET
-VERSION, TIMEOUT, DIAGNOSTIC = 0x11, 0x5005, 0x32  # LDAP_OPT_...
+VERSION, DIAGNOSTIC = 0x11, 0x32  # LDAP_OPT_...
 PATIENCE = 1500
 
 ldap = ctypes.CDLL("libldap-2.5.so.0")
@@ -31,16 +32,13 @@ class Value(ctypes.Structure):
 
 class Question(ctypes.Structure):
     """sasl_interact_t."""
-    _fields_ = [("id", ctypes.c_ulong), ("challenge", ctypes.c_char_p), ("prompt", ctypes.c_char_p),
-                ("default", ctypes.c_char_p), ("result", ctypes.c_char_p), ("length", ctypes.c_uint)]
+    _fields_ = [("id", ctypes.c_ulong), ("challenge", ctypes.c_char_p),
+                ("prompt", ctypes.c_char_p), ("default", ctypes.c_char_p),
+                ("result", ctypes.c_char_p), ("length", ctypes.c_uint)]
 
 
 INTERACT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p,
                             ctypes.POINTER(Question))
-for function in (ldap.ldap_unbind_ext_s, ldap.ldap_whoami_s, ldap.ldap_set_option, ldap.ldap_memfree,
-                 ldap.ldap_get_option, ldap.ldap_connect, ldap.ldap_sasl_interactive_bind_s,
-                 ldap.ldap_sasl_bind_s):
-    function.argtypes = None
 ldap.ldap_err2string.restype = ctypes.c_char_p
 
 
@@ -78,8 +76,8 @@ class Login:
     def bind(self):
         if self.mechanism == "anonymous":
             nothing = Value(0, None)
-            status = ldap.ldap_sasl_bind_s(self.handle, None, None, ctypes.byref(nothing), None, None,
-                                           None)
+            status = ldap.ldap_sasl_bind_s(self.handle, None, None, ctypes.byref(nothing), None,
+                                           None, None)
         else:
             status = ldap.ldap_sasl_interactive_bind_s(
                 self.handle, None, self.mechanism.encode(), None, None, QUIET, self.interact, None)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Many logins at slapd, for ldap.sh, to be sourced behind ldap_world.sh.  Both sides are configured with
-# latch = require here, so a login that succeeds is latched; besides, clear segments are counted.
+# Many logins at slapd, for ldap.sh, to be sourced behind ldap_world.sh.  Both sides are configured
+# with latch = require here: a login that succeeds is latched.  Besides, clear segments are counted.
 #
 #   ldap_short   a few of each, some seconds
 #   ldap_crowd   500 clients at once
-#   ldap_rows    5 000 logins in a row with each mechanism, hostile tokens; and what memory they leave
+#   ldap_rows    5 000 logins in a row with each mechanism, hostile tokens; what memory they leave
 
 load_uri=ldap://ldap.example.org
 load_dn=dn:uid=alice,ou=people,dc=example,dc=org
@@ -21,6 +21,7 @@ load_require()
 	done
 	hosts_stop slapd
 	ldap_start
+	slapd_pid=${hosts_pid[slapd]}
 	ldap_family 4
 }
 

@@ -7,8 +7,8 @@
 #   ldap_up STAGED BROKER_OPTIONS...  both hosts, brokers, keys, 10 000 entries, slapd configured
 #   ldap_start                        runs slapd as user openldap and waits until it answers
 #   ldap_family 4|6                   what host A takes the server's name for
-#   ldap_as USER LOG COMMAND          runs a command of the page as USER of host A, its output in LOG
-#   ldap_refuses MINOR COMMAND...     whether COMMAND fails with that row's sentence of doc/errors.md
+#   ldap_as USER LOG COMMAND          runs a command of the page as USER of host A, output in LOG
+#   ldap_refuses MINOR COMMAND...     whether COMMAND fails with that sentence of doc/errors.md
 #   ldap_rss NAME                     resident kilobytes of a process that hosts_start started
 hosts_name=([A]=client.example.org [B]=ldap.example.org)
 ldap_dir=

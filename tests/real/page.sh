@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# The pages of doc/programs as what a test does, to be sourced: configuration is taken from the page,
-# and commands that the page does not have are refused.
+# The pages of doc/programs as what a test does, to be sourced: configuration is taken from the
+# page, and commands that the page does not have are refused.
 #
 #   page_open FILE                 the page that the following are about
-#   page_block WORD                prints the fenced block whose introduction (the paragraph before it)
-#                                  has WORD
+#   page_block WORD                prints the fenced block whose introduction (the paragraph before
+#                                  it) has WORD
 #   page_command PROMPT COMMAND    whether the page tells the user to type this; else ends the test
 page_file=
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Cyrus SASL: Debian's samples through pipes, and programs over TCP, latched, with channel bindings and
-# demands of strength: sasl.sh STAGED BUILD.
+# Cyrus SASL: Debian's samples through pipes, and programs over TCP, latched, with channel bindings
+# and demands of strength: sasl.sh STAGED BUILD.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
@@ -13,7 +13,8 @@ hosts_name=([A]=client.example.org [B]=server.example.org)
 staged=$1
 exchange_port=4747
 sample_server="sasl-sample-server -s sample -d server.example.org -m"
-sample_client="sasl-sample-client -s sample -n server.example.org -a alice@example.org -u alice@example.org -m"
+sample_client="sasl-sample-client -s sample -n server.example.org"
+sample_client+=" -a alice@example.org -u alice@example.org -m"
 
 # What hosts_as runs, as one shell command.
 command_as()
@@ -125,7 +126,8 @@ bound_and_latched()
 	report "PLUS: offered" says client "offered: GS2-63L22ULZSVD-PLUS"
 	report "PLUS: logged in" says client "logged in: GS2-63L22ULZSVD ssf 0"
 	report "PLUS: answer" says client "answer: SAID BEHIND THE LOGIN"
-	report "PLUS: the server says who" says serve "accepted: alice@example.org GS2-63L22ULZSVD ssf 0"
+	report "PLUS: the server says who" says serve \
+		"accepted: alice@example.org GS2-63L22ULZSVD ssf 0"
 	report "PLUS: capture of A" judge A
 	report "PLUS: capture of B" judge B
 }
@@ -135,7 +137,7 @@ bindings()
 	report "PLUS, another channel: refused" ask "refused: the other side has closed" \
 		--binding "another channel" --critical
 	report "PLUS, another channel: the server says why" server_logs_bindings
-	report "server insists, client has none: nothing in common" ask "refused: -4 " 
+	report "server insists, client has none: nothing in common" ask "refused: -4 "
 	serve --binding "one channel"
 	report "server has one, client none: plain" ask "logged in: GS2-63L22ULZSVD ssf 0"
 	report "server has one, client too: PLUS" ask "logged in: GS2-63L22ULZSVD ssf 0" \
@@ -168,7 +170,8 @@ report "samples, GS2" samples_log_in 0 GS2-63L22ULZSVD
 report "samples, GS2, server sends last" samples_log_in 0 GS2-63L22ULZSVD -l -l
 report "samples, GSS-SPNEGO" samples_log_in 256 GSS-SPNEGO
 report "samples, GSS-SPNEGO, at least 256" samples_log_in 256 GSS-SPNEGO "-b min=256" "-b min=256"
-report "samples, GS2, at least 1" samples_fail "no mechanism available" GS2-63L22ULZSVD "" "-b min=1"
+report "samples, GS2, at least 1: none" samples_fail "no mechanism available" \
+	GS2-63L22ULZSVD "" "-b min=1"
 report "samples, GS2, at least 1, external" samples_log_in 0 GS2-63L22ULZSVD "" \
 	"-b min=1 -e ssf=256"
 report "nothing was latched" is_unlatched

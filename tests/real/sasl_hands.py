@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What hands do with sasl-sample-server and sasl-sample-client in two terminals: each line that begins
-with "S: " is given to the client, each with "C: " to the server.
+"""What hands do with sasl-sample-server and sasl-sample-client in two terminals: each line that
+begins with "S: " is given to the client, each with "C: " to the server.
 
     sasl_hands.py SERVER_COMMAND CLIENT_COMMAND
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A client and a server over TCP that leave everything to Debian's Cyrus SASL, as a program does that
-sets a channel binding or demands strength:
+"""A client and a server over TCP that leave everything to Debian's Cyrus SASL, as a program does
+that sets a channel binding or demands strength:
 
     sasl_program.py serve PORT SERVICE HOST OPTIONS      one line for each client, until it is ended
     sasl_program.py ask HOST PORT SERVICE NAME OPTIONS   one login; prints what came of it
@@ -36,13 +36,15 @@ class Binding(ctypes.Structure):
 
 class Properties(ctypes.Structure):
     """sasl_security_properties_t."""
-    _fields_ = [("minssf", ctypes.c_uint), ("maxssf", ctypes.c_uint), ("bufsize", ctypes.c_uint),
-                ("flags", ctypes.c_uint), ("names", ctypes.c_void_p), ("values", ctypes.c_void_p)]
+    _fields_ = [("minssf", ctypes.c_uint), ("maxssf", ctypes.c_uint),
+                ("bufsize", ctypes.c_uint), ("flags", ctypes.c_uint),
+                ("names", ctypes.c_void_p), ("values", ctypes.c_void_p)]
 
 
 class Callback(ctypes.Structure):
     """sasl_callback_t."""
-    _fields_ = [("id", ctypes.c_ulong), ("procedure", ctypes.c_void_p), ("context", ctypes.c_void_p)]
+    _fields_ = [("id", ctypes.c_ulong), ("procedure", ctypes.c_void_p),
+                ("context", ctypes.c_void_p)]
 
 
 LOG = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)
@@ -59,12 +61,17 @@ class Callbacks:
 
     def __init__(self, name):
         self.name = name
-        self.log = LOG(lambda _context, _level, text: print("log:", text.decode(), flush=True) or OK)
+        self.log = LOG(self.tell)
         self.simple = SIMPLE(self.answer)
         table = [(CB_LOG, self.log), (CB_USER, self.simple), (CB_AUTHNAME, self.simple)]
         self.table = (Callback * (len(table) + 1))()
         for row, (number, procedure) in zip(self.table, table):
             row.id, row.procedure = number, ctypes.cast(procedure, ctypes.c_void_p)
+
+    @staticmethod
+    def tell(_context, _level, text):
+        print("log:", text.decode(errors="replace"), flush=True)
+        return OK
 
     def answer(self, _context, number, result, length):
         result[0] = self.name if number == CB_AUTHNAME else b""
@@ -165,7 +172,8 @@ class Server(Connection):
             token = self.receive()
             status = self.check(sasl.sasl_server_step(self.handle, token, len(token), *self.out()))
         self.send(b"O")  # no data with it: SASL_SUCCESS_DATA is not said
-        print(f"accepted: {self.text(USERNAME)} {chosen.decode()} ssf {self.number(SSF)}", flush=True)
+        print(f"accepted: {self.text(USERNAME)} {chosen.decode()} ssf {self.number(SSF)}",
+              flush=True)
         self.send_sealed(self.receive_sealed().upper())
         self.stream.recv(1)  # the client ends the connection
 
