@@ -3,7 +3,7 @@
 # What the plugin costs a program that does not use it: whole runs of ordinary programs on one host
 # (tests/bystanders/host.sh), with the plugin registered and without, taking turns.
 #
-#   bench/starts.sh BUILD [ROUNDS]     after ./check install and make bench; 200 rounds unless said otherwise
+#   bench/starts.sh BUILD [ROUNDS]     after ./check install and make bench; else 200 rounds
 #
 # and what loading it takes, beside another plugin that does next to nothing.
 #
@@ -22,7 +22,8 @@ cp /etc/gss/mech.d/ipsec.conf "$host_dir/with"
 : >"$host_dir/without"
 rm /etc/gss/mech.d/ipsec.conf
 cp "$2/bench/bench_load" "$host_dir/"
-cc -shared -fPIC -fvisibility=hidden -o "$host_dir/other.so" "$here/../tests/support/decoy_mech.c" -lgssapi_krb5 ||
+cc -shared -fPIC -fvisibility=hidden -o "$host_dir/other.so" \
+	"$here/../tests/support/decoy_mech.c" -lgssapi_krb5 ||
 	host_die "no other plugin"
 echo "decoy 1.3.6.1.4.1.311.127.1 $host_dir/other.so" >"$host_dir/other"
 host_start

@@ -1,6 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs that do not use the mechanism, on a host where it is installed: bystanders.sh STAGED BUILD OUT.
+# Programs that do not use the mechanism, on a host where it is installed:
+#
+#   bystanders.sh STAGED BUILD OUT
+#
 # Each runs on one host with a KDC, with the plugin not there, registered with nothing configured, and
 # configured for one service; what it prints, its status, the servers' logs, the files it opens and its
 # system calls must be the same, but for what bystanders/judge.py names.  Configured for one service, only
@@ -186,7 +189,8 @@ only_where_configured()
 {
 	local user
 
-	sed 's/^\[identity\]/[gss-ipsec]\n\tanonymous_peer = accept\n&/' /etc/gss/ipsec.conf >"$host_dir/anonymous.conf"
+	sed 's/^\[identity\]/[gss-ipsec]\n\tanonymous_peer = accept\n&/' /etc/gss/ipsec.conf \
+		>"$host_dir/anonymous.conf"
 	host_as sample /usr/bin/python3 "$host_dir/accept.py" make "sample@$h" "$host_dir/token" ||
 		host_die "no token"
 	for user in alice bob openldap postgres www-data root; do

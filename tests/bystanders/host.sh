@@ -71,8 +71,9 @@ host_as()
 {
 	local user=$1
 	shift
-	setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- env -i "HOME=$(getent passwd "$user" | cut -d: -f6)" \
-		"USER=$user" PATH=/usr/bin:/bin:/usr/sbin LC_ALL=C "KRB5CCNAME=FILE:/home/$user/cc" "$@"
+	setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- env -i \
+		"HOME=$(getent passwd "$user" | cut -d: -f6)" "USER=$user" LC_ALL=C \
+		PATH=/usr/bin:/bin:/usr/sbin "KRB5CCNAME=FILE:/home/$user/cc" "$@"
 }
 
 host_make_names()

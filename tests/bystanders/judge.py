@@ -32,7 +32,10 @@ VOLATILE = [
 DUMP = re.compile(r"^([0-9a-f]{2} )+$")
 
 # What a log has in one run and not in the next, and no order but that of threads.
-MOMENTARY = re.compile(r"connection_(input|read)|LOG:  checkpoint complete|kex_exchange_id|Connection (closed|reset) by 127|debug1: .* rtype eow@")
+MOMENTARY = re.compile(
+    r"connection_(input|read)|LOG:  checkpoint complete|kex_exchange_id"
+    r"|Connection (closed|reset) by 127|debug1: .* rtype eow@"
+)
 
 # Lines of text that only a program prints which asks for them: it lists mechanisms, or is told to
 # tell everything (ssh -v prints what each mechanism that it tries says).
@@ -46,15 +49,17 @@ NAMED_TEXT = {
     ],
 }
 
-# System calls of waiting, of memory, and of connections, whose number depends on the moment; and what ssh
-# asks for every message that it might print.
+# System calls of waiting, of memory, and of connections, whose number depends on the moment; and
+# what ssh asks for every message that it might print.
 UNCOUNTED = set(
     "poll ppoll select pselect6 epoll_wait epoll_pwait futex clock_nanosleep restart_syscall brk"
     " munmap rt_sigreturn sched_yield wait4 rt_sigaction getpid".split()
 )
 # libgssapi looks at its configuration once a second.
 AGAIN = re.compile(r"(newfstatat|openat|close|getdents64) /etc/gss/mech(\.d)?( ENOENT)?$")
-CONNECTION = re.compile(r"^(read|write|recvfrom|sendto|recvmsg|sendmsg|writev|readv) (socket|pipe|TCP)")
+CONNECTION = re.compile(
+    r"^(read|write|recvfrom|sendto|recvmsg|sendmsg|writev|readv) (socket|pipe|TCP)"
+)
 
 # What the plugin adds: a pattern, and how often in one process at most.  First the library and the
 # line that registers it, then what it looks for, then its memory.
@@ -176,9 +181,8 @@ def judge_world(out, world, shows):
     for path in sorted((out / "none").iterdir()):
         name = path.name
         if path.suffix == ".trace":
-            wrong, added = judge_calls(
-                calls_of(path), calls_of(out / "again" / name), calls_of(out / world / name), WORLDS[world]
-            )
+            runs = [calls_of(out / each / name) for each in ("none", "again", world)]
+            wrong, added = judge_calls(*runs, WORLDS[world])
             failed += report(not wrong, f"{world}: calls of {path.stem}", wrong)
             if shows:
                 print("\n".join(f"    ({line})" for line in added))
