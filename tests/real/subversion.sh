@@ -14,8 +14,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 staged=$1
 length=${3:-short}
-connections=16
-at_once=8
+connections=12
+at_once=4
 page=subversion.md
 text="words of a repository"
 exchange_port=3690
