@@ -111,6 +111,7 @@ brokers_end()
 {
 	local place pid
 
+	[ -n "${hosts_pid[host$1]:-}" ] || return 0
 	place=$(readlink "/proc/${hosts_pid[host$1]}/ns/net")
 	hosts_stop "gss-ipsecd.$1"
 	for pid in /proc/[0-9]*; do
