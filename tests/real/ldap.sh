@@ -64,7 +64,7 @@ search()
 	page_command 'client$' "$3"
 	capture_begin
 	hosts_start client as alice A sh -c "exec $3"
-	report "$name: latched on both sides" hosts_wait "${EXCHANGE_SECONDS:-20}" exchange_is_latched
+	report "$name: latched on both sides" hosts_wait "${EXCHANGE_SECONDS:-60}" exchange_is_latched
 	report "$name: status of A names the server" status_names A ldap/ldap.example.org
 	report "$name: status of B names alice" status_names B alice@example.org
 	exchange_finish
@@ -169,12 +169,45 @@ strangers()
 	configure_user alice </dev/null
 }
 
+gs2_is_too_weak()
+{
+	! ldap_as alice strength "ldapwhoami -O minssf=1 $gs2" &&
+		grep -q "No worthy mechs found" "$hosts_out/strength.log"
+}
+
 # Which mechanism satisfies whom: layers of SASL's own are SPNEGO's only.
 strength()
 {
 	report "SPNEGO, minssf=256" whoami_is_alice "ldapwhoami -O minssf=256 $spnego"
-	! ldap_as alice strength "ldapwhoami -O minssf=1 $gs2"
-	report "GS2, minssf=1: no mechanism" grep -q "No worthy mechs found" "$hosts_out/strength.log"
+	report "GS2, minssf=1: no mechanism" gs2_is_too_weak
+}
+
+# Whatever authorization identity a client asks for, and with a name of the server's from DNS.
+stays_alice()
+{
+	hosts_as alice A sh -c "$1" >"$hosts_out/whoami.log" 2>&1 </dev/null
+	says whoami "dn:$alice_dn"
+}
+
+slapd_misses_host()
+{
+	! hosts_as alice A sh -c "ldapwhoami $gs2" >"$hosts_out/whoami.log" 2>&1 </dev/null &&
+		ldap_refuses 70 sh -c "tail -n 12 $hosts_out/slapd.log; false"
+}
+
+names()
+{
+	local home=$hosts_dir/A/home/alice
+
+	report "GS2, -X: alice stays alice" stays_alice "ldapwhoami -X dn:uid=u77 $gs2"
+	report "SPNEGO, -X: alice stays alice" stays_alice "ldapwhoami -X dn:uid=u77 $spnego"
+	page_block '.ldaprc' >"$home/.ldaprc"
+	report "with .ldaprc no options" stays_alice "ldapwhoami -H $server"
+	rm "$home/.ldaprc"
+	echo "${hosts_address[B]} other.example.org ldap.example.org" >"$hosts_dir/A/hosts"
+	report "another name of the server's: slapd logs why" slapd_misses_host
+	report "another name of the server's, -N" stays_alice "ldapwhoami -N $gs2"
+	ldap_family 4
 }
 
 hostile_tokens()
@@ -215,6 +248,7 @@ whoami "GS2, IPv6" 6 "ldapwhoami $gs2"
 whoami "SPNEGO, IPv4" 4 "ldapwhoami $spnego"
 strangers
 strength
+names
 report "hostile tokens: none succeeds" hostile_tokens 24
 bystanders
 report "slapd lives" slapd_lives

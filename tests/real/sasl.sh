@@ -170,6 +170,8 @@ report "samples, GS2" samples_log_in 0 GS2-63L22ULZSVD
 report "samples, GS2, server sends last" samples_log_in 0 GS2-63L22ULZSVD -l -l
 report "samples, GSS-SPNEGO" samples_log_in 256 GSS-SPNEGO
 report "samples, GSS-SPNEGO, at least 256" samples_log_in 256 GSS-SPNEGO "-b min=256" "-b min=256"
+report "samples, GSS-SPNEGO, at most 0: 256 all the same" samples_log_in 256 GSS-SPNEGO \
+	"" "-b max=0"
 report "samples, GS2, at least 1: none" samples_fail "no mechanism available" \
 	GS2-63L22ULZSVD "" "-b min=1"
 report "samples, GS2, at least 1, external" samples_log_in 0 GS2-63L22ULZSVD "" \
