@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian's curl, git and Apache, latched by doc/programs/http.md: http.sh STAGED BUILD [GROUPS].
-# GROUPS: some of the test_... below and in http_refused.sh, joined by "+", in place of all; "long":
-# 500 clients at once and 5 000 logins in a row.
+# GROUPS, joined by "+", are test_... below and in http_refused.sh; without any, the ones that end
+# well.  "enemies" is all others; "long" is 500 clients at once and 5 000 logins in a row, or what
+# HTTP_LOAD says ("500 1000 5000": memory is compared after login 1 000 and the last).
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
@@ -14,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 staged=$1
 groups=${3:-}
 groups=${groups//+/ }
-groups=${groups:-requests names parallel git refused proxy hostile disorder servers load}
+groups=${groups:-requests names parallel git servers load}
 private=http://$http_server/private
 
 # run NAME CMD...: CMD under a capture; its output and the time's log lines are kept by that name.
@@ -214,14 +215,23 @@ test_git()
 		git -C /srv/git/project.git log --format=%s | grep -qx more"
 }
 
+test_enemies()
+{
+	test_refused
+	test_proxy
+	test_hostile
+	test_disorder
+}
+
 test_load()
 {
-	load_run 30 60 60
+	load_run 20 30 30
 }
 
 test_long()
 {
-	load_run 500 1000 5000
+	# shellcheck disable=SC2086
+	load_run ${HTTP_LOAD:-500 1000 5000}
 }
 
 trap 'http_stop; hosts_down; rm -rf "$http_home"' EXIT

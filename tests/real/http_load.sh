@@ -129,9 +129,11 @@ load_run()
 
 	load_configure
 	load_report "clients at once" "$crowd" load_at_once
-	load_row "$few" few
+	load_row "$few"
 	[ "$many" = "$few" ] || {
-		load_row "$((many - few))" many
+		load_keep_memory few
+		load_row "$((many - few))"
+		load_keep_memory many
 		report "memory after login $few and $many" load_compare
 		load_compare
 	}
@@ -142,7 +144,11 @@ load_run()
 load_row()
 {
 	load_report "logins in a row" "$1" load_in_a_row
-	# What is closing goes with it.
+}
+
+load_keep_memory()
+{
+	# What is closing takes some, and goes.
 	sleep 5
-	load_memory >"$hosts_out/memory.$2"
+	load_memory >"$hosts_out/memory.$1"
 }
