@@ -24,6 +24,8 @@
 
 #define DESCRIPTORS_MAX 4096
 #define DESCRIPTOR_LOWEST 3 /* never takes the place of a standard descriptor that is closed */
+/* Where a duplicate goes if it may: behind the program's own, which other threads look for at the same time. */
+#define DESCRIPTOR_HIGH 960
 
 /* The kernel's TCP states that matter here (include/net/tcp_states.h); <netinet/tcp.h> cannot be
  * included beside <linux/tcp.h>. */
@@ -72,7 +74,9 @@ enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held)
 
 	if (!descriptor_is_socket(fd, &inode))
 		return errno != 0 ? IPSEC_LATCH_SOCKET_GONE : IPSEC_LATCH_NOT_TCP;
-	held = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_LOWEST);
+	held = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_HIGH);
+	if (held < 0 && errno != EBADF)
+		held = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_LOWEST);
 	if (held < 0)
 		return errno == EBADF ? IPSEC_LATCH_SOCKET_GONE : IPSEC_LATCH_TOO_MANY;
 	if (!descriptor_is_socket(held, &inode)) { /* another thread was quicker */
@@ -97,6 +101,10 @@ static bool traffic_read(int held, struct sighting *seen)
 		len >= offsetof(struct tcp_info, tcpi_bytes_sent) + sizeof(info.tcpi_bytes_sent)
 			? info.tcpi_bytes_sent
 			: info.tcpi_bytes_acked;
+	/* What waits unsent is written too: it goes in front of what the program writes next. */
+	seen->candidate.written_bytes =
+		(uint32_t)(seen->candidate.sent_bytes - info.tcpi_bytes_retrans +
+			   info.tcpi_notsent_bytes);
 	seen->candidate.received_bytes = info.tcpi_bytes_received;
 	seen->candidate.last_received_ms = info.tcpi_last_data_recv;
 	return true;
@@ -294,8 +302,12 @@ static void search_add(struct search *search, const struct kbind_candidate *cand
 	size_t i, at = 0;
 
 	for (i = 0; i < *count; i++) {
-		if (items[i].cookie == candidate->cookie)
+		if (items[i].cookie == candidate->cookie) {
+			/* The higher one may be another thread's duplicate, for this moment only. */
+			if (candidate->fd < items[i].fd)
+				items[i].fd = candidate->fd;
 			return;
+		}
 		if (search_goes_before(search, &items[i], candidate))
 			at = i + 1;
 	}
@@ -494,6 +506,14 @@ static uint32_t unread_read(int held)
 	return ioctl(held, SIOCINQ, &unread) == 0 && unread > 0 ? (uint32_t)unread : 0;
 }
 
+bool kbind_has_threads(void)
+{
+	struct stat tasks;
+
+	/* Two links of the folder itself, and one for each thread's. */
+	return stat("/proc/self/task", &tasks) != 0 || tasks.st_nlink != 3;
+}
+
 enum ipsec_latch_reason kbind_refresh(
 	const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)
 {
@@ -513,6 +533,7 @@ enum ipsec_latch_reason kbind_refresh(
 	if (!is_there)
 		return IPSEC_LATCH_SOCKET_GONE;
 	seen.candidate.is_closing = seen.state != STATE_ESTABLISHED;
+	seen.candidate.fitness = sighting_judge(&seen);
 	if (seen.candidate.is_closing)
 		seen.candidate.tuple = candidate->tuple;
 	else if (candidate->tuple.family != 0 &&

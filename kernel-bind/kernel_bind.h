@@ -15,7 +15,7 @@
 #include "base/secret.h"
 #include "include/ipsec_latch.h"
 
-#define KBIND_CANDIDATES_MAX 16
+#define KBIND_CANDIDATES_MAX 64
 #define KBIND_SECRET_BYTES 16
 #define KBIND_NAME_BYTES_MAX 255
 #define KBIND_BROKER_TIMEOUT_MS 5000
@@ -36,6 +36,7 @@ struct kbind_candidate {
 	uint64_t inode;	 /* for "newest first" */
 	struct kbind_tuple tuple;
 	uint64_t sent_bytes, received_bytes; /* since the connection began */
+	uint32_t written_bytes; /* what the program has written so far, each octet once; mod 2^32 */
 	uint32_t last_received_ms;	     /* tcpi_last_data_recv: how long ago data came */
 	uint32_t unread_bytes; /* kbind_refresh only: what the program has not read yet */
 	bool is_uncounted;     /* no TCP: how much it carried is not known, so it may be anything */
@@ -152,6 +153,9 @@ enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
 	struct kbind_status *ret_items, size_t room, size_t *ret_count) ERR_MUST_CHECK;
 /* Whether the broker answers, and whether this kernel can latch: NO_BROKER, NO_ESP, NO_BPF, OFFLOAD, ... or 0. */
 enum ipsec_latch_reason kbind_ping(const char *broker_path) ERR_MUST_CHECK;
+
+/* Whether this process has more than one thread; true where /proc does not say. */
+bool kbind_has_threads(void);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t kbind_clock_ms(void);

@@ -5,6 +5,7 @@
  * have been moved, closed and opened again since.  What cannot be told is assumed to have carried.
  */
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mech/context.h"
@@ -14,6 +15,9 @@
 /* So long the other threads of this process have to end what they are at; one that waits for us
  * never does. */
 #define RIVAL_WAIT_MS 500
+#define RIVAL_WAIT_THREADS_MS 5000
+#define RIVAL_POLL_NS_FIRST 2000000L
+#define RIVAL_POLL_NS_MAX 32000000L
 
 struct carriers_search {
 	struct mech_context *context;
@@ -153,12 +157,24 @@ static void carriers_visit_named(const struct kbind_candidate *connection, void 
 enum ipsec_latch_reason mech_carriers_test_named(
 	struct mech_context *context, uint64_t sent_since, uint64_t received_since)
 {
-	struct carriers_search search = {
-		.context = context, .sent_since = sent_since, .received_since = received_since
-	};
-	enum ipsec_latch_reason reason =
-		context->ops->visit_all(context->descriptor, carriers_visit_named, &search);
+	struct timespec pause = { .tv_nsec = RIVAL_POLL_NS_FIRST };
+	int64_t deadline = kbind_clock_ms() + RIVAL_WAIT_THREADS_MS;
+	struct carriers_search search;
+	enum ipsec_latch_reason reason;
 
+	for (;;) {
+		search = (struct carriers_search){ .context = context,
+			.sent_since = sent_since,
+			.received_since = received_since };
+		reason =
+			context->ops->visit_all(context->descriptor, carriers_visit_named, &search);
+		/* It may be another thread's, whose context is about to reserve it. */
+		if (!search.is_found || !kbind_has_threads() || kbind_clock_ms() >= deadline)
+			break;
+		(void)nanosleep(&pause, NULL); /* a signal only makes it look sooner */
+		if (pause.tv_nsec < RIVAL_POLL_NS_MAX)
+			pause.tv_nsec *= 2;
+	}
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
 	if (!search.is_named_there)
@@ -180,6 +196,15 @@ static bool carriers_is_unread(
 	       now.unread_bytes >= search->received_since;
 }
 
+/* All descriptors are visited: one that is something else by now was another thread's duplicate. */
+static bool carriers_is_gone(
+	const struct carriers_search *search, const struct kbind_candidate *connection)
+{
+	struct kbind_candidate now;
+
+	return search->context->ops->refresh(connection, &now) == IPSEC_LATCH_SOCKET_GONE;
+}
+
 static void carriers_visit_rival(const struct kbind_candidate *connection, void *argument)
 {
 	struct carriers_search *search = argument;
@@ -193,7 +218,9 @@ static void carriers_visit_rival(const struct kbind_candidate *connection, void 
 	if (connection->fitness == IPSEC_LATCH_ALREADY_LATCHED &&
 		(!search->is_final || carriers_is_unread(search, connection)))
 		return;
-	search->is_found = !carriers_is_our_peers(search->context, connection, RIVAL_WAIT_MS);
+	search->is_found = !carriers_is_our_peers(search->context, connection,
+				   kbind_has_threads() ? RIVAL_WAIT_THREADS_MS : RIVAL_WAIT_MS) &&
+			   !carriers_is_gone(search, connection);
 }
 
 enum ipsec_latch_reason mech_carriers_test_rivals(

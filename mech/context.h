@@ -205,12 +205,32 @@ void mech_latching_release(struct mech_context *context);
 /* The latch policy: the credential's, or the configuration's for mech_context_service(). */
 enum config_latch mech_latching_policy(const struct mech_context *context);
 
+/* Whether T1 names this connection. ret_since: how much has come on it since T1 was made; 0 where the position that T1
+ * gives cannot be this one's, all that it has received where T1 gives none. */
+enum err mech_latching_compare(const struct mech_context *context,
+	const struct ike_latch_offer *offer, const struct kbind_candidate *candidate,
+	bool *ret_is_named, uint64_t *ret_since) ERR_MUST_CHECK;
+
 /* --- choosing.c: which of the connections that T1 names (doc/protocol.md 6) --- */
-/* Of several the one on which data arrived last; SEVERAL where that cannot be told.  Sets chosen and rivals. */
-enum ipsec_latch_reason mech_choosing_pick(
-	struct mech_context *context, const struct kbind_candidates *listed) ERR_MUST_CHECK;
-/* Another context's reservation is on the likeliest of all: sets chosen and rivals to try that first. */
-bool mech_choosing_contest(struct mech_context *context, const struct kbind_candidates *listed);
+/*
+ * Reserves the one on which so much has come, and has been read, since T1 was made.  Of several the one that other
+ * threads' contexts leave, for which this waits a moment; then the one on which data arrived last.  One that another
+ * context has reserved is tried first where it is the likeliest.  Sets chosen and rivals.
+ * *ret_reason: why listed is empty, 0 where it is not; then SEVERAL where the one cannot be told, TRAFFIC where T1 came
+ * on none, or what reserve says.
+ */
+typedef enum err (*mech_choosing_reserve)(
+	struct mech_context *context, size_t t1_bytes, enum ipsec_latch_reason *ret_reason);
+enum err mech_choosing_run(struct mech_context *context, const struct ike_latch_offer *offer,
+	size_t t1_bytes, const struct kbind_candidates *listed, mech_choosing_reserve reserve,
+	enum ipsec_latch_reason *ret_reason) ERR_MUST_CHECK;
+
+/* --- turns.c: the threads of one process make their T1s one after the other --- */
+/* Waits, a moment at most, until the T1 made before by another thread has left on some connection, so that what is
+ * listed now has its place behind it.  True: mech_turn_end must follow. */
+bool mech_turn_begin(const struct mech_context *context);
+/* t1_bytes 0: no T1 was made, or it lists nothing. */
+void mech_turn_end(const struct mech_context *context, size_t t1_bytes);
 
 /* --- carriers.c: which connections carried the tokens (doc/protocol.md 6); since: octets sent and received
  * since T1 --- */

@@ -88,10 +88,13 @@ static enum err initiator_put_first(
 	struct mech_exchange *exchange = context->exchange;
 	struct ike_latch_offer offer;
 	struct ike_builder b = { 0 };
+	bool is_our_turn = false;
 	enum err err = initiator_choose_secrets(context, group);
 
-	if (err == ERR_OK)
+	if (err == ERR_OK) {
+		is_our_turn = mech_turn_begin(context);
 		err = mech_latching_offer(context, &offer);
+	}
 	if (err != ERR_OK)
 		goto out;
 	initiator_put_t1(context, &offer, &b);
@@ -101,6 +104,8 @@ static enum err initiator_put_first(
 	writer_put_bytes(output, mech_message_view(&exchange->t1));
 	err = writer_status(output);
 out:
+	if (is_our_turn)
+		mech_turn_end(context, err == ERR_OK ? exchange->t1.len : 0);
 	ike_builder_free(&b);
 	return err;
 }

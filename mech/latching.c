@@ -38,11 +38,11 @@ static struct ike_tuple latching_tuple(bool is_initiator, const struct kbind_tup
 }
 
 static enum err latching_hash(const struct mech_context *context,
-	const struct kbind_candidate *candidate, uint16_t *ret_hash)
+	const struct kbind_candidate *candidate, uint16_t *ret_hash, uint32_t *ret_veil)
 {
 	struct ike_tuple tuple = latching_tuple(context->is_initiator, &candidate->tuple);
 
-	return ike_tuple_hash(context->exchange->spi_i, &tuple, ret_hash);
+	return ike_tuple_hash(context->exchange->spi_i, &tuple, ret_hash, ret_veil);
 }
 
 static enum err latching_tag(const struct mech_context *context,
@@ -62,11 +62,15 @@ static enum err latching_list(struct mech_context *context, struct ike_latch_off
 	enum err err;
 
 	for (size_t i = 0; i < candidates->count && i < IKE_LATCH_CANDIDATES_MAX; i++) {
-		err = latching_hash(context, &candidates->items[i], &offer->candidates[i]);
+		uint32_t veil;
+
+		err = latching_hash(context, &candidates->items[i], &offer->candidates[i], &veil);
 		if (err != ERR_OK)
 			return err;
+		offer->positions[i] = candidates->items[i].written_bytes + veil;
 		offer->candidate_count = i + 1;
 	}
+	offer->has_positions = true;
 	for (size_t i = 0; i < esp_suite_count() && i < IKE_LATCH_SUITES_MAX; i++)
 		if (mech_policy_allows_esp(context->config, esp_suite_at(i)))
 			offer->suites[offer->suite_count++] = esp_suite_at(i)->number;
@@ -100,6 +104,33 @@ enum err mech_latching_offer(struct mech_context *context, struct ike_latch_offe
 
 /* --- acceptor, T1 --- */
 
+enum err mech_latching_compare(const struct mech_context *context,
+	const struct ike_latch_offer *offer, const struct kbind_candidate *candidate,
+	bool *ret_is_named, uint64_t *ret_since)
+{
+	uint64_t since = offer->has_positions ? 0 : candidate->received_bytes;
+	bool is_named = false;
+	uint16_t hash;
+	uint32_t veil;
+	enum err err = latching_hash(context, candidate, &hash, &veil);
+
+	if (err != ERR_OK)
+		return err;
+	for (size_t i = 0; i < offer->candidate_count; i++) {
+		uint32_t come = (uint32_t)candidate->received_bytes - (offer->positions[i] - veil);
+
+		if (offer->candidates[i] != hash)
+			continue;
+		is_named = true;
+		/* Of two that share a hash the other one's position is out of all bounds. */
+		if (offer->has_positions && come <= candidate->received_bytes && come > since)
+			since = come;
+	}
+	*ret_is_named = is_named;
+	*ret_since = since;
+	return ERR_OK;
+}
+
 struct latching_wanted {
 	const struct mech_context *context;
 	const struct ike_latch_offer *offer;
@@ -119,20 +150,16 @@ static bool latching_may_carry(const struct kbind_candidate *candidate, const vo
 static bool latching_wants(const struct kbind_candidate *candidate, const void *argument)
 {
 	const struct latching_wanted *wanted = argument;
-	uint16_t hash = 0;
+	bool is_named = false;
+	uint64_t since;
 	enum err err;
 
 	if (!latching_may_carry(candidate, argument))
 		return false;
-	err = latching_hash(wanted->context, candidate, &hash);
-	if (err != ERR_OK) {
+	err = mech_latching_compare(wanted->context, wanted->offer, candidate, &is_named, &since);
+	if (err != ERR_OK)
 		*wanted->err = err;
-		return false;
-	}
-	for (size_t i = 0; i < wanted->offer->candidate_count; i++)
-		if (wanted->offer->candidates[i] == hash)
-			return true;
-	return false;
+	return err == ERR_OK && is_named;
 }
 
 static const struct esp_suite *latching_choose_suite(
@@ -146,34 +173,20 @@ static const struct esp_suite *latching_choose_suite(
 	return NULL;
 }
 
-static void latching_keep_named(
-	const struct latching_wanted *wanted, struct kbind_candidate *candidates, size_t *count)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < *count; i++)
-		if (latching_wants(&candidates[i], wanted))
-			candidates[kept++] = candidates[i];
-	*count = kept;
-}
-
-/* Those that T1 names, among what was found; among all connections where not all found a place. */
-static enum ipsec_latch_reason latching_find_listed(
-	const struct latching_wanted *wanted, struct kbind_candidates *ret_listed)
+/* Why nothing that T1 names can be latched; 0: something can. */
+static enum ipsec_latch_reason latching_find_listed(const struct latching_wanted *wanted)
 {
 	const struct mech_context *context = wanted->context;
-	const struct kbind_candidates *found = &context->exchange->candidates;
+	struct kbind_candidates *found = &context->exchange->candidates;
+	enum ipsec_latch_reason reason =
+		context->ops->find_wanted(context->descriptor, latching_wants, wanted, found);
 
-	ret_listed->count = 0;
-	if (found->is_cut)
-		return context->ops->find_wanted(
-			context->descriptor, latching_wants, wanted, ret_listed);
-	*ret_listed = *found;
-	latching_keep_named(wanted, ret_listed->items, &ret_listed->count);
-	latching_keep_named(wanted, ret_listed->unfit, &ret_listed->unfit_count);
-	if (ret_listed->count > 0)
-		return IPSEC_LATCH_LATCHED;
-	return ret_listed->unfit_count > 0 ? ret_listed->unfit[0].fitness : IPSEC_LATCH_NONE;
+	if (reason == IPSEC_LATCH_LATCHED)
+		return reason;
+	found->count = 0;
+	if (reason == IPSEC_LATCH_NO_PROC || reason == IPSEC_LATCH_TOO_MANY)
+		return reason;
+	return found->unfit_count > 0 ? found->unfit[0].fitness : IPSEC_LATCH_NONE;
 }
 
 /* Each direction's key, named from our side. */
@@ -217,25 +230,13 @@ static enum err latching_reserve(
 static enum err latching_match(struct mech_context *context, const struct ike_latch_offer *offer,
 	size_t t1_bytes, enum ipsec_latch_reason *ret_reason)
 {
-	struct kbind_candidates listed = { .count = 0 };
 	enum err err = ERR_OK;
 	struct latching_wanted wanted = { context, offer, t1_bytes, &err };
-	enum ipsec_latch_reason reason = latching_find_listed(&wanted, &listed);
 
-	*ret_reason = reason;
-	if (err != ERR_OK)
-		return err;
-	if (mech_choosing_contest(context, &listed)) {
-		err = latching_reserve(context, t1_bytes, ret_reason);
-		if (err != ERR_OK || *ret_reason == IPSEC_LATCH_LATCHED)
-			return err;
-		context->exchange->chosen.fd = -1;
-		*ret_reason = reason;
-	}
-	if (reason == IPSEC_LATCH_LATCHED)
-		*ret_reason = mech_choosing_pick(context, &listed);
-	if (*ret_reason == IPSEC_LATCH_LATCHED)
-		err = latching_reserve(context, t1_bytes, ret_reason);
+	*ret_reason = latching_find_listed(&wanted);
+	if (err == ERR_OK)
+		err = mech_choosing_run(context, offer, t1_bytes, &context->exchange->candidates,
+			latching_reserve, ret_reason);
 	return err;
 }
 
@@ -249,34 +250,41 @@ static bool latching_is_off(const struct mech_context *context)
 	return config_latch_is_off(context->config);
 }
 
+/* Without a latch: what this process holds, for the policy's sake, the freshest first; and the most telling reason. */
+static void latching_explain(struct mech_context *context, const struct ike_latch_offer *offer,
+	size_t t1_bytes, enum ipsec_latch_reason *reason)
+{
+	const struct latching_wanted wanted = { .context = context, .t1_bytes = t1_bytes };
+	enum ipsec_latch_reason found = context->ops->find_wanted(
+		context->descriptor, latching_may_carry, &wanted, &context->exchange->candidates);
+
+	if (found == IPSEC_LATCH_LATCHED && offer->candidate_count == 0) {
+		mech_latching_take_reason(context, offer->reason);
+		*reason = context->reason;
+	} else if (found != IPSEC_LATCH_LATCHED &&
+		   (found != IPSEC_LATCH_ALREADY_LATCHED || offer->candidate_count == 0)) {
+		*reason = found;
+	}
+}
+
 static enum err latching_find(struct mech_context *context, const struct ike_latch_offer *offer,
 	size_t t1_bytes, enum ipsec_latch_reason *ret_reason)
 {
 	struct mech_exchange *exchange = context->exchange;
-	struct latching_wanted wanted = { .context = context, .t1_bytes = t1_bytes };
-	bool is_taken; /* whatever there is */
+	enum err err = ERR_OK;
 
 	exchange->chosen.fd = -1;
 	*ret_reason = IPSEC_LATCH_POLICY_NO;
 	if (latching_is_off(context))
 		return ERR_OK;
-	/* What this process holds, for the policy's sake: the freshest, since T1 has just come. */
-	*ret_reason = context->ops->find_wanted(
-		context->descriptor, latching_may_carry, &wanted, &exchange->candidates);
-	is_taken = *ret_reason == IPSEC_LATCH_ALREADY_LATCHED;
-	if (*ret_reason != IPSEC_LATCH_LATCHED && !is_taken)
-		return ERR_OK;
-	if (offer->reason != IPSEC_LATCH_LATCHED || offer->candidate_count == 0) {
-		if (!is_taken)
-			mech_latching_take_reason(context, offer->reason);
-		*ret_reason = is_taken ? *ret_reason : context->reason;
-		return ERR_OK;
-	}
 	*ret_reason = IPSEC_LATCH_NO_SUITE;
-	exchange->suite = latching_choose_suite(context, offer);
-	if (exchange->suite == NULL)
-		return ERR_OK;
-	return latching_match(context, offer, t1_bytes, ret_reason);
+	if (offer->candidate_count > 0)
+		exchange->suite = latching_choose_suite(context, offer);
+	if (exchange->suite != NULL)
+		err = latching_match(context, offer, t1_bytes, ret_reason);
+	if (err == ERR_OK && *ret_reason != IPSEC_LATCH_LATCHED)
+		latching_explain(context, offer, t1_bytes, ret_reason);
+	return err;
 }
 
 enum err mech_latching_answer(struct mech_context *context, const struct ike_latch_offer *offer,

@@ -282,7 +282,7 @@ enum err ike_auth_null(const struct ike_algorithms *algorithms, const struct sec
  * field are ignored. What the format does not allow makes the builder fail with
  * ERR_INTERNAL.
  */
-#define IKE_LATCH_CANDIDATES_MAX 16
+#define IKE_LATCH_CANDIDATES_MAX 64
 #define IKE_LATCH_SUITES_MAX 8
 #define IKE_LATCH_TAG_BYTES 32
 struct ike_latch_offer { /* T1 */
@@ -291,6 +291,9 @@ struct ike_latch_offer { /* T1 */
 	size_t suite_count;
 	uint16_t candidates[IKE_LATCH_CANDIDATES_MAX];
 	size_t candidate_count;
+	/* What was written to each when T1 was made, in octets mod 2^32, veiled (ike_tuple_hash). */
+	uint32_t positions[IKE_LATCH_CANDIDATES_MAX];
+	bool has_positions;
 };
 struct ike_latch_answer { /* T2 */
 	uint8_t reason;	  /* 0: latched, the rest is meaningful */
@@ -329,9 +332,10 @@ struct ike_tuple {
 	uint8_t initiator[16], acceptor[16];
 	uint16_t initiator_port, acceptor_port;
 };
-/* A candidate: SHA-256(SPIi | tuple), its first 16 bits (doc/protocol.md, section 3). */
-enum err ike_tuple_hash(
-	uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash) ERR_MUST_CHECK;
+/* A candidate: SHA-256(SPIi | tuple), its first 16 bits; the next 32 are the veil that is added to its position
+ * (doc/protocol.md, section 3). */
+enum err ike_tuple_hash(uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash,
+	uint32_t *ret_veil) ERR_MUST_CHECK;
 /* T2's tag: prf(SK_d, label | tuple). Compare with secret_equal. */
 enum err ike_tuple_tag(const struct ike_algorithms *algorithms, const struct secret_key *sk_d,
 	const struct ike_tuple *tuple, uint8_t ret_tag[IKE_LATCH_TAG_BYTES]) ERR_MUST_CHECK;

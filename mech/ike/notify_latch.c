@@ -25,6 +25,13 @@ static bool offer_is_allowed(const struct ike_latch_offer *offer)
 	       (offer->reason == 0) == (offer->candidate_count > 0);
 }
 
+/* They came later than the lists, so they are behind both. */
+static void put_positions(struct writer *w, const struct ike_latch_offer *offer)
+{
+	for (size_t i = 0; offer->has_positions && i < offer->candidate_count; i++)
+		writer_put_u32(w, offer->positions[i]);
+}
+
 static void put_list(struct writer *w, const uint16_t *items, size_t count)
 {
 	size_t i;
@@ -46,6 +53,7 @@ void ike_put_latch_offer(struct ike_builder *b, const struct ike_latch_offer *of
 	writer_put_u8(&b->w, offer->reason);
 	put_list(&b->w, offer->suites, offer->suite_count);
 	put_list(&b->w, offer->candidates, offer->candidate_count);
+	put_positions(&b->w, offer);
 	ike_builder_close_payload(b);
 }
 
@@ -60,6 +68,16 @@ static size_t read_list(struct reader *r, uint16_t *items, size_t room)
 	for (i = 0; i < count; i++)
 		items[i] = reader_get_u16(r);
 	return count;
+}
+
+/* A sender that knows none leaves them out. */
+static void read_positions(struct reader *r, struct ike_latch_offer *offer)
+{
+	if (reader_left(r) < offer->candidate_count * sizeof(offer->positions[0]))
+		return;
+	for (size_t i = 0; i < offer->candidate_count; i++)
+		offer->positions[i] = reader_get_u32(r);
+	offer->has_positions = offer->candidate_count > 0;
 }
 
 static void read_version(struct reader *r, uint8_t kind)
@@ -80,6 +98,7 @@ enum err ike_latch_offer_parse(struct bytes data, struct ike_latch_offer *ret_of
 	offer.reason = reader_get_u8(&r);
 	offer.suite_count = read_list(&r, offer.suites, IKE_LATCH_SUITES_MAX);
 	offer.candidate_count = read_list(&r, offer.candidates, IKE_LATCH_CANDIDATES_MAX);
+	read_positions(&r, &offer);
 	if (reader_status(&r) != ERR_OK || !offer_is_allowed(&offer))
 		return ERR_NOTIFY_FORMAT;
 	*ret_offer = offer;
@@ -145,7 +164,8 @@ static void put_tuple(struct writer *w, const struct ike_tuple *tuple)
 	writer_put_u16(w, tuple->acceptor_port);
 }
 
-enum err ike_tuple_hash(uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash)
+enum err ike_tuple_hash(
+	uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash, uint32_t *ret_veil)
 {
 	uint8_t digest[CRYPTO_SHA256_BYTES];
 	struct bytes input;
@@ -165,6 +185,7 @@ enum err ike_tuple_hash(uint64_t spi_i, const struct ike_tuple *tuple, uint16_t 
 		goto out;
 	reader_init(&r, BYTES_OF(digest));
 	*ret_hash = reader_get_u16(&r);
+	*ret_veil = reader_get_u32(&r);
 out:
 	writer_free(&w);
 	return status;

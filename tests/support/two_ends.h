@@ -18,6 +18,7 @@ struct fake_kernel {
 	bool is_away;		    /* the program has closed the connection */
 	bool stalls;		    /* refresh shows no traffic since the candidate was found */
 	bool closes;		    /* refresh shows a connection that was closed */
+	uint32_t written;	    /* initiator: to the connection, when T1 is made */
 	bool is_cut;		    /* more connections than fit */
 	bool is_ipv6;		    /* its connection is one over IPv6 */
 	bool has_unfit;		    /* the candidate is one that cannot be latched */

@@ -22,6 +22,8 @@
 #include "tests/unit/loopback.h"
 #include "tests/unit/suites.h"
 
+#define PAIRS (KBIND_CANDIDATES_MAX / 2 + 4) /* both ends are connections of this process */
+
 static struct kbind_candidates found;
 
 static size_t descriptor_count(void)
@@ -102,11 +104,11 @@ static bool wants_port(const struct kbind_candidate *candidate, const void *argu
 /* An old connection among more than fit: the one on which data has just come is kept, and comes first. */
 START_TEST(test_wanted_freshest_first)
 {
-	struct loopback pairs[12];
+	struct loopback pairs[PAIRS];
 	uint16_t port;
 	size_t i;
 
-	for (i = 0; i < 12; i++)
+	for (i = 0; i < PAIRS; i++)
 		pairs[i] = loopback_open();
 	port = ntohs(loopback_address(pairs[0].client).sin_port);
 	usleep(50000);
@@ -121,25 +123,25 @@ START_TEST(test_wanted_freshest_first)
 	ck_assert_uint_eq(found.items[0].cookie, loopback_cookie(pairs[0].client));
 	ck_assert_int_eq(
 		kbind_find_wanted(pairs[1].client, wants_port, &port, &found), IPSEC_LATCH_NONE);
-	for (i = 0; i < 12; i++)
+	for (i = 0; i < PAIRS; i++)
 		loopback_close(pairs[i]);
 }
 END_TEST
 
 START_TEST(test_several_newest_first)
 {
-	struct loopback pairs[12];
+	struct loopback pairs[PAIRS];
 	uint64_t newest_left_out = 0;
 	struct stat file;
 	size_t i, hits = 0;
 
-	for (i = 0; i < 12; i++)
+	for (i = 0; i < PAIRS; i++)
 		pairs[i] = loopback_open();
 	ck_assert_int_eq(kbind_find_candidates(-1, &found), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(found.count, KBIND_CANDIDATES_MAX);
 	for (i = 1; i < found.count; i++)
 		ck_assert_uint_gt(found.items[i - 1].inode, found.items[i].inode);
-	for (i = 0; i < 24; i++) {
+	for (i = 0; i < 2 * PAIRS; i++) {
 		int fd = i % 2 == 0 ? pairs[i / 2].client : pairs[i / 2].server;
 
 		if (found_socket(fd) != NULL) {
@@ -152,7 +154,7 @@ START_TEST(test_several_newest_first)
 	}
 	ck_assert_uint_eq(hits, KBIND_CANDIDATES_MAX);
 	ck_assert_uint_lt(newest_left_out, found.items[KBIND_CANDIDATES_MAX - 1].inode);
-	for (i = 0; i < 12; i++)
+	for (i = 0; i < PAIRS; i++)
 		loopback_close(pairs[i]);
 }
 END_TEST

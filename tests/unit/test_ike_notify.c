@@ -131,6 +131,7 @@ START_TEST(latch_offer)
 	ck_assert_uint_eq(read.candidate_count, 3);
 	ck_assert_uint_eq(read.candidates[2], 0xffff);
 	ck_assert_uint_eq(read.suites[1], 3);
+	ck_assert(!read.has_positions);
 	/* A reason where there are candidates. */
 	vector.data[2] = 1;
 	ck_assert_int_eq(ike_latch_offer_parse(vector_view(&vector), &read), ERR_NOTIFY_FORMAT);
@@ -150,16 +151,42 @@ START_TEST(latch_offer)
 }
 END_TEST
 
+/* Behind the candidates, each with its own; octets that are too few for all say nothing. */
+START_TEST(latch_offer_positions)
+{
+	struct ike_latch_offer offer = { .suites = { 1, 3 },
+		.suite_count = 2,
+		.candidates = { 0xabcd, 1, 0xffff },
+		.candidate_count = 3,
+		.positions = { 0, 0x01020304, 0xfffffffe },
+		.has_positions = true };
+	struct vector vector = vector_get(NOTIFIES, "offer_positions");
+	struct ike_latch_offer read;
+
+	begin();
+	ike_put_latch_offer(&b, &offer);
+	check_put(IKE_NOTIFY_GSS_LATCH, "offer_positions");
+	ck_assert_int_eq(ike_latch_offer_parse(vector_view(&vector), &read), ERR_OK);
+	ck_assert(read.has_positions);
+	ck_assert_mem_eq(read.positions, offer.positions, 3 * sizeof(offer.positions[0]));
+	vector.len--;
+	ck_assert_int_eq(ike_latch_offer_parse(vector_view(&vector), &read), ERR_OK);
+	ck_assert(!read.has_positions);
+	ck_assert_uint_eq(read.candidate_count, 3);
+}
+END_TEST
+
 START_TEST(latch_offer_limits)
 {
-	uint8_t data[5 + 2 * 8 + 2 * 17] = { 1, 1, 0, 8 };
+	uint8_t data[5 + 2 * 8 + 2 * 65] = { 1, 1, 0, 8 };
 	size_t candidates_at = 4 + 2 * 8;
 	struct ike_latch_offer read;
 
-	data[candidates_at] = 16;
+	data[candidates_at] = 64;
 	ck_assert_int_eq(ike_latch_offer_parse(BYTES_OF(data), &read), ERR_OK);
-	ck_assert_uint_eq(read.candidate_count, 16);
-	data[candidates_at] = 17;
+	ck_assert_uint_eq(read.candidate_count, 64);
+	ck_assert(!read.has_positions);
+	data[candidates_at] = 65;
 	ck_assert_int_eq(ike_latch_offer_parse(BYTES_OF(data), &read), ERR_NOTIFY_FORMAT);
 	data[3] = 9;
 	data[candidates_at + 2] = 1;
@@ -334,6 +361,7 @@ START_TEST(tuples)
 	uint8_t tag[IKE_LATCH_TAG_BYTES];
 	struct ike_algorithms used;
 	uint16_t hash;
+	uint32_t veil;
 	char name[40];
 	size_t i;
 
@@ -343,14 +371,17 @@ START_TEST(tuples)
 		struct ike_tuple tuple = tuple_get(families[i]);
 
 		ck_assert_int_eq(
-			ike_tuple_hash(vector_get_number(TUPLE, "spi_i"), &tuple, &hash), ERR_OK);
+			ike_tuple_hash(vector_get_number(TUPLE, "spi_i"), &tuple, &hash, &veil),
+			ERR_OK);
 		(void)snprintf(name, sizeof(name), "%s_hash", families[i]);
 		ck_assert_uint_eq(hash, vector_get_number(TUPLE, name));
+		(void)snprintf(name, sizeof(name), "%s_veil", families[i]);
+		ck_assert_uint_eq(veil, vector_get_number(TUPLE, name));
 		ck_assert_int_eq(ike_tuple_tag(&used, &sk_d, &tuple, tag), ERR_OK);
 		(void)snprintf(name, sizeof(name), "%s_tag", families[i]);
 		vector_check(TUPLE, name, BYTES_OF(tag));
 		tuple.address_bytes = 5;
-		ck_assert_int_eq(ike_tuple_hash(1, &tuple, &hash), ERR_INTERNAL);
+		ck_assert_int_eq(ike_tuple_hash(1, &tuple, &hash, &veil), ERR_INTERNAL);
 		ck_assert_int_eq(ike_tuple_tag(&used, &sk_d, &tuple, tag), ERR_INTERNAL);
 	}
 }
@@ -371,6 +402,7 @@ Suite *suite_ike_notify(void)
 	tcase_add_loop_test(tcase, damaged, 0, NOTIFY_COUNT);
 	tcase_add_test(tcase, latch_offer);
 	tcase_add_test(tcase, latch_offer_limits);
+	tcase_add_test(tcase, latch_offer_positions);
 	tcase_add_test(tcase, latch_answer);
 	tcase_add_test(tcase, context);
 	tcase_add_test(tcase, context_service);

@@ -3,6 +3,7 @@
  * Which connection: several candidates, rivals, connections that come later or are another
  * context's, over a fake kernel.  The same with real programs: tests/real/rendezvous.sh.
  */
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,14 +19,22 @@
 
 static bool hash_fails;
 
-/* The linker puts these around the real one. */
-enum err __wrap_ike_tuple_hash(
-	uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash) ERR_MUST_CHECK;
-enum err __real_ike_tuple_hash(
-	uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash) ERR_MUST_CHECK;
-enum err __wrap_ike_tuple_hash(uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash)
+/* A process with threads. */
+static void *wait_for_end(void *argument)
 {
-	return hash_fails ? ERR_NO_MEMORY : __real_ike_tuple_hash(spi_i, tuple, ret_hash);
+	(void)pause();
+	return argument;
+}
+
+/* The linker puts these around the real one. */
+enum err __wrap_ike_tuple_hash(uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash,
+	uint32_t *ret_veil) ERR_MUST_CHECK;
+enum err __real_ike_tuple_hash(uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash,
+	uint32_t *ret_veil) ERR_MUST_CHECK;
+enum err __wrap_ike_tuple_hash(
+	uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash, uint32_t *ret_veil)
+{
+	return hash_fails ? ERR_NO_MEMORY : __real_ike_tuple_hash(spi_i, tuple, ret_hash, ret_veil);
 }
 
 /* A further connection of one side, with the tuple of the first, so that T1 names it too. */
@@ -90,11 +99,109 @@ START_TEST(unread_is_not_ours)
 	fake_kernels[1].twins[0] = twin_of(1, 99);
 	fake_kernels[1].twin_count = 1;
 	fake_kernels[1].others[0] = twin_of(1, 99);
-	fake_kernels[1].others[0].unread_bytes = 400;
+	fake_kernels[1].others[0].unread_bytes = MUCH;
 	fake_kernels[1].other_count = 1;
 	two_ends_contexts(&ends, TARGET, FLAGS);
 	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
 	ck_assert_uint_eq(ends.acceptor->latched.cookie, fake_connection(false).cookie);
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* T1 says what had been written to each when it was made: where less than T1 has come since, it has not come. */
+START_TEST(positions_tell_apart)
+{
+	struct two_ends ends;
+
+	two_ends_new(&ends, "", "");
+	fake_kernels[0].written = 50000;
+	fake_kernels[1].twins[0] = twin_of(1, 99);
+	fake_kernels[1].twins[0].received_bytes = 50100;
+	fake_kernels[1].others[0] = fake_kernels[1].twins[0];
+	fake_kernels[1].twin_count = fake_kernels[1].other_count = 1;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
+	ck_assert_uint_eq(ends.acceptor->latched.cookie, fake_connection(false).cookie);
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* The same, and it is busy behind T1: that cannot make it one that T1 has come on. */
+START_TEST(positions_tell_who_is_no_rival)
+{
+	struct two_ends ends;
+	enum mech_step_result result;
+
+	two_ends_new(&ends, "", "");
+	fake_kernels[0].written = 50000;
+	fake_kernels[1].twins[0] = twin_of(1, 99);
+	fake_kernels[1].twins[0].received_bytes = 50100;
+	fake_kernels[1].others[0] = fake_kernels[1].twins[0];
+	fake_kernels[1].twin_count = fake_kernels[1].other_count = 1;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_step(&ends, ends.initiator, NULL, &result), ERR_OK);
+	ck_assert_int_eq(two_ends_step(&ends, ends.acceptor, NULL, &result), ERR_OK);
+	fake_kernels[1].others[0] = moved(fake_kernels[1].others[0]);
+	ck_assert_int_eq(two_ends_step(&ends, ends.initiator, NULL, &result), ERR_OK);
+	ck_assert_int_eq(two_ends_step(&ends, ends.acceptor, NULL, &result), ERR_OK);
+	ck_assert_uint_eq(fake_kernels[1].latched, 1);
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* Too little has come since, or less than T1 says had been written before: another one carried T1. */
+START_TEST(positions_that_cannot_be)
+{
+	static const uint32_t written[] = { 119950, 120001, UINT32_MAX };
+	struct two_ends ends;
+
+	two_ends_new(&ends, "", "");
+	fake_kernels[0].written = written[_i];
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(TRAFFIC));
+	ck_assert_uint_eq(fake_kernels[1].reserved, 0);
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* --- the threads of an initiator take turns --- */
+
+static void *make_t1(void *argument)
+{
+	enum mech_step_result result;
+	struct two_ends *ends = argument;
+
+	ck_assert_int_eq(two_ends_step(ends, ends->initiator, NULL, &result), ERR_OK);
+	return NULL;
+}
+
+/* The second T1 is made when the first has left, or when it does not for long; by the same thread at once. */
+START_TEST(turns)
+{
+	static const struct {
+		bool stays, is_same_thread, is_named, waits;
+	} rows[] = { { true, false, false, true }, { false, false, false, false },
+		{ true, true, false, false }, { true, false, true, false } };
+	struct two_ends ends;
+	pthread_t threads[2];
+	int64_t begun;
+
+	two_ends_new(&ends, "latch = auto", "latch = auto");
+	fake_kernels[0].stalls = rows[_i].stays;
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(pthread_create(&threads[1], NULL, wait_for_end, NULL), 0);
+	if (rows[_i].is_same_thread)
+		(void)make_t1(&ends);
+	else
+		ck_assert_int_eq(pthread_create(&threads[0], NULL, make_t1, &ends), 0);
+	if (!rows[_i].is_same_thread)
+		ck_assert_int_eq(pthread_join(threads[0], NULL), 0);
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	if (rows[_i].is_named)
+		ends.initiator->descriptor = 7;
+	begun = kbind_clock_ms();
+	(void)make_t1(&ends);
+	ck_assert_int_eq(kbind_clock_ms() - begun >= 300, rows[_i].waits);
 	two_ends_free(&ends);
 }
 END_TEST
@@ -411,6 +518,10 @@ Suite *suite_rendezvous(void)
 	tcase_add_test(tests, a_tie_is_several);
 	tcase_add_loop_test(tests, a_reserved_one_is_asked_for, 0, 2);
 	tcase_add_test(tests, unread_is_not_ours);
+	tcase_add_test(tests, positions_tell_apart);
+	tcase_add_test(tests, positions_tell_who_is_no_rival);
+	tcase_add_loop_test(tests, positions_that_cannot_be, 0, 3);
+	tcase_add_loop_test(tests, turns, 0, 4);
 	tcase_add_loop_test(
 		tests, rivals_behind_t3, 0, (int)(sizeof(rival_rows) / sizeof(rival_rows[0])));
 	tcase_add_test(tests, no_rival_no_question);

@@ -112,6 +112,7 @@ def tuples():
             (f"{name}_acceptor", acceptor),
             (f"{name}_acceptor_port", struct.pack(">H", acceptor_port)),
             (f"{name}_hash", digest[:2]),
+            (f"{name}_veil", digest[2:6]),
             (f"{name}_tag", prf(sk_d, b"\0gss-ipsec connection" + tuple_octets)),
         ]
     write("ike_tuple.hex", "doc/protocol.md section 3, candidates and tag", fields)
@@ -123,6 +124,8 @@ def notifies():
     service = b"imap"
     write("ike_notifies.hex", "doc/protocol.md section 3, data of the notifies", [
         ("offer", bytes([1, 1, 0, 2, 0, 1, 0, 3, 3, 0xab, 0xcd, 0, 1, 0xff, 0xff])),
+        ("offer_positions", bytes([1, 1, 0, 2, 0, 1, 0, 3, 3, 0xab, 0xcd, 0, 1, 0xff, 0xff]) +
+         struct.pack(">III", 0, 0x01020304, 0xfffffffe)),
         ("offer_nothing", bytes([1, 1, 3, 1, 0, 1, 0])),
         ("answer", bytes([1, 2, 0, 0, 1]) + struct.pack(">I", 0xc0ffee01) + tag),
         ("answer_tag", tag),

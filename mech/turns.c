@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Several threads that log in to one server at once: each T1 lists the connections of all of them,
+ * with what had been written to each.  When each T1 is made behind the leaving of the one before,
+ * the acceptor can tell from that which came on which; made at once, nobody could.  This is for
+ * telling apart only: whoever waits too long goes on, and nothing that is safe depends on it.
+ *
+ * One T1 of the process is remembered, the last one.  A forked child finds its parent's, and a turn
+ * that another thread of the parent had: both are known by the generation, and ignored.
+ */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mech/context.h"
+#include "mech/generation.h"
+
+#define TURN_WAIT_MS 10000 /* for all who come before */
+#define LEAVE_WAIT_MS 500 /* for one thread to send what it was given */
+#define POLL_NS 500000L
+#define TURN_POLL_NS 100000000L
+
+static _Atomic(uint32_t) turn_ends;   /* who waits is woken when it changes */
+static _Atomic(uint64_t) turn_holder; /* generation of the process whose turn it is; 0: nobody's */
+
+/* Whoever has the turn may read and write it. */
+static struct {
+	uint64_t generation;
+	pthread_t thread;
+	int64_t made_ms;
+	size_t t1_bytes, count;
+	struct {
+		int fd;
+		uint64_t cookie;
+		uint32_t written_bytes;
+	} listed[KBIND_CANDIDATES_MAX];
+} turn_last;
+
+/* A wakeup may come for nothing, or go to one who has given up: both only cost time. */
+static void turn_sleep(uint32_t ends)
+{
+	const struct timespec pause = { .tv_nsec = TURN_POLL_NS };
+
+	(void)syscall(SYS_futex, &turn_ends, FUTEX_WAIT_PRIVATE, ends, &pause, NULL, 0);
+}
+
+static bool turn_take(uint64_t generation)
+{
+	int64_t deadline = kbind_clock_ms() + TURN_WAIT_MS;
+	uint64_t holder;
+	uint32_t ends;
+
+	for (;;) {
+		ends = atomic_load(&turn_ends);
+		holder = atomic_load(&turn_holder);
+		/* Nobody's, or that of a thread which this process, a child, does not have. */
+		while (holder != generation)
+			if (atomic_compare_exchange_weak(&turn_holder, &holder, generation))
+				return true;
+		if (kbind_clock_ms() >= deadline)
+			return false;
+		turn_sleep(ends);
+	}
+}
+
+static bool turn_has_left(const struct mech_context *context)
+{
+	struct kbind_candidate now, before;
+
+	for (size_t i = 0; i < turn_last.count; i++) {
+		before = (struct kbind_candidate){ .fd = turn_last.listed[i].fd,
+			.cookie = turn_last.listed[i].cookie };
+		if (context->ops->refresh(&before, &now) == IPSEC_LATCH_LATCHED &&
+			now.written_bytes - turn_last.listed[i].written_bytes >= turn_last.t1_bytes)
+			return true;
+	}
+	return turn_last.count == 0;
+}
+
+bool mech_turn_begin(const struct mech_context *context)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	uint64_t generation;
+
+	/* One descriptor needs no order; one thread could only wait for itself. */
+	if (context->descriptor >= 0 || !kbind_has_threads() ||
+		mech_generation_get(&generation) != ERR_OK || !turn_take(generation))
+		return false;
+	if (turn_last.generation == generation && !pthread_equal(turn_last.thread, pthread_self()))
+		while (kbind_clock_ms() - turn_last.made_ms < LEAVE_WAIT_MS &&
+			!turn_has_left(context))
+			(void)nanosleep(&pause, NULL); /* a signal only makes it look sooner */
+	turn_last.generation = 0;
+	return true;
+}
+
+static void turn_note(const struct mech_context *context, size_t t1_bytes)
+{
+	const struct kbind_candidates *listed = &context->exchange->candidates;
+
+	turn_last.thread = pthread_self();
+	turn_last.made_ms = kbind_clock_ms();
+	turn_last.t1_bytes = t1_bytes;
+	turn_last.count = listed->count;
+	for (size_t i = 0; i < listed->count; i++) {
+		turn_last.listed[i].fd = listed->items[i].fd;
+		turn_last.listed[i].cookie = listed->items[i].cookie;
+		turn_last.listed[i].written_bytes = listed->items[i].written_bytes;
+	}
+	turn_last.generation = atomic_load(&turn_holder);
+}
+
+void mech_turn_end(const struct mech_context *context, size_t t1_bytes)
+{
+	if (t1_bytes > 0 && context->exchange->candidates.count > 0)
+		turn_note(context, t1_bytes);
+	atomic_store(&turn_holder, 0);
+	(void)atomic_fetch_add(&turn_ends, 1);
+	(void)syscall(SYS_futex, &turn_ends, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
