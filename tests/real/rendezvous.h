@@ -31,6 +31,7 @@ struct rv_role {
 	bool is_server;
 	const char *latch;    /* policy of this side's credential */
 	const char *host;     /* client: the target is sample@host */
+	const char *service;  /* in place of sample, where not NULL */
 	const char *identity; /* NULL: the default one */
 	int named;	      /* descriptor named in the credential; -1: none */
 };
@@ -52,6 +53,8 @@ bool rv_end_new(struct rv_end *end, const struct rv_role *role);
 /* One call of GSS-API; false when it failed. The error token, if any, is in end->token. */
 bool rv_end_step(struct rv_end *end, const struct rv_frame *input);
 bool rv_end_goes_on(const struct rv_end *end);
+/* The latch's reason, as a word: of the context where there is one, else of the failure. */
+const char *rv_end_reason(const struct rv_end *end);
 /* Prints "result WHO: REASON ok|failed|unfinished latched|clear OTHERS": whether carrier bears a recorder, and how
  * many other connections of this process do. */
 void rv_end_report(const struct rv_end *end, const char *who, int carrier);

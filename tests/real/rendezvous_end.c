@@ -59,7 +59,8 @@ bool rv_end_new(struct rv_end *end, const struct rv_role *role)
 	end->major = GSS_S_CONTINUE_NEEDED;
 	if (role->is_server)
 		return true;
-	name.length = (size_t)snprintf(text, sizeof(text), "sample@%s", role->host);
+	name.length = (size_t)snprintf(text, sizeof(text), "%s@%s",
+		role->service != NULL ? role->service : "sample", role->host);
 	return !GSS_ERROR(
 		gss_import_name(&end->minor, &name, GSS_C_NT_HOSTBASED_SERVICE, &end->target));
 }
@@ -99,7 +100,7 @@ static void end_print_error(const struct rv_end *end)
 	(void)gss_release_buffer(&minor, &text);
 }
 
-static const char *end_reason(const struct rv_end *end)
+const char *rv_end_reason(const struct rv_end *end)
 {
 	gss_buffer_set_t answer = GSS_C_NO_BUFFER_SET;
 	const char *word = "unknown";
@@ -138,7 +139,7 @@ void rv_end_report(const struct rv_end *end, const char *who, int carrier)
 	}
 	if (GSS_ERROR(end->major))
 		end_print_error(end);
-	printf("result %s: %s %s %s %zu\n", who, end_reason(end),
+	printf("result %s: %s %s %s %zu\n", who, rv_end_reason(end),
 		end->major == GSS_S_COMPLETE ? "ok"
 		: GSS_ERROR(end->major)	     ? "failed"
 					     : "unfinished",

@@ -42,7 +42,7 @@ int rv_listen(const char *port, bool is_shared)
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
 		(!is_shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
 		bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
-		listen(fd, RV_CONNECTIONS_MAX) == 0)
+		listen(fd, SOMAXCONN) == 0)
 		return fd;
 	perror("listen");
 	return -1;
