@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Inside of a context (pToken): private to mech/context.c, initiator.c, acceptor.c, latching.c,
- * carriers.c, authenticate.c, bindings.c, failure.c, context_token.c and pseudo_random.c.  What is needed only until the exchange ends is kept
+ * choosing.c, turns.c, carriers.c, authenticate.c, bindings.c, failure.c, context_token.c and pseudo_random.c.  What is needed only until the exchange ends is kept
  * in struct mech_exchange, which goes away at completion, so that an idle context is small.
  */
 #ifndef MECH_CONTEXT_H

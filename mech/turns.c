@@ -19,7 +19,7 @@
 #include "mech/generation.h"
 
 #define TURN_WAIT_MS 10000 /* for all who come before */
-#define LEAVE_WAIT_MS 500 /* for one thread to send what it was given */
+#define LEAVE_WAIT_MS 500  /* for one thread to send what it was given */
 #define POLL_NS 500000L
 #define TURN_POLL_NS 100000000L
 

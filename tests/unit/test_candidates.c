@@ -159,6 +159,25 @@ START_TEST(test_several_newest_first)
 }
 END_TEST
 
+/* Another thread's look at the same socket has a second descriptor for a moment, behind the program's own. */
+START_TEST(test_lowest_number_counts)
+{
+	struct loopback pair = loopback_open();
+	int own = dup2(pair.client, 900), higher = dup2(pair.client, 901), held = -1;
+
+	ck_assert_int_eq(close(pair.client), 0);
+	pair.client = own;
+	ck_assert_int_eq(kbind_find_candidates(-1, &found), IPSEC_LATCH_LATCHED);
+	ck_assert_ptr_nonnull(found_socket(own));
+	ck_assert_int_eq(found_socket(own)->fd, own);
+	ck_assert_int_eq(kbind_socket_hold(own, &held), IPSEC_LATCH_LATCHED);
+	ck_assert_int_gt(held, higher);
+	ck_assert_int_eq(close(held), 0);
+	ck_assert_int_eq(close(higher), 0);
+	loopback_close(pair);
+}
+END_TEST
+
 static void expect_only(int fd, enum ipsec_latch_reason reason)
 {
 	ck_assert_int_eq(kbind_find_candidates(fd, &found), reason);
@@ -561,6 +580,7 @@ Suite *suite_candidates(void)
 	Suite *suite = suite_create("candidates");
 	TCase *find = tcase_create("find"), *refresh = tcase_create("refresh");
 
+	tcase_add_test(find, test_lowest_number_counts);
 	tcase_add_test(find, test_none);
 	tcase_add_test(find, test_one_connection);
 	tcase_add_test(find, test_several_newest_first);
