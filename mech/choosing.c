@@ -7,7 +7,7 @@
 
 #include "mech/context.h"
 
-#define WAIT_MS 3000 /* for other threads' contexts to reserve what is theirs */
+#define WAIT_MS 5000 /* for other threads' contexts to reserve what is theirs */
 #define POLL_NS_FIRST 1000000L
 #define POLL_NS_MAX 32000000L
 
@@ -103,18 +103,21 @@ static bool choosing_is_settled(struct choosing *choosing)
  * Other threads may be at the T1s that came on the others: whichever T1 was made last knows its own connection, and
  * when that one is reserved the T1 before it does, and so on.
  */
-static void choosing_wait(struct choosing *choosing)
+static bool choosing_wait(struct choosing *choosing)
 {
 	struct timespec pause = { .tv_nsec = POLL_NS_FIRST };
 	int64_t deadline = kbind_clock_ms() + WAIT_MS;
 
 	if (choosing->count <= 1 || !choosing->offer->has_positions || !kbind_has_threads())
-		return;
-	while (!choosing_is_settled(choosing) && kbind_clock_ms() < deadline) {
+		return true;
+	while (!choosing_is_settled(choosing)) {
+		if (kbind_clock_ms() >= deadline)
+			return false;
 		(void)nanosleep(&pause, NULL); /* a signal only makes it look sooner */
 		if (pause.tv_nsec < POLL_NS_MAX)
 			pause.tv_nsec *= 2;
 	}
+	return true;
 }
 
 static void choosing_keep_freshest(struct choosing *choosing)
@@ -156,7 +159,8 @@ static enum ipsec_latch_reason choosing_pick(struct choosing *choosing)
 {
 	if (choosing->count == 0)
 		return IPSEC_LATCH_TRAFFIC;
-	choosing_wait(choosing);
+	if (!choosing_wait(choosing))
+		return IPSEC_LATCH_SEVERAL; /* a guess could take another context's */
 	choosing_keep_freshest(choosing);
 	if (choosing->count != 1)
 		return IPSEC_LATCH_SEVERAL;

@@ -214,7 +214,7 @@ enum err mech_latching_compare(const struct mech_context *context,
 /* --- choosing.c: which of the connections that T1 names (doc/protocol.md 6) --- */
 /*
  * Reserves the one on which so much has come, and has been read, since T1 was made.  Of several the one that other
- * threads' contexts leave, for which this waits a moment; then the one on which data arrived last.  One that another
+ * threads' contexts leave, for which this waits a moment; without threads the one on which data arrived last.  One that another
  * context has reserved is tried first where it is the likeliest.  Sets chosen and rivals.
  * *ret_reason: why listed is empty, 0 where it is not; then SEVERAL where the one cannot be told, TRAFFIC where T1 came
  * on none, or what reserve says.

@@ -18,8 +18,8 @@
 #include "mech/context.h"
 #include "mech/generation.h"
 
-#define TURN_WAIT_MS 10000 /* for all who come before */
-#define LEAVE_WAIT_MS 500  /* for one thread to send what it was given */
+#define TURN_WAIT_MS 2000  /* while nobody's turn ends */
+#define LEAVE_WAIT_MS 1000 /* for one thread to send what it was given */
 #define POLL_NS 500000L
 #define TURN_POLL_NS 100000000L
 
@@ -50,11 +50,14 @@ static void turn_sleep(uint32_t ends)
 static bool turn_take(uint64_t generation)
 {
 	int64_t deadline = kbind_clock_ms() + TURN_WAIT_MS;
+	uint32_t ends = atomic_load(&turn_ends), before;
 	uint64_t holder;
-	uint32_t ends;
 
 	for (;;) {
+		before = ends;
 		ends = atomic_load(&turn_ends);
+		if (ends != before) /* as long as others come and go, ours will come */
+			deadline = kbind_clock_ms() + TURN_WAIT_MS;
 		holder = atomic_load(&turn_holder);
 		/* Nobody's, or that of a thread which this process, a child, does not have. */
 		while (holder != generation)
