@@ -7,7 +7,8 @@
 
 #include "mech/context.h"
 
-#define WAIT_MS 5000 /* for other threads' contexts to reserve what is theirs */
+#define WAIT_MS 5000	  /* for other threads' contexts to reserve what is theirs */
+#define WAIT_ALL_MS 20000 /* while one after the other is */
 #define POLL_NS_FIRST 1000000L
 #define POLL_NS_MAX 32000000L
 
@@ -106,12 +107,16 @@ static bool choosing_is_settled(struct choosing *choosing)
 static bool choosing_wait(struct choosing *choosing)
 {
 	struct timespec pause = { .tv_nsec = POLL_NS_FIRST };
-	int64_t deadline = kbind_clock_ms() + WAIT_MS;
+	int64_t begun = kbind_clock_ms(), moved = begun, now;
+	size_t before;
 
 	if (choosing->count <= 1 || !choosing->offer->has_positions || !kbind_has_threads())
 		return true;
-	while (!choosing_is_settled(choosing)) {
-		if (kbind_clock_ms() >= deadline)
+	for (before = choosing->count; !choosing_is_settled(choosing); before = choosing->count) {
+		now = kbind_clock_ms();
+		if (choosing->count < before)
+			moved = now;
+		if (now - moved >= WAIT_MS || now - begun >= WAIT_ALL_MS)
 			return false;
 		(void)nanosleep(&pause, NULL); /* a signal only makes it look sooner */
 		if (pause.tv_nsec < POLL_NS_MAX)
