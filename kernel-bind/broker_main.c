@@ -31,6 +31,7 @@ static const char usage[] =
 	"  --namespaces        serve other network namespaces (containers) too\n"
 	"  -v, --verbose       say more\n"
 	"  --foreground        the only way it runs\n"
+	"  --version           print the version\n"
 	"\n"
 	"It needs root.  The others are for tests; gss-ipsecd(8) explains all.\n";
 
@@ -184,20 +185,23 @@ static const struct option_row option_rows[] = {
 
 #define OPTION_COUNT (sizeof(option_rows) / sizeof(option_rows[0]))
 
-enum options_result { OPTIONS_GOOD, OPTIONS_HELP, OPTIONS_WRONG };
+enum options_result { OPTIONS_GOOD, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };
 
 static enum options_result options_read(int argc, char **argv, struct broker_options *options)
 {
-	struct option table[OPTION_COUNT + 2] = { { 0 } };
+	struct option table[OPTION_COUNT + 3] = { { 0 } };
 	int index, letter;
 
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		table[i] = (struct option){ option_rows[i].name,
 			option_rows[i].has_value ? required_argument : no_argument, NULL, 0 };
 	table[OPTION_COUNT] = (struct option){ "help", no_argument, NULL, 'h' };
+	table[OPTION_COUNT + 1] = (struct option){ "version", no_argument, NULL, 'V' };
 	while ((letter = getopt_long(argc, argv, "hv", table, &index)) != -1) {
 		if (letter == 'h')
 			return OPTIONS_HELP;
+		if (letter == 'V')
+			return OPTIONS_VERSION;
 		if (letter == 'v')
 			options->is_verbose = true;
 		else if (letter != 0)
@@ -241,6 +245,10 @@ int main(int argc, char **argv)
 	if (options == OPTIONS_HELP)
 		return fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE
 								       : EXIT_SUCCESS;
+	if (options == OPTIONS_VERSION)
+		return printf("gss-ipsecd %s\n", PACKAGE_VERSION) < 0 || fflush(stdout) != 0
+			       ? EXIT_FAILURE
+			       : EXIT_SUCCESS;
 	if (options == OPTIONS_WRONG) {
 		fputs(usage, stderr);
 		return 2;

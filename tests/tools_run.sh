@@ -21,7 +21,7 @@ ends()
 {
 	local status=$1 pattern=$2 got
 	shift 2
-	timeout 60 "$@" >"$work/out" 2>&1
+	timeout 60 "$@" >"$work/out" 2>&1 </dev/null
 	got=$?
 	cat "$work/out"
 	echo "status $got"
@@ -43,7 +43,8 @@ helps()
 }
 
 for words in "$tool --help" "$tool -h" "$tool status --help" "$tool keygen --help" \
-	"$tool peer --help" "$tool peer add --help" "$tool check -h" "$tool doctor -h" "$broker --help" "$broker -h"; do
+	"$tool peer --help" "$tool peer add --help" "$tool check -h" "$tool doctor -h" "$tool localname --help" \
+	"$broker --help" "$broker -h"; do
 	# shellcheck disable=SC2086
 	report "help: ${words#"$build"/}" helps $words
 done
@@ -55,10 +56,20 @@ says 2 "gss-ipsecd: an unknown option" "unrecognized option" "$broker" --frob
 says 2 "gss-ipsecd: a value out of range" "--quota-user many: the value" "$broker" --quota-user many
 says 2 "gss-ipsecd: a stray word" "'frob' is no option" "$broker" frob
 
-for type in ed25519 ecdsa-p256 ecdsa-p384 rsa-2048; do
+says 0 "gss-ipsec --version" "^gss-ipsec [0-9]" "$tool" --version
+says 0 "gss-ipsecd --version" "^gss-ipsecd [0-9]" "$broker" --version
+
+for type in ed25519 ecdsa-p256 ecdsa-p384 rsa-2048 p256 p384; do
 	says 0 "keygen --type $type" "^public name: SHA256:" \
 		"$tool" keygen --type $type --out "$work/$type.pem"
 done
+says 0 "keygen --type rsa --bits 2056" "^public name: SHA256:" \
+	"$tool" keygen --type rsa --bits 2056 --out "$work/rsa-2056.pem"
+says 0 "keygen tells what to type on the other host" "gss-ipsec peer add NAME SHA256:" \
+	"$tool" peer show-key "$work/p256.pem"
+says 2 "keygen: too few bits" "2048 to 8192 bits" "$tool" keygen --type rsa --bits 1024
+says 2 "keygen: bits of another type" "goes with --type rsa" "$tool" keygen --bits 2048
+report "keygen: nobody else can read the key" [ "$(stat -c %a "$work/p256.pem")" = 600 ]
 says 1 "keygen replaces nothing" "exists and is not replaced" "$tool" keygen --out "$work/ed25519.pem"
 
 says 0 "peer add: a host" "added server.example.org" \
@@ -73,6 +84,121 @@ says 0 "peer list" "named by its key" "$tool" peer list
 says 1 "peer list: no such file" "No such file" "$tool" peer list --file "$work/none"
 says 0 "peer remove: when it counts" "from the next second on" "$tool" peer remove spare
 says 1 "peer remove: again" "no \[peer\] entry spare" "$tool" peer remove spare
+
+says 0 "peer add: a user" "added Bob@example.org, user Bob@example.org" \
+	"$tool" peer add Bob@Example.org "$work/p256.pem"
+says 1 "peer add: a name that may be either" "write bob@DOMAIN for the user, --host bob" \
+	"$tool" peer add bob "$work/p256.pem"
+says 0 "peer add: a host without a dot" "added bob, host bob" \
+	"$tool" peer add --host bob "$work/p256.pem"
+says 1 "peer add: a user without a domain" "write carol@DOMAIN" \
+	"$tool" peer add --user carol "$work/p256.pem"
+says 1 "peer add: both" "a user or a host, not both" \
+	"$tool" peer add --user --host bob "$work/p256.pem"
+says 1 "peer add: a host with an @" "no host's name has" \
+	"$tool" peer add --host bob@example.org "$work/p256.pem"
+says 1 "peer add: a host as it is shown" "give its name alone: server.example.org" \
+	"$tool" peer add /server.example.org "$work/p256.pem"
+says 1 "peer add: a service" "with --services imap" \
+	"$tool" peer add imap/server.example.org "$work/p256.pem"
+says 1 "peer add: a key for a name" "a key is no name" "$tool" peer add SHA256:abc "$work/p256.pem"
+says 1 "peer add: no name of a host" "no name that a host can have" \
+	"$tool" peer add server..example.org "$work/p256.pem"
+
+# --- OpenSSH's keys and known hosts, made by OpenSSH ---
+ssh=$work/ssh
+mkdir "$ssh"
+ssh_key()
+{
+	ssh-keygen -q -t "$2" -b "$3" -N "$4" -C "a comment" -f "$ssh/$1" </dev/null
+}
+# Its type and key, without the comment.
+ssh_public()
+{
+	cut -d ' ' -f 1,2 "$ssh/$1.pub"
+}
+ssh_key one ed25519 256 "" && ssh_key two ecdsa 256 "" && ssh_key three ecdsa 384 "" &&
+	ssh_key large ecdsa 521 "" && ssh_key rsa rsa 2048 "" && ssh_key locked ed25519 256 secret
+for name in one two three; do
+	says 0 "keygen --from-ssh: $(cut -d ' ' -f 1 "$ssh/$name.pub")" "^private key:" \
+		"$tool" keygen --from-ssh "$ssh/$name" --out "$work/$name.pem"
+	# The same key, whoever reads it.
+	"$tool" peer show-key "$ssh/$name.pub" >"$work/of-public"
+	says 0 "... and its public half is the .pub file's" "$(sed -n 's/^public name: //p' "$work/of-public")" \
+		"$tool" peer show-key "$work/$name.pem"
+	report "... which OpenSSL takes, too" openssl pkey -in "$work/$name.pem" -noout
+done
+says 1 "keygen --from-ssh: a passphrase" "ssh-keygen -p -f COPY" \
+	"$tool" keygen --from-ssh "$ssh/locked" --out "$work/none.pem"
+says 1 "keygen --from-ssh: RSA" "turns a copy of an RSA key" \
+	"$tool" keygen --from-ssh "$ssh/rsa" --out "$work/none.pem"
+says 1 "keygen --from-ssh: P-521" "elliptic curve" \
+	"$tool" keygen --from-ssh "$ssh/large" --out "$work/none.pem"
+says 1 "keygen --from-ssh: something else" "no private key of OpenSSH's" \
+	"$tool" keygen --from-ssh "$work/p256.pem" --out "$work/none.pem"
+cp "$ssh/rsa" "$ssh/copy"
+ssh-keygen -q -p -N "" -m PKCS8 -f "$ssh/copy" >/dev/null
+says 0 "an RSA key, turned as that sentence says" "^public name: SHA256:" "$tool" peer show-key "$ssh/copy"
+
+{
+	echo "# made by a test"
+	echo "mail.example.org,192.0.2.1 $(ssh_public one) who made it"
+	echo "mail.example.org $(ssh_public two)"
+	echo "[git.example.org]:2222 $(ssh_public three)"
+	echo "*.example.net $(ssh_public one)"
+	echo "good.example.net,!bad.example.net $(ssh_public one)"
+	echo "@cert-authority *.example.org $(ssh_public rsa)"
+	echo "old.example.org $(ssh_public rsa)"
+	echo "short $(ssh_public one)"
+	echo "cut.example.org ssh-ed25519"
+	echo "Web.Example.org $(ssh_public three)"
+} >"$ssh/known"
+cp "$ssh/known" "$ssh/hashed"
+ssh-keygen -q -H -f "$ssh/hashed" 2>/dev/null
+import=("$tool" peer import-from-ssh-known-hosts --file "$work/imported")
+says 0 "import: whole names" "^3 keys added, 0 known" "${import[@]}" "$ssh/known"
+for text in "1 malformed" "1 certificate authorities" "1 keys of other kinds" "1 names with a port" \
+	"2 lines with patterns" "2 addresses and names without" "keygen --from-ssh /etc/ssh/ssh_host"; do
+	report "import tells: $text" grep -q "$text" "$work/out"
+done
+says 0 "import: again" "^0 keys added, 3 known" "${import[@]}" "$ssh/known"
+says 0 "what was imported is in order" "host     web.example.org" \
+	"$tool" peer list --file "$work/imported"
+rm "$work/imported"
+says 0 "import: hashed names are found" "^2 keys added" \
+	"${import[@]}" --services "imap smtp" "$ssh/hashed" MAIL.example.org
+says 0 "import: for these services" "services imap smtp" "$tool" peer list --file "$work/imported"
+says 0 "import: a name with a port is its host" "  git.example.org SHA256:" \
+	"${import[@]}" "$ssh/hashed" "[git.example.org]:2222"
+says 1 "import: a name that a pattern would give" "no key for www.example.net" \
+	"${import[@]}" "$ssh/known" www.example.net
+says 1 "import: a name beside one that is taken back" "no key for good.example.net" \
+	"${import[@]}" "$ssh/known" good.example.net
+"$tool" peer add --file "$work/imported" --tag web.example.org web@example.org "$work/p256.pem"
+says 1 "import: an entry for something else" "another name or services" \
+	"${import[@]}" "$ssh/known" web.example.org
+says 1 "import: one host that is there, one that is not" "no key for none.example.org" \
+	"${import[@]}" "$ssh/known" mail.example.org none.example.org
+cp "$work/imported" "$work/imported.before"
+{ echo "@revoked * $(ssh_public three)"; cat "$ssh/known"; } >"$ssh/revoked"
+says 1 "import: a revoked key" "says are revoked; nothing is imported" \
+	"${import[@]}" "$ssh/revoked" "[git.example.org]:2222"
+{ echo "@revoked * ssh-ed25519 AAAA"; cat "$ssh/known"; } >"$ssh/revoked"
+says 1 "import: a revoked key that cannot be read" "cannot be read; nothing is imported" \
+	"${import[@]}" "$ssh/revoked"
+{ echo "@frob * $(ssh_public one)"; cat "$ssh/known"; } >"$ssh/revoked"
+says 1 "import: an unknown marker" "cannot be read; nothing is imported" "${import[@]}" "$ssh/revoked"
+report "import: what failed has changed nothing" cmp "$work/imported" "$work/imported.before"
+says 1 "import: no such file" "cannot be read" "${import[@]}" "$work/none"
+
+# --- rules for local users ---
+printf '[localname]\n a = {\n name = *@example.org\n }\n b = {\n name = bob@example.org\n user = operator\n }\n' \
+	>"$work/rules"
+says 0 "localname: a pattern" "^alice$" "$tool" localname --file "$work/rules" alice@Example.org
+says 0 "localname: a whole name" "^operator$" "$tool" localname --file "$work/rules" bob@example.org
+says 1 "localname: nobody" "no rule has this name" "$tool" localname --file "$work/rules" a@example.net
+says 1 "localname: root is never one by a pattern" "no user that '\*' may stand for" \
+	"$tool" localname --file "$work/rules" root@example.org
 
 says 1 "check: no such file" "No such file" "$tool" check --file "$work/none"
 says 1 "check: no broker" "is it running" "$tool" status --broker "$work/none"

@@ -16,9 +16,10 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
 	{ "status", tool_status, "show latched connections" },
 	{ "keygen", tool_keygen, "make a private key" },
-	{ "peer",   tool_peer,   "add, list and remove peers; show-key FILE" },
+	{ "peer",   tool_peer,   "add, list, remove and import peers; show-key FILE" },
 	{ "check",  tool_check,  "check configuration, keys and broker" },
 	{ "doctor", tool_doctor, "say what is missing for a latched connection here" },
+	{ "localname", tool_localname, "which local user a name may be" },
 };
 /* clang-format on */
 
@@ -30,8 +31,9 @@ static void print_help(FILE *stream)
 
 	fprintf(stream, "usage: gss-ipsec COMMAND [ARGUMENT...]\n\n");
 	for (i = 0; i < SUBCOMMAND_COUNT; i++)
-		fprintf(stream, "  %-8s %s\n", subcommands[i].name, subcommands[i].summary);
-	fprintf(stream, "\n'gss-ipsec COMMAND --help' tells more; see also gss-ipsec(1).\n");
+		fprintf(stream, "  %-9s %s\n", subcommands[i].name, subcommands[i].summary);
+	fprintf(stream, "\n'gss-ipsec COMMAND --help' tells more; see also gss-ipsec(1).\n"
+			"'gss-ipsec --version' tells which version this is.\n");
 }
 
 int tool_print_usage(const char *usage)
@@ -74,6 +76,10 @@ int main(int argc, char **argv)
 	if (argc < 2) {
 		print_help(stderr);
 		return TOOL_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("gss-ipsec %s\n", PACKAGE_VERSION);
+		return finish(TOOL_OK);
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		print_help(stdout);

@@ -8,6 +8,7 @@
 
 #include "mech/base64.h"
 #include "mech/mech.h"
+#include "tools/ssh_key.h"
 
 char *tool_key_name(struct bytes spki)
 {
@@ -73,12 +74,15 @@ bool tool_key_read(const char *text, struct writer *ret_spki)
 	if (!tool_file_read(text, false, &w))
 		goto out;
 	err = pem_read(writer_view(&w), ret_spki);
+	if (err == ERR_KEY_FORMAT && ssh_public_file_read(writer_view(&w), ret_spki) == ERR_OK)
+		err = ERR_OK;
 	is_read = err == ERR_OK;
 	if (err == ERR_KEY_SIZE || err == ERR_KEY_CURVE)
 		(void)tool_fail("%s: %s", text, error_text(err));
 	else if (!is_read)
 		(void)tool_fail(
-			"%s holds no PEM public or private key of a kind this mechanism uses",
+			"%s holds no PEM public or private key, nor a public key of OpenSSH's, of "
+			"a kind this mechanism uses",
 			text);
 out:
 	writer_free(&w);
@@ -110,6 +114,9 @@ int tool_key_print(struct bytes spki)
 	if (name != NULL && base64 != NULL) {
 		printf("public name: %s\n", name);
 		printf("for a peer's [peer] entry:\n\tkey = %s\n", base64);
+		printf("on the other host, with the name that this key proves (%s):\n"
+		       "\tgss-ipsec peer add NAME %s\n",
+			"user@domain, or the full name of this host", name);
 		code = TOOL_OK;
 	}
 	free(base64);

@@ -3,7 +3,7 @@
  * gss-ipsec peer: adds, lists and removes [peer] entries of one configuration file.  The new file
  * is checked by the configuration's own reader before it takes the old one's place.
  */
-#include "tools/tools.h"
+#include "tools/peer.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -15,155 +15,20 @@
 #include "base/config.h"
 #include "mech/mech.h"
 
-#define PEER_KEY_DIGITS_MAX 960
-#define PEER_USAGE                                                                            \
-	"gss-ipsec peer add [--file FILE] [--tag TAG] [--services LIST] NAME KEY\n"           \
-	"       gss-ipsec peer list [--file FILE]\n"                                          \
-	"       gss-ipsec peer remove [--file FILE] TAG [KEY]\n"                              \
-	"       gss-ipsec peer show-key FILE\n"                                               \
-	"\n"                                                                                  \
-	"NAME is user@domain, a host name, or - for a peer that only its key names (needs\n"  \
-	"--tag).  TAG is the entry's own name, else NAME.  LIST is for hosts, with blanks.\n" \
-	"KEY is SHA256:..., the base64 of the public key, or a PEM file."
-
-struct peer_options {
-	const char *file, *tag, *services;
-	bool wants_help;
-	char **words; /* what follows the options */
-	int word_count;
-};
-
-/* --- the file --- */
-
-/* The file that is meant, symbolic links followed, so that a link is not replaced by a file. */
-static char *peer_file_path(const struct peer_options *options)
-{
-	const char *named =
-		options->file != NULL ? options->file : secure_getenv("GSS_IPSEC_CONFIG");
-	char *path = named != NULL ? strdup(named) : tool_path_default("ipsec.conf", "ipsec.conf");
-	char *resolved;
-
-	if (path == NULL) {
-		(void)tool_fail("HOME is not set; name the file with --file");
-		return NULL;
-	}
-	resolved = realpath(path, NULL);
-	if (resolved == NULL)
-		return path;
-	free(path);
-	return resolved;
-}
-
-static bool peer_file_check(const char *path)
-{
-	const char *files[] = { path, NULL };
-	struct config *config = NULL;
-	enum err err = config_load(files, &config);
-
-	config_release(&config);
-	if (err != ERR_OK)
-		(void)tool_fail("%s", err == ERR_CONFIG ? config_last_error() : error_text(err));
-	return err == ERR_OK;
-}
-
-static int peer_file_replace(const char *path, const struct writer *content)
-{
-	char *prepared = NULL;
-
-	if (writer_status(content) != ERR_OK)
-		return tool_fail("%s", error_text(writer_status(content)));
-	if (!tool_file_prepare(path, writer_view(content), 0644, true, &prepared))
-		return TOOL_FAILED;
-	if (!peer_file_check(prepared)) {
-		tool_file_discard(&prepared);
-		return tool_fail("%s is left as it was", path);
-	}
-	return tool_file_commit(&prepared, path, true) ? TOOL_OK : TOOL_FAILED;
-}
-
-/* The text, once the configuration's reader has found it in order. */
-static bool peer_file_read(const char *path, struct writer *text)
-{
-	return peer_file_check(path) && tool_file_read(path, true, text);
-}
-
-static void put_text(struct writer *w, const char *text)
-{
-	writer_put_bytes(w, BYTES((const uint8_t *)text, strlen(text)));
-}
-
-static void put_line(struct writer *w, const char *key, const char *value)
-{
-	put_text(w, "\t\t");
-	put_text(w, key);
-	put_text(w, " = ");
-	put_text(w, value);
-	put_text(w, "\n");
-}
-
-/* --- keys --- */
-
-/* As it stands in the file: names are kept, all else becomes base64, or a name where that is too long. */
-static char *peer_key_text(const char *given)
-{
-	struct mech_name *name = NULL;
-	struct writer spki;
-	char *text = NULL;
-
-	if (strncmp(given, "SHA256:", 7) == 0) {
-		if (mech_name_import(MECH_FORM_KEY, BYTES((const uint8_t *)given, strlen(given)),
-			    NULL, &name) == ERR_OK)
-			text = strdup(mech_name_display(name));
-		else
-			(void)tool_fail("%s: 43 base64 digits must stand behind SHA256:", given);
-		mech_name_release(&name);
-		return text;
-	}
-	writer_init(&spki, TOOL_FILE_BYTES_MAX);
-	if (tool_key_read(given, &spki))
-		text = tool_key_base64(writer_view(&spki));
-	/* RSA of more than some 5600 bits: a configuration's line would be too long. */
-	if (text != NULL && strlen(text) > PEER_KEY_DIGITS_MAX) {
-		free(text);
-		text = tool_key_name(writer_view(&spki));
-	}
-	writer_free(&spki);
-	return text;
-}
-
-/* The SHA256 name of a key in any form. */
-static char *peer_key_name(const char *given)
-{
-	struct writer spki;
-	char *name = NULL;
-
-	if (strncmp(given, "SHA256:", 7) == 0)
-		return strdup(given);
-	writer_init(&spki, TOOL_FILE_BYTES_MAX);
-	if (tool_key_read(given, &spki))
-		name = tool_key_name(writer_view(&spki));
-	writer_free(&spki);
-	return name;
-}
-
-/* A key that was given: as it goes into the file, and its name. */
-struct peer_key {
-	char *text, *name;
-};
-
-static void peer_key_free(struct peer_key *key)
-{
-	free(key->text);
-	free(key->name);
-}
-
-/* The caller frees, whatever this returns. */
-static bool peer_key_read(const char *given, struct peer_key *key)
-{
-	key->text = peer_key_text(given);
-	key->name = key->text == NULL ? NULL : peer_key_name(key->text);
-	return key->name != NULL;
-}
+#define PEER_USAGE                                                                              \
+	"gss-ipsec peer add [--file FILE] [--tag TAG] [--services LIST] [--user|--host]\n"      \
+	"                          NAME KEY\n"                                                  \
+	"       gss-ipsec peer list [--file FILE]\n"                                            \
+	"       gss-ipsec peer remove [--file FILE] TAG [KEY]\n"                                \
+	"       gss-ipsec peer show-key FILE\n"                                                 \
+	"       gss-ipsec peer import-from-ssh-known-hosts [--file FILE] [--services LIST]\n"   \
+	"                          [KNOWN-HOSTS [HOST...]]\n"                                   \
+	"\n"                                                                                    \
+	"NAME is user@domain, a host's full name, or - for a peer that only its key names\n"    \
+	"(needs --tag).  --host is for a host's name without a dot.  TAG is the entry's own\n"  \
+	"name, else NAME.  LIST is for hosts, with blanks.  KEY is SHA256:..., the base64 of\n" \
+	"the public key, or a file: PEM, or OpenSSH's .pub.  KNOWN-HOSTS is ssh's file, else\n" \
+	"~/.ssh/known_hosts, for root /etc/ssh/ssh_known_hosts; with HOSTs, only these."
 
 static int peer_show_key(const struct peer_options *options)
 {
@@ -181,73 +46,72 @@ static int peer_show_key(const struct peer_options *options)
 
 /* --- add --- */
 
-static void put_entry(struct writer *w, const struct peer_options *options, const char *key)
+/* "/server" and "imap/server" are how names with a host in them are shown. */
+static bool refuse_displayed(const char *name)
+{
+	const char *host = strchr(name, '/') + 1;
+
+	if (name[0] == '/')
+		(void)tool_fail("'%s' is how a host is shown; give its name alone: %s", name, host);
+	else
+		(void)tool_fail("'%s' names a service; give the host alone, %s, and the service "
+				"with --services %.*s",
+			name, host, (int)strcspn(name, "/"), name);
+	return false;
+}
+
+/* Which of the two a name is: said by an option, or plain from the name itself. */
+static bool peer_kind_read(const struct peer_options *options, const char **ret_kind)
 {
 	const char *name = options->words[0];
+	bool has_domain = strchr(name, '@') != NULL;
 
-	put_text(w, "\t");
-	put_text(w, options->tag);
-	put_text(w, " = {\n");
-	if (strcmp(name, "-") != 0)
-		put_line(w, strchr(name, '@') != NULL ? "user" : "host", name);
-	if (options->services != NULL)
-		put_line(w, "services", options->services);
-	put_line(w, "key", key);
-	put_text(w, "\t}\n");
-}
-
-static void put_line_end(struct writer *w)
-{
-	struct bytes so_far = writer_view(w);
-
-	if (so_far.len > 0 && so_far.data[so_far.len - 1] != '\n')
-		put_text(w, "\n");
-}
-
-/* The old text with the key put into its entry, or with a new entry. */
-static void put_added(struct writer *w, struct bytes old, const struct peer_options *options,
-	const struct tool_peer_place *place, const char *key)
-{
-	size_t at = place->has_entry ? place->close : place->insert;
-
-	writer_put_bytes(w, BYTES(old.data, at));
-	put_line_end(w);
-	if (place->has_entry) {
-		put_line(w, "key", key);
-	} else {
-		if (!place->has_section)
-			put_text(w, at > 0 ? "\n[peer]\n" : "[peer]\n");
-		put_entry(w, options, key);
+	if (strchr(name, '/') != NULL)
+		return refuse_displayed(name);
+	if (options->is_user && options->is_host)
+		(void)tool_fail("a peer is a user or a host, not both");
+	else if (strncmp(name, "SHA256:", 7) == 0)
+		(void)tool_fail(
+			"a key is no name: write 'gss-ipsec peer add --tag TAG - %s'", name);
+	else if (options->is_host && has_domain)
+		(void)tool_fail("'%s' has an '@', which no host's name has", name);
+	else if (options->is_user && !has_domain)
+		(void)tool_fail("'%s' is no whole name of a user; write %s@DOMAIN", name, name);
+	else if (!options->is_host && !has_domain && strchr(name, '.') == NULL)
+		(void)tool_fail("'%s' may be a user or a host: write %s@DOMAIN for the user, "
+				"--host %s for the host",
+			name, name, name);
+	else {
+		*ret_kind = has_domain ? "user" : "host";
+		return true;
 	}
-	writer_put_bytes(w, BYTES(old.data + at, old.len - at));
+	return false;
 }
 
-/* An entry that is there takes the key only when it is one for the same name. */
-static bool peer_entry_fits(const char *path, const struct peer_options *options)
+/* The name in its one form; the caller releases it, and the entry borrows from it. */
+static bool peer_name_read(
+	const struct peer_options *options, struct peer_entry *entry, struct mech_name **ret_name)
 {
-	const char *files[] = { path, NULL };
-	const char *name = options->words[0];
-	struct config *config = NULL;
-	bool is_same = false;
-	size_t i;
+	const char *text = options->words[0];
+	enum err err;
 
-	if (config_load(files, &config) != ERR_OK)
+	if (strcmp(text, "-") == 0)
+		return true;
+	if (!peer_kind_read(options, &entry->kind))
 		return false;
-	for (i = 0; i < config_peer_count(config); i++) {
-		const struct config_peer *peer = config_peer_at(config, i);
-		const char *has = peer->host != NULL   ? peer->host
-				  : peer->user != NULL ? peer->user
-						       : "-";
-
-		if (strcmp(peer->tag, options->tag) == 0)
-			is_same = strcasecmp(has, name) == 0;
+	err = strcmp(entry->kind, "user") == 0 ? mech_name_of_user(text, ret_name)
+					       : mech_name_of_host("", text, ret_name);
+	if (err != ERR_OK) {
+		(void)tool_fail("'%s' is no name that a %s can have here", text, entry->kind);
+		return false;
 	}
-	config_release(&config);
-	return is_same && options->services == NULL;
+	entry->name = mech_name_kind(*ret_name) == MECH_NAME_USER ? mech_name_display(*ret_name)
+								  : mech_name_host(*ret_name);
+	return true;
 }
 
-static int peer_add_to(const char *path, const struct peer_options *options,
-	const struct peer_key *key, struct writer *old)
+static int peer_add_to(const char *path, const struct peer_entry *entry, const struct peer_key *key,
+	struct writer *old)
 {
 	struct tool_peer_place place;
 	struct writer changed;
@@ -256,21 +120,22 @@ static int peer_add_to(const char *path, const struct peer_options *options,
 
 	if (!peer_file_read(path, old))
 		return TOOL_FAILED;
-	place = tool_peer_find(writer_view(old), options->tag);
+	place = tool_peer_find(writer_view(old), entry->tag);
 	if (tool_peer_find_key(writer_view(old), &place, key->name, &begin, &end))
-		return tool_fail("%s has this key already", options->tag);
-	if (place.has_entry && !peer_entry_fits(path, options))
+		return tool_fail("%s has this key already", entry->tag);
+	if (place.has_entry && !peer_file_entry_fits(path, entry))
 		return tool_fail("%s is there already, for another name or services; remove it "
 				 "first, or give another --tag",
-			options->tag);
+			entry->tag);
 	writer_init(&changed, TOOL_FILE_BYTES_MAX);
-	put_added(&changed, writer_view(old), options, &place, key->text);
+	peer_text_add(&changed, writer_view(old), entry, &place, key->text);
 	code = peer_file_replace(path, &changed);
 	writer_free(&changed);
-	if (code == TOOL_OK)
-		printf("%s: %s %s\n", path, place.has_entry ? "another key for" : "added",
-			options->tag);
-	return code;
+	if (code != TOOL_OK)
+		return code;
+	printf("%s: %s %s", path, place.has_entry ? "another key for" : "added", entry->tag);
+	printf(entry->kind != NULL ? ", %s %s\n" : "\n", entry->kind, entry->name);
+	return TOOL_OK;
 }
 
 /* A line end in a name that a script hands on would begin another entry. */
@@ -284,9 +149,10 @@ static bool peer_text_is_line(const char *text)
 
 static int peer_add(const struct peer_options *options)
 {
-	struct peer_options complete = *options;
+	struct peer_entry entry = { .tag = options->tag, .services = options->services };
 	struct peer_key key = { NULL, NULL };
-	char *path;
+	struct mech_name *name = NULL;
+	char *path = NULL;
 	struct writer old;
 	int code = TOOL_FAILED;
 
@@ -294,17 +160,21 @@ static int peer_add(const struct peer_options *options)
 		return tool_refuse_usage(PEER_USAGE);
 	if (options->tag == NULL && strcmp(options->words[0], "-") == 0)
 		return tool_fail("a peer without a name needs a --tag");
-	if (options->tag == NULL)
-		complete.tag = options->words[0];
-	if (!peer_text_is_line(complete.tag) || !peer_text_is_line(options->words[0]) ||
+	if (!peer_text_is_line(options->tag) || !peer_text_is_line(options->words[0]) ||
 		!peer_text_is_line(options->services))
 		return tool_fail("a name, tag or service has a control character");
 	writer_init(&old, TOOL_FILE_BYTES_MAX);
+	if (!peer_name_read(options, &entry, &name))
+		goto out;
+	if (entry.tag == NULL)
+		entry.tag = entry.name;
 	path = peer_file_path(options);
 	if (path != NULL && peer_key_read(options->words[1], &key))
-		code = peer_add_to(path, &complete, &key, &old);
+		code = peer_add_to(path, &entry, &key, &old);
+out:
 	writer_free(&old);
 	peer_key_free(&key);
+	mech_name_release(&name);
 	free(path);
 	return code;
 }
@@ -436,13 +306,15 @@ static const struct peer_action peer_actions[] = {
 	{ "list", peer_list },
 	{ "remove", peer_remove },
 	{ "show-key", peer_show_key },
+	{ "import-from-ssh-known-hosts", peer_import_known_hosts },
 };
 
 static bool peer_options_read(int argc, char **argv, struct peer_options *ret_options)
 {
 	static const struct option known[] = { { "file", required_argument, NULL, 'f' },
 		{ "tag", required_argument, NULL, 't' },
-		{ "services", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' },
+		{ "services", required_argument, NULL, 's' }, { "user", no_argument, NULL, 'u' },
+		{ "host", no_argument, NULL, 'H' }, { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 } };
 	struct peer_options options = { 0 };
 	int option;
@@ -454,9 +326,11 @@ static bool peer_options_read(int argc, char **argv, struct peer_options *ret_op
 						     : NULL;
 
 		options.wants_help = options.wants_help || option == 'h';
+		options.is_user = options.is_user || option == 'u';
+		options.is_host = options.is_host || option == 'H';
 		if (value != NULL)
 			*value = optarg;
-		else if (option != 'h')
+		else if (option != 'h' && option != 'u' && option != 'H')
 			return false;
 	}
 	options.words = argv + optind;

@@ -19,6 +19,7 @@ int tool_keygen(int argc, char **argv);
 int tool_peer(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_doctor(int argc, char **argv);
+int tool_localname(int argc, char **argv);
 
 /* Print usage: where help was asked for, to standard output, TOOL_OK; else to standard error,
  * TOOL_USAGE. */
@@ -49,8 +50,8 @@ void tool_file_discard(char **prepared);
 char *tool_key_name(struct bytes spki);
 /* Its base64 with padding; malloc'ed, NULL on failure (told). */
 char *tool_key_base64(struct bytes spki);
-/* A public key from what a user may give: base64 of the SPKI, or a PEM file with a public or a
- * private key.  Appends the DER SPKI; false, and told, when it is neither. */
+/* A public key from what a user may give: base64 of the SPKI, a PEM file with a public or a
+ * private key, or a public key file of OpenSSH's.  Appends the DER SPKI; false, and told, when it is neither. */
 bool tool_key_read(const char *text, struct writer *ret_spki);
 /* Whether a key as it stands in a configuration (SHA256:... or base64) has this SHA256 name. */
 bool tool_key_is_named(struct bytes value, const char *name);

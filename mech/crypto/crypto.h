@@ -15,6 +15,7 @@
 #include "base/secret.h"
 
 #define CRYPTO_SHA256_BYTES 32
+#define CRYPTO_SHA1_BYTES 20
 #define CRYPTO_PRF_OUTPUT_MAX 64
 #define CRYPTO_NONCE_BYTES 12 /* AEAD nonce: salt then IV (RFC 5282 section 4) */
 #define CRYPTO_TAG_BYTES 16
@@ -40,6 +41,9 @@ enum err crypto_random_public(uint8_t *out, size_t len) ERR_MUST_CHECK;
 /* SHA-256 over the parts one after the other. */
 enum err crypto_sha256(const struct bytes *parts, size_t count,
 	uint8_t ret_digest[CRYPTO_SHA256_BYTES]) ERR_MUST_CHECK;
+/* HMAC-SHA-1 with a key of at least one octet: for names hashed by others, never for a proof. */
+enum err crypto_hmac_sha1(
+	struct bytes key, struct bytes data, uint8_t ret_mac[CRYPTO_SHA1_BYTES]) ERR_MUST_CHECK;
 
 /* --- pseudo-random functions (RFC 7296 2.13; RFC 4868) --- */
 struct crypto_prf {
@@ -180,6 +184,10 @@ enum err crypto_private_key_read(
 	struct bytes pem, struct crypto_private_key **ret_key) ERR_MUST_CHECK;
 /* bits: for RSA only; 0 is CRYPTO_RSA_BITS_DEFAULT. ERR_ARGUMENT for bits that do not fit. */
 enum err crypto_private_key_generate(const struct crypto_key_kind *kind, size_t bits,
+	struct crypto_private_key **ret_key) ERR_MUST_CHECK;
+/* From the private value alone: Ed25519's 32 octets (RFC 8032 5.1.5), or a number of the curve's length,
+ * big-endian.  ERR_ARGUMENT for RSA and for other lengths, ERR_CRYPTO for a number out of range. */
+enum err crypto_private_key_of_raw(const struct crypto_key_kind *kind, struct bytes raw,
 	struct crypto_private_key **ret_key) ERR_MUST_CHECK;
 /* PEM text, malloc'ed and secret: wipe it. */
 enum err crypto_private_key_write(

@@ -307,6 +307,25 @@ enum err crypto_private_key_generate(
 	return err;
 }
 
+enum err crypto_private_key_of_raw(
+	const struct crypto_key_kind *kind, struct bytes raw, struct crypto_private_key **ret_key)
+{
+	enum err err = crypto_ready();
+	size_t bytes;
+	int guard;
+
+	if (err != ERR_OK)
+		return err;
+	if (kind->family == CRYPTO_RSA)
+		return ERR_ARGUMENT;
+	bytes = kind->family == CRYPTO_ECDSA ? kind->public_bytes / 2
+					     : (size_t)ED25519_PRIVATE_BYTES;
+	if (raw.len != bytes)
+		return ERR_ARGUMENT;
+	guard = crypto_guard_begin();
+	return crypto_guard_end(guard, key_of_raw(kind, raw, ret_key));
+}
+
 enum err crypto_private_key_write(const struct crypto_private_key *key, struct writer *w)
 {
 	BIO *bio = BIO_new(BIO_s_secmem());

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The file that 'gss-ipsec peer' changes, keys as they stand in it, and new entries in its text. */
+#include "tools/peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "mech/mech.h"
+
+#define PEER_KEY_DIGITS_MAX 960
+
+/* --- the file --- */
+
+char *peer_file_path(const struct peer_options *options)
+{
+	const char *named =
+		options->file != NULL ? options->file : secure_getenv("GSS_IPSEC_CONFIG");
+	char *path = named != NULL ? strdup(named) : tool_path_default("ipsec.conf", "ipsec.conf");
+	char *resolved;
+
+	if (path == NULL) {
+		(void)tool_fail("HOME is not set; name the file with --file");
+		return NULL;
+	}
+	resolved = realpath(path, NULL);
+	if (resolved == NULL)
+		return path;
+	free(path);
+	return resolved;
+}
+
+static bool peer_file_check(const char *path)
+{
+	const char *files[] = { path, NULL };
+	struct config *config = NULL;
+	enum err err = config_load(files, &config);
+
+	config_release(&config);
+	if (err != ERR_OK)
+		(void)tool_fail("%s", err == ERR_CONFIG ? config_last_error() : error_text(err));
+	return err == ERR_OK;
+}
+
+int peer_file_replace(const char *path, const struct writer *content)
+{
+	char *prepared = NULL;
+
+	if (writer_status(content) != ERR_OK)
+		return tool_fail("%s", error_text(writer_status(content)));
+	if (!tool_file_prepare(path, writer_view(content), 0644, true, &prepared))
+		return TOOL_FAILED;
+	if (!peer_file_check(prepared)) {
+		tool_file_discard(&prepared);
+		return tool_fail("%s is left as it was", path);
+	}
+	return tool_file_commit(&prepared, path, true) ? TOOL_OK : TOOL_FAILED;
+}
+
+bool peer_file_read(const char *path, struct writer *text)
+{
+	return peer_file_check(path) && tool_file_read(path, true, text);
+}
+
+static void put_text(struct writer *w, const char *text)
+{
+	writer_put_bytes(w, BYTES((const uint8_t *)text, strlen(text)));
+}
+
+static void put_line(struct writer *w, const char *key, const char *value)
+{
+	put_text(w, "\t\t");
+	put_text(w, key);
+	put_text(w, " = ");
+	put_text(w, value);
+	put_text(w, "\n");
+}
+
+/* --- keys --- */
+
+/* RSA of more than some 5600 bits: a configuration's line would be too long. */
+static char *spki_text(struct bytes spki)
+{
+	char *text = tool_key_base64(spki);
+
+	if (text == NULL || strlen(text) <= PEER_KEY_DIGITS_MAX)
+		return text;
+	free(text);
+	return tool_key_name(spki);
+}
+
+/* As it stands in the file: names are kept, all else becomes base64, or a name where that is too long. */
+static char *peer_key_text(const char *given)
+{
+	struct mech_name *name = NULL;
+	struct writer spki;
+	char *text = NULL;
+
+	if (strncmp(given, "SHA256:", 7) == 0) {
+		if (mech_name_import(MECH_FORM_KEY, BYTES((const uint8_t *)given, strlen(given)),
+			    NULL, &name) == ERR_OK)
+			text = strdup(mech_name_display(name));
+		else
+			(void)tool_fail("%s: 43 base64 digits must stand behind SHA256:", given);
+		mech_name_release(&name);
+		return text;
+	}
+	writer_init(&spki, TOOL_FILE_BYTES_MAX);
+	if (tool_key_read(given, &spki))
+		text = spki_text(writer_view(&spki));
+	writer_free(&spki);
+	return text;
+}
+
+char *peer_key_name(const char *given)
+{
+	struct writer spki;
+	char *name = NULL;
+
+	if (strncmp(given, "SHA256:", 7) == 0)
+		return strdup(given);
+	writer_init(&spki, TOOL_FILE_BYTES_MAX);
+	if (tool_key_read(given, &spki))
+		name = tool_key_name(writer_view(&spki));
+	writer_free(&spki);
+	return name;
+}
+
+void peer_key_free(struct peer_key *key)
+{
+	free(key->text);
+	free(key->name);
+}
+
+bool peer_key_read(const char *given, struct peer_key *key)
+{
+	key->text = peer_key_text(given);
+	key->name = key->text == NULL ? NULL : peer_key_name(key->text);
+	return key->name != NULL;
+}
+
+bool peer_key_of_spki(struct bytes spki, struct peer_key *key)
+{
+	key->text = spki_text(spki);
+	key->name = key->text == NULL ? NULL : tool_key_name(spki);
+	return key->name != NULL;
+}
+
+/* --- entries --- */
+
+static void put_entry(struct writer *w, const struct peer_entry *entry, const char *key)
+{
+	put_text(w, "\t");
+	put_text(w, entry->tag);
+	put_text(w, " = {\n");
+	if (entry->kind != NULL)
+		put_line(w, entry->kind, entry->name);
+	if (entry->services != NULL)
+		put_line(w, "services", entry->services);
+	put_line(w, "key", key);
+	put_text(w, "\t}\n");
+}
+
+static void put_line_end(struct writer *w)
+{
+	struct bytes so_far = writer_view(w);
+
+	if (so_far.len > 0 && so_far.data[so_far.len - 1] != '\n')
+		put_text(w, "\n");
+}
+
+void peer_text_add(struct writer *w, struct bytes old, const struct peer_entry *entry,
+	const struct tool_peer_place *place, const char *key)
+{
+	size_t at = place->has_entry ? place->close : place->insert;
+
+	writer_put_bytes(w, BYTES(old.data, at));
+	put_line_end(w);
+	if (place->has_entry) {
+		put_line(w, "key", key);
+	} else {
+		if (!place->has_section)
+			put_text(w, at > 0 ? "\n[peer]\n" : "[peer]\n");
+		put_entry(w, entry, key);
+	}
+	writer_put_bytes(w, BYTES(old.data + at, old.len - at));
+}
+
+static bool entry_is_for(const struct config_peer *peer, const struct peer_entry *entry)
+{
+	const char *name = peer->host != NULL ? peer->host : peer->user;
+
+	if (entry->kind == NULL || name == NULL)
+		return entry->kind == NULL && name == NULL;
+	return (strcmp(entry->kind, "host") == 0) == (peer->host != NULL) &&
+	       strcasecmp(name, entry->name) == 0;
+}
+
+bool peer_file_entry_fits(const char *path, const struct peer_entry *entry)
+{
+	const char *files[] = { path, NULL };
+	struct config *config = NULL;
+	bool is_same = false;
+	size_t i;
+
+	if (config_load(files, &config) != ERR_OK)
+		return false;
+	for (i = 0; i < config_peer_count(config); i++) {
+		const struct config_peer *peer = config_peer_at(config, i);
+
+		if (strcmp(peer->tag, entry->tag) == 0)
+			is_same = entry_is_for(peer, entry);
+	}
+	config_release(&config);
+	return is_same && entry->services == NULL;
+}
