@@ -11,6 +11,7 @@
 
 #include "kernel-bind/broker_journal.h"
 #include "kernel-bind/broker_lease.h"
+#include "kernel-bind/broker_refusals.h"
 #include "kernel-bind/broker_users.h"
 #include "kernel-bind/broker_watch.h"
 #include "kernel-bind/broker_worker.h"
@@ -134,6 +135,7 @@ struct broker {
 	struct broker_round covers;	  /* after a flush: put back what is missing */
 	bool has_blocks;		  /* of the cover's second form */
 	bool has_latched_once;		  /* this kernel can: seen */
+	struct refused refused;
 };
 
 /* CLOCK_BOOTTIME: leases' times outlive the daemon. */

@@ -118,6 +118,7 @@ enum err journal_record_write(const struct broker_lease *lease, bool is_gone, st
 	put_text(w, lease->method);
 	put_text(w, lease->service);
 	writer_put_u32(w, lease->tuple.zone);
+	put_text(w, lease->peer_key);
 	if (writer_len(w) - start > JOURNAL_RECORD_BYTES - CHECKSUM_BYTES)
 		writer_fail(w, ERR_TOO_LARGE);
 	else
@@ -158,6 +159,7 @@ static void record_get_lease(struct reader *r, struct broker_lease *lease)
 	get_text(r, lease->method, sizeof(lease->method));
 	get_text(r, lease->service, sizeof(lease->service));
 	lease->tuple.zone = reader_get_u32(r);
+	get_text(r, lease->peer_key, sizeof(lease->peer_key)); /* zeros before: "" */
 	flags_apply(flags, lease);
 	if (lease->id == 0 || lease->state > IPSEC_LATCH_STATE_CLOSING ||
 		(lease->tuple.family != AF_INET && lease->tuple.family != AF_INET6) ||

@@ -127,6 +127,7 @@ static void lease_set_names(struct broker_lease *lease, const struct broker_requ
 	memcpy(lease->peer_name, request->peer_name, sizeof(lease->peer_name));
 	memcpy(lease->method, request->method, sizeof(lease->method));
 	memcpy(lease->service, request->service, sizeof(lease->service));
+	memcpy(lease->peer_key, request->peer_key, sizeof(lease->peer_key));
 }
 
 enum broker_step broker_latch_begin(struct broker_work *work)

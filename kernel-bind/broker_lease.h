@@ -35,7 +35,7 @@ struct broker_lease {
 	uint64_t seen_in;	   /* the last sweep that met the socket */
 	uint8_t missed;		   /* so many sweeps since did not */
 	char local_name[KBIND_NAME_BYTES_MAX + 1], peer_name[KBIND_NAME_BYTES_MAX + 1];
-	char method[32], service[65];
+	char method[32], service[65], peer_key[KBIND_KEY_NAME_BYTES_MAX + 1];
 	/* private to broker_lease.c */
 	uint32_t counted_reqids[2];
 	bool counts_cover;

@@ -123,6 +123,7 @@ static void latch_write(const struct broker_request *request, struct writer *w)
 	text_put(w, request->peer_name, sizeof(request->peer_name));
 	text_put(w, request->method, sizeof(request->method));
 	text_put(w, request->service, sizeof(request->service));
+	text_put(w, request->peer_key, sizeof(request->peer_key));
 }
 
 static void latch_read(struct reader *r, struct broker_request *request)
@@ -135,6 +136,9 @@ static void latch_read(struct reader *r, struct broker_request *request)
 	text_get(r, request->peer_name, sizeof(request->peer_name));
 	text_get(r, request->method, sizeof(request->method));
 	text_get(r, request->service, sizeof(request->service));
+	/* An earlier client does not tell it. */
+	if (reader_left(r) > 0)
+		text_get(r, request->peer_key, sizeof(request->peer_key));
 }
 
 static void list_write(const struct broker_request *request, struct writer *w)
@@ -212,6 +216,7 @@ static void lease_write(const struct kbind_status *lease, struct writer *w)
 	text_put(w, lease->method, sizeof(lease->method));
 	text_put(w, lease->service, sizeof(lease->service));
 	writer_put_u32(w, lease->tuple.zone);
+	text_put(w, lease->peer_key, sizeof(lease->peer_key));
 	writer_close16(w, mark, 0);
 }
 
@@ -241,8 +246,10 @@ static void lease_read(struct reader *outer, struct kbind_status *lease)
 	text_get(&r, lease->peer_name, sizeof(lease->peer_name));
 	text_get(&r, lease->method, sizeof(lease->method));
 	text_get(&r, lease->service, sizeof(lease->service));
-	/* An earlier broker does not tell it. */
+	/* An earlier broker does not tell these. */
 	lease->tuple.zone = reader_left(&r) >= sizeof(uint32_t) ? reader_get_u32(&r) : 0;
+	if (reader_left(&r) > 0)
+		text_get(&r, lease->peer_key, sizeof(lease->peer_key));
 	if (reader_status(&r) != ERR_OK)
 		reader_fail(outer, reader_status(&r));
 }
@@ -301,6 +308,70 @@ static void listed_read(struct reader *r, struct broker_reply *reply)
 	reply->count = count;
 }
 
+static void refusal_write(const struct kbind_refusal *refusal, struct writer *w)
+{
+	size_t mark = writer_open16(w);
+
+	writer_put_u64(w, refusal->age_sec);
+	writer_put_u32(w, refusal->uid);
+	writer_put_u8(w, refusal->request);
+	writer_put_u8(w, refusal->reason);
+	flag_put(w, refusal->has_tuple);
+	if (refusal->has_tuple) {
+		address_put(w, &refusal->tuple);
+		writer_put_u32(w, refusal->tuple.zone);
+	}
+	writer_close16(w, mark, 0);
+}
+
+static void refusal_read(struct reader *outer, struct kbind_refusal *refusal)
+{
+	struct bytes view = reader_get_counted16(outer);
+	struct reader r;
+
+	reader_init(&r, view);
+	refusal->age_sec = reader_get_u64(&r);
+	refusal->uid = reader_get_u32(&r);
+	refusal->request = reader_get_u8(&r);
+	refusal->reason = reader_get_u8(&r);
+	refusal->has_tuple = flag_get(&r);
+	if (refusal->has_tuple) {
+		address_get(&r, &refusal->tuple);
+		refusal->tuple.zone = reader_get_u32(&r);
+	}
+	if (reader_status(&r) != ERR_OK)
+		reader_fail(outer, reader_status(&r));
+}
+
+static void refusals_write(const struct broker_reply *reply, struct writer *w)
+{
+	size_t i;
+
+	if (reply->count > BROKER_LIST_MAX) {
+		writer_fail(w, ERR_TOO_LARGE);
+		return;
+	}
+	writer_put_u64(w, reply->cursor);
+	writer_put_u8(w, (uint8_t)reply->count);
+	for (i = 0; i < reply->count; i++)
+		refusal_write(&reply->refusals[i], w);
+}
+
+static void refusals_read(struct reader *r, struct broker_reply *reply)
+{
+	size_t i, count;
+
+	reply->cursor = reader_get_u64(r);
+	count = reader_get_u8(r);
+	if (count > BROKER_LIST_MAX) {
+		reader_fail(r, ERR_TOO_LARGE);
+		return;
+	}
+	for (i = 0; i < count; i++)
+		refusal_read(r, &reply->refusals[i]);
+	reply->count = count;
+}
+
 static void done_write(const struct broker_reply *reply, struct writer *w)
 {
 	(void)reply;
@@ -330,6 +401,7 @@ static const struct broker_form broker_forms[] = {
 	[BROKER_QUERY]   = { empty_write,   empty_read,   queried_write,  queried_read },
 	[BROKER_LIST]    = { list_write,    list_read,    listed_write,   listed_read },
 	[BROKER_PING]    = { empty_write,   empty_read,   done_write,     done_read },
+	[BROKER_REFUSALS] = { list_write,   list_read,    refusals_write, refusals_read },
 };
 /* clang-format on */
 

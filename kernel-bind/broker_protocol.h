@@ -21,7 +21,8 @@ enum broker_request_type {
 	BROKER_RELEASE = 3, /* with descriptor and secret */
 	BROKER_QUERY = 4,   /* with descriptor */
 	BROKER_LIST = 5,    /* descriptor, if any: any TCP socket of the network namespace meant */
-	BROKER_PING = 6	    /* the same: is it alive, can this kernel latch */
+	BROKER_PING = 6,    /* the same: is it alive, can this kernel latch */
+	BROKER_REFUSALS = 7 /* the same: what it refused of late */
 };
 
 /* One struct for all; a field is meaningful where kernel_bind.h says so for that request. */
@@ -34,7 +35,7 @@ struct broker_request {
 	uint8_t secret[KBIND_SECRET_BYTES];
 	struct secret_key key_in, key_out;
 	char local_name[KBIND_NAME_BYTES_MAX + 1], peer_name[KBIND_NAME_BYTES_MAX + 1];
-	char method[32], service[65];
+	char method[32], service[65], peer_key[KBIND_KEY_NAME_BYTES_MAX + 1];
 };
 
 struct broker_reply {
@@ -42,9 +43,10 @@ struct broker_reply {
 	uint8_t secret[KBIND_SECRET_BYTES]; /* RESERVE */
 	uint64_t cookie;
 	uint32_t spi_in;
-	uint64_t cursor; /* LIST: where the next page starts */
-	size_t count;	 /* QUERY: 1; LIST: 0..BROKER_LIST_MAX */
+	uint64_t cursor; /* LIST, REFUSALS: where the next page starts */
+	size_t count;	 /* QUERY: 1; LIST, REFUSALS: 0..BROKER_LIST_MAX */
 	struct kbind_status items[BROKER_LIST_MAX];
+	struct kbind_refusal refusals[BROKER_LIST_MAX]; /* REFUSALS */
 };
 
 /* Names are made printable when read: control characters and bytes beyond ASCII become '?'. */

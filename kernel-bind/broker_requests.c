@@ -26,6 +26,7 @@ struct request_row {
 static enum broker_step query_begin(struct broker_work *work);
 static enum broker_step list_begin(struct broker_work *work);
 static enum broker_step ping_begin(struct broker_work *work);
+static enum broker_step refusals_begin(struct broker_work *work);
 
 /* clang-format off */
 static const struct request_row request_rows[] = {
@@ -38,6 +39,7 @@ static const struct request_row request_rows[] = {
 	[BROKER_QUERY]   = { "query",   true,  false, { query_begin } },
 	[BROKER_LIST]    = { "list",    false, false, { list_begin } },
 	[BROKER_PING]    = { "ping",    false, false, { ping_begin } },
+	[BROKER_REFUSALS] = { "refusals", false, false, { refusals_begin } },
 };
 /* clang-format on */
 
@@ -49,6 +51,8 @@ enum broker_step broker_refuse(struct broker_work *work, enum ipsec_latch_reason
 	char text[BROKER_LOG_TUPLE_BYTES];
 
 	work->reply->reason = (uint8_t)reason;
+	refused_note(&work->broker->refused, job->uid, job->message.request.type, reason,
+		&job->message.facts.tuple, broker_now_ms());
 	broker_log_user(job->uid, "refused %s of uid %u %s: %s: %s",
 		request_rows[job->message.request.type].name, job->uid,
 		job->message.facts.tuple.family == 0
@@ -252,6 +256,7 @@ static void status_fill(struct broker *broker, const struct broker_lease *lease,
 		memcpy(status.peer_name, lease->peer_name, sizeof(status.peer_name));
 		memcpy(status.method, lease->method, sizeof(status.method));
 		memcpy(status.service, lease->service, sizeof(status.service));
+		memcpy(status.peer_key, lease->peer_key, sizeof(status.peer_key));
 	}
 	*ret_status = status;
 }
@@ -334,5 +339,15 @@ enum ipsec_latch_reason broker_probe(struct broker *broker)
 static enum broker_step ping_begin(struct broker_work *work)
 {
 	work->reply->reason = (uint8_t)broker_probe(work->broker);
+	return BROKER_STEP_REPLY;
+}
+
+static enum broker_step refusals_begin(struct broker_work *work)
+{
+	struct broker_reply *reply = work->reply;
+
+	reply->cursor = work->job->message.request.cursor;
+	reply->count = refused_list(&work->broker->refused, work->job->uid, broker_now_ms(),
+		&reply->cursor, reply->refusals, BROKER_LIST_MAX);
 	return BROKER_STEP_REPLY;
 }

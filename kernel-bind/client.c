@@ -326,6 +326,7 @@ enum ipsec_latch_reason kbind_latch(const char *broker_path,
 	text_copy(request.peer_name, sizeof(request.peer_name), latch->peer_name);
 	text_copy(request.method, sizeof(request.method), latch->method);
 	text_copy(request.service, sizeof(request.service), latch->service);
+	text_copy(request.peer_key, sizeof(request.peer_key), latch->peer_key);
 	reason = broker_tell(broker_path, &request, held);
 	broker_request_wipe(&request);
 	if (reason == IPSEC_LATCH_LATCHED)
@@ -417,6 +418,29 @@ enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
 	}
 	for (i = 0; i < exchange->decoded.count; i++)
 		ret_items[i] = exchange->decoded.items[i];
+	*ret_count = exchange->decoded.count;
+	*cursor = exchange->decoded.cursor;
+	exchange_free(exchange);
+	return IPSEC_LATCH_LATCHED;
+}
+
+enum ipsec_latch_reason kbind_refusals(const char *broker_path, uint64_t *cursor,
+	struct kbind_refusal *ret_items, size_t room, size_t *ret_count)
+{
+	const struct broker_request request = { .type = BROKER_REFUSALS, .cursor = *cursor };
+	struct exchange *exchange;
+	enum ipsec_latch_reason reason;
+	size_t i;
+
+	reason = broker_ask(broker_path, &request, place_show(), &exchange);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	if (exchange->decoded.count > room) {
+		exchange_free(exchange);
+		return IPSEC_LATCH_TOO_MANY;
+	}
+	for (i = 0; i < exchange->decoded.count; i++)
+		ret_items[i] = exchange->decoded.refusals[i];
 	*ret_count = exchange->decoded.count;
 	*cursor = exchange->decoded.cursor;
 	exchange_free(exchange);

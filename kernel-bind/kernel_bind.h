@@ -18,6 +18,7 @@
 #define KBIND_CANDIDATES_MAX 64
 #define KBIND_SECRET_BYTES 16
 #define KBIND_NAME_BYTES_MAX 255
+#define KBIND_KEY_NAME_BYTES_MAX 50 /* "SHA256:" and 43 digits */
 #define KBIND_BROKER_TIMEOUT_MS 5000
 
 struct kbind_tuple {
@@ -103,6 +104,7 @@ struct kbind_latch {
 	uint32_t spi_out;		  /* acceptor only */
 	const char *local_name, *peer_name, *method,
 		*service; /* what this process claims, for status; may be NULL */
+	const char *peer_key; /* the same: the SHA256 name of the key that the peer has proven */
 };
 
 /* Acceptor at T1, initiator at T2 (protocol.md, order 1 and 2): the broker attaches the recorder, allocates an
@@ -137,7 +139,7 @@ struct kbind_status {
 	uint64_t bytes_in, packets_in, bytes_out, packets_out;
 	char local_name[KBIND_NAME_BYTES_MAX + 1],
 		peer_name[KBIND_NAME_BYTES_MAX + 1]; /* claimed; empty when not shown to this uid */
-	char method[32], service[65];
+	char method[32], service[65], peer_key[KBIND_KEY_NAME_BYTES_MAX + 1];
 };
 /* The lease on one connection; anybody who holds the descriptor may ask. */
 enum ipsec_latch_reason kbind_query(
@@ -151,6 +153,19 @@ enum ipsec_latch_reason kbind_query_settled(const char *broker_path,
  * room: at least BROKER_LIST_MAX, else TOO_MANY. */
 enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
 	struct kbind_status *ret_items, size_t room, size_t *ret_count) ERR_MUST_CHECK;
+/* A request that the broker refused, as long as it remembers. */
+struct kbind_refusal {
+	uint64_t age_sec;
+	uint32_t uid;
+	uint8_t request; /* enum broker_request_type */
+	uint8_t reason;
+	bool has_tuple; /* it was about a connection */
+	struct kbind_tuple tuple;
+};
+/* This user's (root: all users') recent refusals, the oldest first; pages as kbind_list.  An older broker
+ * has none to tell: NO_BROKER.  room: at least BROKER_LIST_MAX, else TOO_MANY. */
+enum ipsec_latch_reason kbind_refusals(const char *broker_path, uint64_t *cursor,
+	struct kbind_refusal *ret_items, size_t room, size_t *ret_count) ERR_MUST_CHECK;
 /* Whether the broker answers, and whether this kernel can latch: NO_BROKER, NO_ESP, NO_BPF, OFFLOAD, ... or 0. */
 enum ipsec_latch_reason kbind_ping(const char *broker_path) ERR_MUST_CHECK;
 

@@ -506,15 +506,19 @@ static enum ipsec_latch_reason latching_test_traffic(
 enum err mech_latching_close(struct mech_context *context, size_t token_bytes)
 {
 	struct mech_exchange *exchange = context->exchange;
-	const struct crypto_private_key *key = mech_exchange_key(exchange);
+	const struct mech_facts *facts = mech_name_facts(exchange->peer);
+	struct mech_name *key = NULL;
 	struct kbind_latch latch = { .token_bytes = token_bytes,
 		.local_name = mech_name_display(
 			context->is_initiator ? context->initiator_name : context->acceptor_name),
 		.peer_name = mech_name_display(exchange->peer),
-		.method = key != NULL ? crypto_private_key_kind(key)->name : "NULL",
+		.method = facts != NULL ? facts->method : NULL,
 		.service = exchange->service };
 	enum ipsec_latch_reason reason = IPSEC_LATCH_LATCHED;
 
+	/* For a status that nobody decides by: without memory it has none. */
+	if (facts != NULL && facts->has_digest && mech_name_of_key(facts->digest, &key) == ERR_OK)
+		latch.peer_key = mech_name_display(key);
 	if (!context->is_initiator) {
 		latch.key_out = &exchange->key_out;
 		latch.spi_out = exchange->spi_out;
@@ -528,6 +532,7 @@ enum err mech_latching_close(struct mech_context *context, size_t token_bytes)
 			&context->exchange->lease, &latch);
 	if (reason == IPSEC_LATCH_LATCHED && !context->is_initiator)
 		reason = mech_carriers_test_rivals(context, exchange->t2.len, token_bytes, true);
+	mech_name_release(&key);
 	context->reason = reason;
 	return reason == IPSEC_LATCH_LATCHED ? ERR_OK : latching_failure(reason);
 }

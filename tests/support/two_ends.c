@@ -155,6 +155,9 @@ static enum ipsec_latch_reason fake_latch(bool is_initiator, const struct kbind_
 
 	k->latched++;
 	k->last_latch = *latch;
+	snprintf(k->last_method, sizeof(k->last_method), "%s", latch->method);
+	snprintf(k->last_peer_key, sizeof(k->last_peer_key), "%s",
+		latch->peer_key != NULL ? latch->peer_key : "");
 	if (latch->key_out != NULL)
 		k->key_out = *latch->key_out;
 	return k->latch;

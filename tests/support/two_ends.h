@@ -25,6 +25,7 @@ struct fake_kernel {
 	size_t reserved, latched, released, queried;
 	int last_wait_ms;
 	struct kbind_latch last_latch;
+	char last_method[32], last_peer_key[KBIND_KEY_NAME_BYTES_MAX + 1]; /* of it */
 	struct kbind_reserve last_reserve;
 	struct secret_key key_in, key_out;
 };

@@ -47,7 +47,9 @@
 	X(broker_lease) \
 	X(broker_journal) \
 	X(broker_recorder) \
+	X(broker_refusals) \
 	X(broker_users) \
+	X(ssh_key) \
 	X(xfrm_policy)
 /* clang-format on */
 

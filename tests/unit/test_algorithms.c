@@ -38,10 +38,11 @@ START_TEST(every_kind_of_key_in_both_roles)
 				crypto_key_kind_at(j)->word, "", "");
 			two_ends_contexts(&ends, TARGET, FLAGS);
 			assert_latched(&ends);
-			ck_assert_str_eq(
-				fake_kernels[0].last_latch.method, crypto_key_kind_at(i)->name);
-			ck_assert_str_eq(
-				fake_kernels[1].last_latch.method, crypto_key_kind_at(j)->name);
+			/* What each claims of the other. */
+			ck_assert_str_eq(fake_kernels[1].last_method,
+				crypto_key_kind_at(i)->signatures[0]->name);
+			ck_assert_str_eq(fake_kernels[0].last_method,
+				crypto_key_kind_at(j)->signatures[0]->name);
 			two_ends_free(&ends);
 		}
 	}

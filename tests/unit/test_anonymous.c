@@ -85,8 +85,11 @@ static void assert_names(const struct two_ends *ends, const struct nobody_row *r
 		is_nobody ? "anonymous" : "host/server.example.org");
 	ck_assert_str_eq(mech_name_display(mech_context_acceptor_name(ends->acceptor)),
 		is_nobody ? "anonymous" : "host/server.example.org");
-	ck_assert_str_eq(fake_kernels[0].last_latch.method, hides ? "NULL" : "Ed25519");
-	ck_assert_str_eq(fake_kernels[1].last_latch.method, is_nobody ? "NULL" : "Ed25519");
+	/* What each claims of the other. */
+	ck_assert_str_eq(fake_kernels[1].last_method, hides ? "NULL" : "Ed25519");
+	ck_assert_str_eq(fake_kernels[0].last_method, is_nobody ? "NULL" : "Ed25519");
+	ck_assert_uint_eq(strlen(fake_kernels[1].last_peer_key), hides ? 0 : 50);
+	ck_assert_uint_eq(strlen(fake_kernels[0].last_peer_key), is_nobody ? 0 : 50);
 	writer_init(&binding, 256);
 	ck_assert_int_eq(mech_context_end_point_binding(ends->initiator, &binding),
 		is_nobody ? ERR_NO_END_POINT : ERR_OK);

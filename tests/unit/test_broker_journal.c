@@ -62,6 +62,8 @@ START_TEST(test_record_round_trip)
 		lease.method[i] = 'm';
 	for (size_t i = 0; i < sizeof(lease.service) - 1; i++)
 		lease.service[i] = 's';
+	for (size_t i = 0; i < sizeof(lease.peer_key) - 1; i++)
+		lease.peer_key[i] = 'k';
 	record_make(&lease, false, record);
 	ck_assert_int_eq(journal_record_read(BYTES_OF(record), &back, &is_gone), ERR_OK);
 	ck_assert(!is_gone);

@@ -12,6 +12,8 @@
 #include "kernel-bind/broker_protocol.h"
 #include "tests/unit/suites.h"
 
+#define KEY_NAME "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
+
 static struct broker_request request_example(uint8_t type)
 {
 	struct broker_request request = { .type = type,
@@ -24,7 +26,8 @@ static struct broker_request request_example(uint8_t type)
 		.local_name = "alice@example.org",
 		.peer_name = "imap/mail.example.org",
 		.method = "Ed25519",
-		.service = "imap" };
+		.service = "imap",
+		.peer_key = KEY_NAME };
 
 	memset(request.secret, 0x5a, sizeof(request.secret));
 	memset(request.key_in.data, 0x11, 36);
@@ -60,6 +63,20 @@ static void lease_example(struct kbind_status *lease, bool is_ipv6)
 	strcpy(lease->method, "Ed25519");
 	strcpy(lease->service, "imap");
 	lease->tuple.zone = 3;
+	strcpy(lease->peer_key, KEY_NAME);
+}
+
+static void refusal_example(struct kbind_refusal *refusal, bool has_tuple)
+{
+	struct kbind_status lease;
+
+	lease_example(&lease, true);
+	refusal->age_sec = 12;
+	refusal->uid = 1000;
+	refusal->request = BROKER_LATCH;
+	refusal->reason = IPSEC_LATCH_SHORT;
+	refusal->has_tuple = has_tuple;
+	refusal->tuple = lease.tuple;
 }
 
 static struct broker_reply *reply_example(size_t count)
@@ -75,6 +92,8 @@ static struct broker_reply *reply_example(size_t count)
 	reply->count = count;
 	for (i = 0; i < BROKER_LIST_MAX; i++)
 		lease_example(&reply->items[i], i % 2 == 1);
+	for (i = 0; i < BROKER_LIST_MAX; i++)
+		refusal_example(&reply->refusals[i], i % 2 == 1);
 	return reply;
 }
 
@@ -128,6 +147,7 @@ START_TEST(test_request_fields)
 	ck_assert_str_eq(in.peer_name, out.peer_name);
 	ck_assert_str_eq(in.method, out.method);
 	ck_assert_str_eq(in.service, out.service);
+	ck_assert_str_eq(in.peer_key, KEY_NAME);
 	writer_free(&w);
 	out.type = BROKER_RESERVE;
 	w = request_written(&out);
@@ -148,6 +168,9 @@ START_TEST(test_request_cut)
 	size_t len;
 
 	for (len = 0; len < whole.len; len++) {
+		/* A request of a client that does not tell the peer's key. */
+		if (_i == BROKER_LATCH && len == whole.len - sizeof(KEY_NAME))
+			continue;
 		ck_assert_int_ne(broker_request_read(BYTES(whole.data, len), &in), ERR_OK);
 		ck_assert_uint_eq(in.type, 200);
 	}
@@ -189,7 +212,7 @@ END_TEST
 
 START_TEST(test_request_refused)
 {
-	static const uint8_t version[] = { 2, BROKER_PING }, none[] = { 1, 0 }, beyond[] = { 1, 7 };
+	static const uint8_t version[] = { 2, BROKER_PING }, none[] = { 1, 0 }, beyond[] = { 1, 8 };
 	static const uint8_t flag[] = { 1, BROKER_RESERVE, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 		0, 0, 0 };
 	static const uint8_t key[100] = { 1, BROKER_RESERVE, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -231,6 +254,7 @@ START_TEST(test_names_longest)
 	memset(out.peer_name, 'p', sizeof(out.peer_name) - 1);
 	memset(out.method, 'm', sizeof(out.method) - 1);
 	memset(out.service, 's', sizeof(out.service) - 1);
+	memset(out.peer_key, 'k', sizeof(out.peer_key) - 1);
 	out.key_out.len = SECRET_KEY_MAX;
 	w = request_written(&out);
 	ck_assert_int_eq(broker_request_read(writer_view(&w), &in), ERR_OK);
@@ -275,6 +299,29 @@ START_TEST(test_reply_list_fields)
 	ck_assert_uint_eq(strlen(lease->peer_name), KBIND_NAME_BYTES_MAX);
 	ck_assert_str_eq(lease->service, "imap");
 	ck_assert_uint_eq(lease->tuple.zone, 3);
+	ck_assert_str_eq(lease->peer_key, KEY_NAME);
+	writer_free(&w);
+	free(in);
+	free(out);
+}
+END_TEST
+
+START_TEST(test_reply_refusal_fields)
+{
+	struct broker_reply *out = reply_example(2), *in = reply_example(0);
+	struct writer w = reply_written(BROKER_REFUSALS, out);
+
+	in->refusals[1] = in->refusals[0] = (struct kbind_refusal){ 0 };
+	ck_assert_int_eq(broker_reply_read(BROKER_REFUSALS, writer_view(&w), in), ERR_OK);
+	ck_assert_uint_eq(in->cursor, 7);
+	ck_assert_uint_eq(in->count, 2);
+	ck_assert_uint_eq(in->refusals[0].age_sec, 12);
+	ck_assert_uint_eq(in->refusals[0].uid, 1000);
+	ck_assert(!in->refusals[0].has_tuple && in->refusals[1].has_tuple);
+	ck_assert_uint_eq(in->refusals[1].request, BROKER_LATCH);
+	ck_assert_uint_eq(in->refusals[1].reason, IPSEC_LATCH_SHORT);
+	ck_assert_uint_eq(in->refusals[1].tuple.remote[15], 11);
+	ck_assert_uint_eq(in->refusals[1].tuple.zone, 3);
 	writer_free(&w);
 	free(in);
 	free(out);
@@ -351,6 +398,10 @@ START_TEST(test_reply_refused)
 	ck_assert_int_eq(broker_reply_read(BROKER_LIST, BYTES_OF(count), in), ERR_TOO_LARGE);
 	writer_init(&w, BROKER_REPLY_BYTES_MAX);
 	ck_assert_int_eq(broker_reply_write(BROKER_LIST, in, &w), ERR_TOO_LARGE);
+	writer_free(&w);
+	writer_init(&w, BROKER_REPLY_BYTES_MAX);
+	ck_assert_int_eq(broker_reply_read(BROKER_REFUSALS, BYTES_OF(count), in), ERR_TOO_LARGE);
+	ck_assert_int_eq(broker_reply_write(BROKER_REFUSALS, in, &w), ERR_TOO_LARGE);
 	ck_assert_int_eq(broker_reply_write(99, in, &w), ERR_UNSUPPORTED);
 	writer_free(&w);
 	free(in);
@@ -380,20 +431,22 @@ Suite *suite_broker_protocol(void)
 	Suite *suite = suite_create("broker_protocol");
 	TCase *requests = tcase_create("requests"), *replies = tcase_create("replies");
 
-	tcase_add_loop_test(requests, test_request_round_trip, BROKER_RESERVE, BROKER_PING + 1);
+	tcase_add_loop_test(requests, test_request_round_trip, BROKER_RESERVE, BROKER_REFUSALS + 1);
 	tcase_add_test(requests, test_request_fields);
-	tcase_add_loop_test(requests, test_request_cut, BROKER_RESERVE, BROKER_PING + 1);
-	tcase_add_loop_test(requests, test_request_flipped, BROKER_RESERVE, BROKER_PING + 1);
-	tcase_add_loop_test(requests, test_request_later_fields, BROKER_RESERVE, BROKER_PING + 1);
+	tcase_add_loop_test(requests, test_request_cut, BROKER_RESERVE, BROKER_REFUSALS + 1);
+	tcase_add_loop_test(requests, test_request_flipped, BROKER_RESERVE, BROKER_REFUSALS + 1);
+	tcase_add_loop_test(
+		requests, test_request_later_fields, BROKER_RESERVE, BROKER_REFUSALS + 1);
 	tcase_add_test(requests, test_request_refused);
 	tcase_add_test(requests, test_names_printable);
 	tcase_add_test(requests, test_names_longest);
 	suite_add_tcase(suite, requests);
-	tcase_add_loop_test(replies, test_reply_round_trip, BROKER_RESERVE, BROKER_PING + 1);
+	tcase_add_loop_test(replies, test_reply_round_trip, BROKER_RESERVE, BROKER_REFUSALS + 1);
 	tcase_add_test(replies, test_reply_list_fields);
-	tcase_add_loop_test(replies, test_reply_cut, BROKER_RESERVE, BROKER_PING + 1);
-	tcase_add_loop_test(replies, test_reply_flipped, BROKER_RESERVE, BROKER_PING + 1);
-	tcase_add_loop_test(replies, test_reply_reason, BROKER_RESERVE, BROKER_PING + 1);
+	tcase_add_test(replies, test_reply_refusal_fields);
+	tcase_add_loop_test(replies, test_reply_cut, BROKER_RESERVE, BROKER_REFUSALS + 1);
+	tcase_add_loop_test(replies, test_reply_flipped, BROKER_RESERVE, BROKER_REFUSALS + 1);
+	tcase_add_loop_test(replies, test_reply_reason, BROKER_RESERVE, BROKER_REFUSALS + 1);
 	tcase_add_test(replies, test_reply_refused);
 	tcase_add_test(replies, test_lease_later_fields);
 	suite_add_tcase(suite, replies);

@@ -82,7 +82,8 @@ static void serve_answer(int connection)
 	if (fd >= 0) {
 		/* Without a cookie: any socket, to show the network namespace. */
 		require(heard.type == BROKER_QUERY || heard.type == BROKER_LIST ||
-			heard.type == BROKER_PING || heard.cookie == loopback_cookie(fd));
+			heard.type == BROKER_PING || heard.type == BROKER_REFUSALS ||
+			heard.cookie == loopback_cookie(fd));
 		close(fd);
 	}
 	say(connection);
@@ -418,10 +419,12 @@ END_TEST
 START_TEST(test_list)
 {
 	struct kbind_status items[BROKER_LIST_MAX];
+	struct kbind_refusal refusals[BROKER_LIST_MAX];
 	uint64_t cursor = 3;
 	size_t count = 55;
 
 	answer.count = 2;
+	answer.refusals[1].uid = 34;
 	answer.cursor = 17;
 	answer.items[0].tuple.family = answer.items[1].tuple.family = AF_INET6;
 	answer.items[1].uid = 33;
@@ -435,7 +438,13 @@ START_TEST(test_list)
 	broker_start(serve_answer);
 	ck_assert_int_eq(kbind_list(path, &cursor, items, 1, &count), IPSEC_LATCH_TOO_MANY);
 	broker_finish(0);
-	ck_assert_uint_eq(count, 2);
+	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_refusals(path, &cursor, refusals, BROKER_LIST_MAX, &count), 0);
+	broker_finish(0);
+	ck_assert_uint_eq(refusals[1].uid, 34);
+	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_refusals(path, &cursor, refusals, 1, &count), IPSEC_LATCH_TOO_MANY);
+	broker_finish(0);
 }
 END_TEST
 
