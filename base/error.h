@@ -42,7 +42,7 @@
 	X(NO_CONTEXT,           31, NO_CONTEXT,          false, "the context on this side is not, or no longer, established; the program has to finish the exchange first") \
 	X(CONTEXT_DEAD,         32, NO_CONTEXT,          false, "the context failed on this side before and cannot be used any more; the program has to begin a new one") \
 	X(CONTEXT_TOKEN,        33, DEFECTIVE_TOKEN,     false, "the exported context is malformed, was changed, or is of another version of the mechanism; export it anew, in a process with the same plugin") \
-	X(CONTEXT_CONTROL,      34, DEFECTIVE_TOKEN,     false, "a context on this side takes no further tokens of its own once it is established; nothing was changed by this one") \
+	X(CONTEXT_CONTROL,      34, DEFECTIVE_TOKEN,     false, "the context on this side is established already and takes no more tokens; it stays as it was, and the program can go on with it") \
 	X(PRF_LENGTH,           35, FAILURE,             false, "the program asked for a pseudo-random value of no or too many octets; there must be at least one octet of input, and 1 to 1048576 of output") \
 	X(NO_END_POINT,         36, UNAVAILABLE,         false, "the acceptor is anonymous and has no key that an end-point channel binding could name; use the unique one") \
 	/* who */ \
@@ -60,7 +60,7 @@
 	X(CRED_TOKEN,           51, DEFECTIVE_TOKEN,     false, "the exported credential is malformed or of another version; export it anew on this host") \
 	X(KEY_SIZE,             52, DEFECTIVE_CREDENTIAL, false, "the RSA key is too short or too long: this mechanism takes 2048 to 8192 bits; make another with 'gss-ipsec keygen'") \
 	X(KEY_CURVE,            53, DEFECTIVE_CREDENTIAL, false, "the key is on an elliptic curve that this mechanism does not take: make one of type ed25519, ecdsa-p256 or ecdsa-p384 with 'gss-ipsec keygen'") \
-	X(LOCALNAME,            55, UNAUTHORIZED,        false, "no rule in [localname] of the configuration lets this name be that local user") \
+	X(LOCALNAME,            55, UNAUTHORIZED,        false, "the configuration of this side lets this name be no such local user; add a rule to its section [localname], and try it with 'gss-ipsec localname NAME'") \
 	X(NAME_ATTRIBUTE,       56, UNAVAILABLE,         false, "the name has no such attribute, or it is none that a program can change; names of peers of established contexts have some") \
 	X(CRED_STORED,          57, DUPLICATE_ELEMENT,   false, "the store has an identity of this name already, and overwriting was not asked for") \
 	X(CRED_NOT_STORED,      58, UNAVAILABLE,         false, "programs cannot store this credential: identities stand in the configuration, where 'gss-ipsec keygen' and an editor put them") \
