@@ -56,6 +56,12 @@ says 2 "gss-ipsecd: an unknown option" "unrecognized option" "$broker" --frob
 says 2 "gss-ipsecd: a value out of range" "--quota-user many: the value" "$broker" --quota-user many
 says 2 "gss-ipsecd: a stray word" "'frob' is no option" "$broker" frob
 
+says 2 "status: a port out of range" "the value is out of range" "$tool" status --port 65536
+says 2 "status: a stray word" ^usage: "$tool" status 5
+says 2 "status: no number of seconds" "out of range" "$tool" status --watch soon
+says 1 "status --json: no broker" "no broker answers" "$tool" status --json --broker "$work/none"
+says 1 "status --fd: no socket" "no broker answers\|not a connected TCP" \
+	"$tool" status --fd 0 --broker "$work/none"
 says 0 "gss-ipsec --version" "^gss-ipsec [0-9]" "$tool" --version
 says 0 "gss-ipsecd --version" "^gss-ipsecd [0-9]" "$broker" --version
 
@@ -275,4 +281,37 @@ report "gss-ipsecd(8) has all ${#options[@]} options" names doc/gss-ipsecd.8 --h
 mapfile -t options < <(cat tools/*.c | grep -o '{ "[a-z-]*", \(required\|no\)_argument' |
 	sed 's/{ "\([a-z-]*\)".*/--\1/' | sort -u)
 report "gss-ipsec(1) has all ${#options[@]} options" names doc/gss-ipsec.1 "${options[@]}"
+report "gss-ipsec(1) has all commands" names doc/gss-ipsec.1 $("$tool" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p')
+doc/make_man.py <doc/configuration.md >"$work/ipsec.conf.5"
+report "ipsec.conf(5) is doc/configuration.md" diff "$work/ipsec.conf.5" doc/ipsec.conf.5
+for page in doc/*.[158]; do
+	groff -man -ww -z "$page" >"$work/out" 2>&1
+	report "$page has no mistake" [ ! -s "$work/out" ]
+done
+
+# --- completion ---
+
+# offers WORD WORDS...: with these words typed, the last one not to its end, that word is offered.
+offers()
+{
+	local wanted=$1
+	shift
+	# shellcheck disable=SC2016
+	PATH=$build:$PATH bash -c '. tools/completions/gss-ipsec.bash
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_gss_ipsec "$1" "${*: -1}" "${COMP_WORDS[COMP_CWORD - 1]}"
+		printf "%s\n" "${COMPREPLY[@]}"' complete "$@" >"$work/out"
+	cat "$work/out"
+	grep -qx -- "$wanted" "$work/out"
+}
+
+report "completion: a command" offers status gss-ipsec st
+report "completion: all commands" offers localname gss-ipsec ""
+report "completion: an option" offers --json gss-ipsec status --j
+report "completion: an action" offers import-from-ssh-known-hosts gss-ipsec peer im
+report "completion: an option of it" offers --services gss-ipsec peer add --
+report "completion: a type of key" offers ed25519 gss-ipsec keygen --type ed
+report "completion: a peer to remove" offers server.example.org gss-ipsec peer remove serv
+report "completion: a file" offers doc/gss-ipsec.1 gss-ipsec peer add a@example.org doc/gss-ipsec.
+report "completion: the broker's options" offers --namespaces gss-ipsecd --na
 report_end
