@@ -103,7 +103,7 @@ struct kbind_latch {
 	const struct secret_key *key_out; /* acceptor only */
 	uint32_t spi_out;		  /* acceptor only */
 	const char *local_name, *peer_name, *method,
-		*service; /* what this process claims, for status; may be NULL */
+		*service;     /* what this process claims, for status; may be NULL */
 	const char *peer_key; /* the same: the SHA256 name of the key that the peer has proven */
 };
 

@@ -308,7 +308,8 @@ static void import_print_trust(void)
 	       "hosts\nmust give its programs the key of its sshd; as root, there:\n"
 	       "\tgss-ipsec keygen --from-ssh /etc/ssh/ssh_host_ed25519_key --out "
 	       "/etc/gss/ipsec-key.pem\n"
-	       "and name that file, with this host's name, in an [identity] section.\n");
+	       "and name that file, with this host's name, in an [identity] section.  Who can read "
+	       "that file\ncan be the host to ssh, too.\n");
 }
 
 /* Each host that was named is there, or the command has failed. */

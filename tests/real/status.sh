@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # gss-ipsec status while a connection is latched, as root and as its user, in a guest: status.sh STAGED
-# BUILD.  Text, JSON (checked against the schema of gss-ipsec(1)), filters, refusals, --watch.
+# BUILD.  Text, JSON (checked against the schema of gss-ipsec(1)), filters, refusals, --watch.  The
+# acceptor has its sshd's key, and the initiator has it from ssh's known hosts (doc/programs/ssh-keys.md).
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
@@ -61,13 +62,12 @@ user_json()
 # Two rounds, each a document of its own line; it ends when its reader does, without a signal.
 watches()
 {
-	local begun=$SECONDS
-	hosts_on A bash -c 'gss-ipsec status --json --watch 1 | head -n 2; echo "${PIPESTATUS[0]}"' \
+	hosts_on A timeout 30 bash -c 'gss-ipsec status --json --watch 1 | head -n 2; echo "${PIPESTATUS[0]}"' \
 		>"$hosts_out/watched"
 	cat "$hosts_out/watched"
 	head -n 1 "$hosts_out/watched" | python3 "$here/status_schema.py" "count == 1" &&
 		sed -n 2p "$hosts_out/watched" | python3 "$here/status_schema.py" "count == 1" &&
-		[ $((SECONDS - begun)) -le 4 ]
+		[ "$(sed -n 3p "$hosts_out/watched")" = 0 ]
 }
 
 watch_ends()
@@ -90,11 +90,43 @@ sys.exit(subprocess.call(["gss-ipsec", "status", "--fd", "0"], stdin=a))' >"$hos
 	return 1
 }
 
+# The commands of doc/programs/ssh-keys.md, as they stand but for the names.
+page_commands()
+{
+	sed -n "s/^    $1# //p" "$here/../../doc/programs/ssh-keys.md" |
+		sed -e "s/server\.example\.org/${hosts_name[B]}/g" -e "s/openldap/${hosts_uid[sample]}/"
+}
+
+# They are run as they stand, and there are some.
+page_runs()
+{
+	local host=$1 prompt=$2 commands
+	commands=$(page_commands "$prompt")
+	[ -n "$commands" ] && hosts_on "$host" bash -e -x -c "$commands" >"$hosts_out/page" 2>&1 && return 0
+	cat "$hosts_out/page"
+	return 1
+}
+
+# Of the identities that hosts_up made the acceptor's key is gone, and the initiator forgets it.
+ssh_keys()
+{
+	hosts_on B ssh-keygen -A >/dev/null &&
+		rm "$hosts_dir/B/gss/sample.pem" &&
+		hosts_on A gss-ipsec peer remove host-b >/dev/null &&
+		echo "${hosts_name[B]} $(cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub)" \
+			>/etc/ssh/ssh_known_hosts &&
+		ssh-keygen -q -H -f /etc/ssh/ssh_known_hosts 2>/dev/null
+}
+
 trap 'exchange_abort; hosts_down' EXIT
 hosts_install "$staged"
 hosts_up
 hosts_broker A --linger-seconds 3
 hosts_broker B --linger-seconds 3
+report "sshd has a key, and ssh knows it" ssh_keys
+report "the page's commands for the server" page_runs B server
+report "the page's commands for the client" page_runs A client
+hosts_on B gss-ipsec peer show-key /etc/ssh/ssh_host_ed25519_key.pub >"$hosts_dir/sample.public"
 if ! exchange_begin "$message"; then
 	echo "FAIL both sides latched"
 	tail -v -n 5 "$hosts_out"/*.log "$hosts_out"/status.*
@@ -103,7 +135,7 @@ fi
 # The pids that the kernel shows are the programs' own.
 client=$(pgrep -x gss-client)
 server=$(pgrep -x gss-server)
-key=$(sed -n 's/^public name: //p' "$hosts_dir/sample.public")
+key=$(hosts_fingerprint sample)
 report "text: the acceptor's name" says A "peer: sample/${hosts_name[B]}"
 report "text: how it was proven" says A "proven by: Ed25519"
 report "text: by which key" says A "key: $key"
