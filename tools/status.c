@@ -258,8 +258,8 @@ static int status_watch(const struct status_options *options)
 		round = open_memstream(&text, &len);
 		if (round == NULL)
 			return tool_fail("%s", error_text(ERR_NO_MEMORY));
-		(void)status_show(options, round); /* what is wrong may pass */
-		if (fclose(round) == 0) {
+		(void)status_show(options, round);   /* what is wrong may pass */
+		if (fclose(round) == 0 && len > 0) { /* else what is wrong stays to be seen */
 			if (clears)
 				(void)fputs(SCREEN_CLEAR, stdout);
 			(void)fwrite(text, 1, len, stdout);

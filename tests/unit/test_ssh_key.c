@@ -118,6 +118,41 @@ START_TEST(others_are_named)
 }
 END_TEST
 
+START_TEST(raw_values)
+{
+	static const uint8_t zeros[48];
+	uint8_t ones[48];
+	const struct {
+		const char *word;
+		const uint8_t *value;
+		size_t len;
+		enum err err;
+	} rows[] = {
+		{ "ed25519", zeros, 32, ERR_OK },
+		{ "ed25519", zeros, 31, ERR_ARGUMENT },
+		{ "ed25519", zeros, 33, ERR_ARGUMENT },
+		{ "ecdsa-p256", zeros, 32, ERR_CRYPTO },
+		{ "ecdsa-p256", ones, 32, ERR_CRYPTO },
+		{ "ecdsa-p256", ones + 1, 31, ERR_ARGUMENT },
+		{ "ecdsa-p384", zeros, 48, ERR_CRYPTO },
+		{ "ecdsa-p384", ones, 32, ERR_ARGUMENT },
+		{ "rsa", ones, 48, ERR_ARGUMENT },
+	};
+
+	memset(ones, 0xff, sizeof(ones));
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct crypto_private_key *key = NULL;
+
+		ck_assert_int_eq(crypto_private_key_of_raw(crypto_key_kind_find(rows[i].word),
+					 BYTES(rows[i].value, rows[i].len), &key),
+			rows[i].err);
+		ck_assert((key != NULL) == (rows[i].err == ERR_OK));
+		crypto_private_key_free(&key);
+	}
+}
+END_TEST
+
 START_TEST(lines_of_hosts)
 {
 	static const struct {
@@ -249,6 +284,7 @@ Suite *suite_ssh_key(void)
 	tcase_add_loop_test(keys, private_changed, 0, SSH_PAIR_COUNT);
 	tcase_add_loop_test(keys, public_cut_and_changed, 0, SSH_PAIR_COUNT);
 	tcase_add_test(keys, others_are_named);
+	tcase_add_test(keys, raw_values);
 	tcase_set_timeout(keys, 60);
 	suite_add_tcase(suite, keys);
 	tcase_add_test(hosts, lines_of_hosts);
