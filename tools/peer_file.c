@@ -184,7 +184,8 @@ void peer_text_add(struct writer *w, struct bytes old, const struct peer_entry *
 			put_text(w, at > 0 ? "\n[peer]\n" : "[peer]\n");
 		put_entry(w, entry, key);
 	}
-	writer_put_bytes(w, BYTES(old.data + at, old.len - at));
+	if (at < old.len) /* a file that is not there has no octets at all */
+		writer_put_bytes(w, BYTES(old.data + at, old.len - at));
 }
 
 static bool entry_is_for(const struct config_peer *peer, const struct peer_entry *entry)
