@@ -10,7 +10,8 @@ build=$(realpath "$1")
 tool=$build/gss-ipsec
 broker=$build/gss-ipsecd
 work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
+fake=
+trap '[ -z "$fake" ] || kill "$fake" 2>/dev/null; rm -rf "$work"' EXIT
 chmod 755 "$work"
 config=$work/ipsec.conf
 export HOME=$work GSS_IPSEC_CONFIG=$config
@@ -259,6 +260,39 @@ says 1 "doctor --json" '"finding": "BROKER_NO_SOCKET", "verdict": "broken"' "$to
 report "doctor --json is JSON" python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$work/out"
 cp "$work/kept.conf" "$config"
 unset GSS_MECH_CONFIG
+# --- status, of a broker that is none ---
+tests/fake_broker.py "$work/fake" >"$work/fake.log" 2>&1 &
+fake=$!
+for ((i = 0; i < 100; i++)); do
+	grep -q listening "$work/fake.log" && break
+	sleep 0.1
+done
+status=("$tool" status --broker "$work/fake")
+says 0 "status: a connection" "^connection: 192.0.2.1:40000 -> 192.0.2.2:389$" "${status[@]}"
+for text in "  state: established$" "  age: 1 hour, 2 minutes$" "    key: SHA256:47DEQ" \
+	"  transfer: 5.00 MiB received in 4 packets, 100 B sent in 1 packet$" '    local: o"neill' \
+	"^connection: \[fe80::1%999\]:143 <- \[fe80::2%999\]:50000$" "  state: broken: its security"; do
+	report "status: ${text# *}" grep -q -- "$text" "$work/out"
+done
+# json EXPRESSION ARGUMENT...: it keeps to the schema, and the expression holds.
+json()
+{
+	local expression=$1
+	shift
+	timeout 60 "${status[@]}" --json "$@" | python3 tests/real/status_schema.py "$expression"
+}
+report "status --json: both" json "count == 2 and c['claims']['own_name'] == 'o\"neill\\\\@example.org'
+	and document['connections'][1]['reason'] == 'sa-gone' and c['spi_in'] == '0xc0ffee01'
+	and not document['connections'][1]['latched'] and c['age_seconds'] == 3725"
+report "status --json --port" json "count == 1 and c['role'] == 'acceptor'" --port 143
+report "status --json --refused" json "[r['reason'] for r in document['refusals']] == ['short'] * 2 and
+	document['refusals'][0]['remote']['port'] == 2 and document['refusals'][1]['local'] is None" --refused
+says 0 "status --refused" "^refused: 192.0.2.1:1 - 192.0.2.3:2, latch of uid 0 (root), 1 minute, 1 second ago" \
+	"${status[@]}" --refused
+says 1 "status --port: no such connection" "No such connection is latched" "${status[@]}" --port 9
+kill "$fake"
+wait "$fake" 2>/dev/null
+fake=
 
 # --- the texts ---
 
