@@ -26,6 +26,8 @@ if [ -f "$plugin" ]; then
 	# Every program that lists mechanisms would pay for it.
 	! readelf -d "$plugin" | grep -q 'NEEDED.*libcrypto' && ! nm -D -u "$plugin" | grep -q '@OPENSSL'
 	result $? "the plugin opens libcrypto when it needs it, not before"
+	! ldd -r "$plugin" 2>&1 | grep 'undefined symbol'
+	result $? "the plugin finds all that it calls"
 	readelf -d "$plugin" | grep -q 'SYMBOLIC'
 	result $? "the plugin binds its own symbols first"
 else

@@ -2,14 +2,13 @@
 /* HMAC-SHA-1 (RFC 2104), for OpenSSH's hashed host names and nothing else: no protocol here uses it. */
 #include "mech/crypto/library.h"
 
-#include <openssl/core_names.h>
-#include <openssl/params.h>
-
 enum err crypto_hmac_sha1(struct bytes key, struct bytes data, uint8_t ret_mac[CRYPTO_SHA1_BYTES])
 {
 	char digest[] = "SHA1";
-	OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_end() };
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, sizeof(digest) - 1),
+		OSSL_PARAM_END,
+	};
 	EVP_MAC_CTX *context = NULL;
 	EVP_MAC *hmac = NULL;
 	size_t len = 0;

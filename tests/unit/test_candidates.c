@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which connections this process holds: real sockets of every kind, and threads that swap them. */
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -26,18 +25,6 @@
 
 static struct kbind_candidates found;
 
-static size_t descriptor_count(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	ck_assert_ptr_nonnull(directory);
-	while (readdir(directory) != NULL)
-		count++;
-	closedir(directory);
-	return count;
-}
-
 static const struct kbind_candidate *found_socket(int fd)
 {
 	uint64_t cookie = loopback_cookie(fd);
@@ -55,12 +42,12 @@ static const struct kbind_candidate *found_socket(int fd)
 
 START_TEST(test_none)
 {
-	size_t before = descriptor_count();
+	size_t before = loopback_descriptors();
 
 	found.count = 77;
 	ck_assert_int_eq(kbind_find_candidates(-1, &found), IPSEC_LATCH_NONE);
 	ck_assert_uint_eq(found.count, 77);
-	ck_assert_uint_eq(descriptor_count(), before);
+	ck_assert_uint_eq(loopback_descriptors(), before);
 }
 END_TEST
 
@@ -70,13 +57,13 @@ START_TEST(test_one_connection)
 	struct sockaddr_in client = loopback_address(pair.client);
 	struct sockaddr_in server = loopback_address(pair.server);
 	const struct kbind_candidate *hit;
-	size_t before = descriptor_count();
+	size_t before = loopback_descriptors();
 	char buffer[8];
 
 	ck_assert_int_eq(send(pair.client, "hello", 5, 0), 5);
 	ck_assert_int_eq(recv(pair.server, buffer, sizeof(buffer), 0), 5);
 	ck_assert_int_eq(kbind_find_candidates(-1, &found), IPSEC_LATCH_LATCHED);
-	ck_assert_uint_eq(descriptor_count(), before);
+	ck_assert_uint_eq(loopback_descriptors(), before);
 	ck_assert_uint_eq(found.count, 2); /* both ends are this process's */
 	hit = found_socket(pair.client);
 	ck_assert_ptr_nonnull(hit);
@@ -211,13 +198,13 @@ END_TEST
 START_TEST(test_explicit)
 {
 	struct loopback pair = loopback_open(), other = loopback_open();
-	size_t before = descriptor_count();
+	size_t before = loopback_descriptors();
 
 	ck_assert_int_eq(kbind_find_candidates(pair.server, &found), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(found.count, 1);
 	ck_assert_int_eq(found.items[0].fd, pair.server);
 	ck_assert_ptr_nonnull(found_socket(pair.server));
-	ck_assert_uint_eq(descriptor_count(), before);
+	ck_assert_uint_eq(loopback_descriptors(), before);
 	loopback_close(pair);
 	loopback_close(other);
 }
@@ -549,7 +536,7 @@ START_TEST(test_swapped_under_the_hands)
 {
 	struct loopback pair = loopback_open();
 	struct kbind_candidate steady, now;
-	size_t before = descriptor_count();
+	size_t before = loopback_descriptors();
 	pthread_t threads[2];
 	size_t i, round;
 
@@ -570,7 +557,7 @@ START_TEST(test_swapped_under_the_hands)
 	atomic_store(&swapping, false);
 	for (i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
-	ck_assert_uint_eq(descriptor_count(), before);
+	ck_assert_uint_eq(loopback_descriptors(), before);
 	loopback_close(pair);
 }
 END_TEST

@@ -4,7 +4,6 @@
  * becomes of its answers, and of none.
  */
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -212,18 +211,6 @@ static void broker_finish(int expected_status)
 	ck_assert_int_eq(unlink(path), 0);
 }
 
-static size_t descriptor_count(void)
-{
-	DIR *all = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	ck_assert_ptr_nonnull(all);
-	while (readdir(all) != NULL)
-		count++;
-	closedir(all);
-	return count;
-}
-
 static size_t descriptors_before;
 
 static void set_up(void)
@@ -238,12 +225,12 @@ static void set_up(void)
 	candidate = found.items[0];
 	memset(&lease, 0, sizeof(lease));
 	memset(&answer, 0, sizeof(answer));
-	descriptors_before = descriptor_count();
+	descriptors_before = loopback_descriptors();
 }
 
 static void tear_down(void)
 {
-	ck_assert_uint_eq(descriptor_count(), descriptors_before);
+	ck_assert_uint_eq(loopback_descriptors(), descriptors_before);
 	loopback_close(pair);
 	ck_assert_int_eq(rmdir(directory), 0);
 }

@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Looking again: all connections of this process, and what one of them has not read yet. */
 #include <check.h>
-#include <dirent.h>
 #include <linux/filter.h>
 
 #include "kernel-bind/client.h"
 #include "tests/unit/loopback.h"
 #include "tests/unit/suites.h"
-
-static size_t descriptor_count(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	ck_assert_ptr_nonnull(directory);
-	while (readdir(directory) != NULL)
-		count++;
-	closedir(directory);
-	return count;
-}
 
 static void attach_classic(int fd)
 {
@@ -59,14 +46,14 @@ START_TEST(test_visit)
 	struct loopback pair = loopback_open(), closed = loopback_open();
 	int listener = loopback_bound(SOCK_STREAM), local[2];
 	struct visited visited = { .count = 0 };
-	size_t before = descriptor_count();
+	size_t before = loopback_descriptors();
 
 	ck_assert_int_eq(listen(listener, 1), 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, local), 0);
 	attach_classic(pair.client);
 	close(closed.server);
 	ck_assert_int_eq(kbind_visit_all(-1, note_visit, &visited), IPSEC_LATCH_LATCHED);
-	ck_assert_uint_eq(descriptor_count(), before + 1); /* two of local, but one of closed */
+	ck_assert_uint_eq(loopback_descriptors(), before + 1); /* two of local, but one of closed */
 	ck_assert_uint_eq(visited.count, 3);
 	ck_assert_uint_eq(visited.closing, 1);
 	ck_assert(was_visited(&visited, pair.client) && was_visited(&visited, pair.server));
