@@ -83,33 +83,38 @@ START_TEST(test_one_connection)
 }
 END_TEST
 
-static bool wants_port(const struct kbind_candidate *candidate, const void *argument)
+/* One port alone may belong to several connections. */
+static bool wants_ports(const struct kbind_candidate *candidate, const void *argument)
 {
-	return candidate->tuple.local_port == *(const uint16_t *)argument;
+	const struct kbind_tuple *wanted = argument;
+
+	return candidate->tuple.local_port == wanted->local_port &&
+	       candidate->tuple.remote_port == wanted->remote_port;
 }
 
 /* An old connection among more than fit: the one on which data has just come is kept, and comes first. */
 START_TEST(test_wanted_freshest_first)
 {
 	struct loopback pairs[PAIRS];
-	uint16_t port;
+	struct kbind_tuple ports = { 0 };
 	size_t i;
 
 	for (i = 0; i < PAIRS; i++)
 		pairs[i] = loopback_open();
-	port = ntohs(loopback_address(pairs[0].client).sin_port);
+	ports.local_port = ntohs(loopback_address(pairs[0].client).sin_port);
+	ports.remote_port = ntohs(loopback_address(pairs[0].server).sin_port);
 	usleep(50000);
 	ck_assert_int_eq(send(pairs[0].server, "hello", 5, 0), 5);
 	ck_assert_int_eq(kbind_find_wanted(-1, NULL, NULL, &found), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(found.count, KBIND_CANDIDATES_MAX);
 	ck_assert(found.is_cut);
 	ck_assert_uint_eq(found.items[0].cookie, loopback_cookie(pairs[0].client));
-	ck_assert_int_eq(kbind_find_wanted(-1, wants_port, &port, &found), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(kbind_find_wanted(-1, wants_ports, &ports, &found), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(found.count, 1);
 	ck_assert(!found.is_cut);
 	ck_assert_uint_eq(found.items[0].cookie, loopback_cookie(pairs[0].client));
 	ck_assert_int_eq(
-		kbind_find_wanted(pairs[1].client, wants_port, &port, &found), IPSEC_LATCH_NONE);
+		kbind_find_wanted(pairs[1].client, wants_ports, &ports, &found), IPSEC_LATCH_NONE);
 	for (i = 0; i < PAIRS; i++)
 		loopback_close(pairs[i]);
 }
