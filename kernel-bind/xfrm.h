@@ -147,7 +147,7 @@ typedef void kxfrm_each_event(void *context, const struct kxfrm_event *event);
 int kxfrm_events_open(const struct kxfrm *xfrm, struct kxfrm_events **ret_events) ERR_MUST_CHECK;
 void kxfrm_events_close(struct kxfrm_events **events);
 int kxfrm_events_descriptor(const struct kxfrm_events *events);
-/* Hands over what is there, without waiting; false: after 20 ms there was more yet. */
+/* Hands over what is there, without waiting; false: after 64 datagrams and 20 ms there was more. */
 bool kxfrm_events_read(struct kxfrm_events *events, kxfrm_each_event *each, void *context);
 
 #endif

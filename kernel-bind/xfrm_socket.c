@@ -16,7 +16,8 @@
  * holds up nobody for longer. */
 #define NETLINK_WAIT_MS 2000
 #define NETLINK_DUMP_WAIT_MS 10000
-#define NETLINK_EVENTS_MS 20 /* then others have a turn */
+#define NETLINK_EVENTS_MS 20	/* then others have a turn */
+#define NETLINK_EVENTS_LEAST 64 /* whatever time goes by: most of it may be another process's */
 #define NETLINK_EVENT_BUFFER_BYTES (4 << 20)
 
 struct kxfrm_netlink {
@@ -269,8 +270,8 @@ int kxfrm_netlink_read_events(
 	size_t len;
 	int result, left;
 
-	for (;;) {
-		if (now_ms() >= end_ms)
+	for (size_t datagrams = 0;; datagrams++) {
+		if (datagrams >= NETLINK_EVENTS_LEAST && now_ms() >= end_ms)
 			return EBUSY;
 		result = netlink_receive(netlink, MSG_DONTWAIT, &len);
 		if (result == EAGAIN)

@@ -46,8 +46,8 @@ int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message
 int kxfrm_netlink_begin(struct kxfrm_netlink *netlink, struct nl_msg *message) ERR_MUST_CHECK;
 int kxfrm_netlink_continue(struct kxfrm_netlink *netlink, kxfrm_each_message *each, void *context,
 	bool *ret_is_complete) ERR_MUST_CHECK;
-/* Reads the events that are there, without waiting; ENOBUFS: some were lost; EBUSY: after 20 ms there
- * were more yet. */
+/* Reads the events that are there, without waiting; ENOBUFS: some were lost; EBUSY: after 64
+ * datagrams and 20 ms there were more yet. */
 int kxfrm_netlink_read_events(
 	struct kxfrm_netlink *netlink, kxfrm_each_message *each, void *context) ERR_MUST_CHECK;
 
