@@ -12,6 +12,7 @@
 #include "kernel-bind/broker_log.h"
 
 #define ITEMS_FIRST 64
+#define EVENT_TURNS 4
 
 void policy_cache_free(struct policy_cache *cache)
 {
@@ -82,6 +83,17 @@ static bool path_is_prescribed(
 	return is_prescribed;
 }
 
+/* What is not read yet may say that the SPD has changed; whoever sends without end is not listened to
+ * for ever. */
+static bool events_are_read(struct broker *broker)
+{
+	for (int turns = 0; turns < EVENT_TURNS; turns++) {
+		if (broker_read_events(broker))
+			return true;
+	}
+	return false;
+}
+
 enum ipsec_latch_reason broker_judge_policies(
 	struct broker *broker, const struct kbind_tuple *tuple, uint32_t mark)
 {
@@ -89,10 +101,10 @@ enum ipsec_latch_reason broker_judge_policies(
 
 	if (broker->options.overrides_policy)
 		return IPSEC_LATCH_LATCHED;
-	/* What is not read yet may say that the SPD has changed. */
-	if (!broker_read_events(broker))
+	if (events_are_read(broker))
+		broker_refresh_policies(broker);
+	else
 		broker->policies.is_stale = true;
-	broker_refresh_policies(broker);
 	if (broker->policies.is_stale) {
 		broker_log("the host's IPsec policy could not be read, so nothing is latched now");
 		return IPSEC_LATCH_KERNEL;
