@@ -22,7 +22,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 CC=${CC:-cc}
 CFLAGS="-std=c11 -D_GNU_SOURCE -O0 -fPIC -fvisibility=hidden -w -pthread -DSYSCONFDIR=\"/etc\"
-	-DTESTS_SOURCE_DIR=\"$PWD\""
+	-DTESTS_SOURCE_DIR=\"$PWD\" -DPACKAGE_VERSION=\"weakened\""
 modules="libcrypto mit-krb5-gssapi libnl-3.0 libseccomp check"
 INCLUDES="-I$PWD $(pkg-config --cflags $modules)" || exit 1
 LIBS="-Wl,--as-needed $(pkg-config --libs $modules) -lkrb5 -lcom_err -lpthread"
@@ -55,7 +55,8 @@ build_tree()
 	headers=$(find base mech plugin kernel-bind include tests -name '*.h' \
 		-newer "$out/library.a" 2>/dev/null) || headers=
 	[ -z "$headers" ] || rm -f "$out"/objects/*.o "$out"/tests/*.o
-	list=$(find base mech plugin kernel-bind -name '*.c' ! -name '*_main.c' | sort)
+	list=$(find base mech plugin kernel-bind tools/known_hosts.c tools/ssh_key.c -name '*.c' \
+		! -name '*_main.c' | sort)
 	echo "$list" | xargs -P "$(nproc)" -I{} bash -c \
 		'compile {} "$0/objects/$(echo {} | tr / _).o"' "$out" || return 1
 	list=$(ls kernel-bind/broker_main.c tests/unit/*.c tests/support/two_ends.c \
