@@ -42,7 +42,8 @@ struct config_identity {
 	const char *tag;      /* subsection's name */
 	const char *key_file; /* PEM private key; NULL when anonymous */
 	bool is_anonymous;    /* authenticates as nobody (RFC 7619) */
-	const char *user;     /* user@domain, or NULL */
+	bool is_offered_to_root; /* root, too, is told that there is an identity, whoever has the key */
+	const char *user;	 /* user@domain, or NULL */
 	const char *
 		host; /* fully qualified host name, or NULL; user and host NULL: the key is the name */
 	const char *const *services; /* services it answers for as acceptor; count 0 = all */

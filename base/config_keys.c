@@ -310,6 +310,11 @@ static enum err set_identity_anonymous(const struct config_place *place, struct 
 	return set_boolean(place, &entry->as.identity.is_anonymous);
 }
 
+static enum err set_identity_offered(const struct config_place *place, struct config_entry *entry)
+{
+	return set_boolean(place, &entry->as.identity.is_offered_to_root);
+}
+
 static enum err set_identity_key(const struct config_place *place, struct config_entry *entry)
 {
 	return set_text(place, place->value, config_format_path, &entry->as.identity.key_file);
@@ -500,6 +505,7 @@ static const struct config_key_row identity_keys[] = {
 	{ "services",       set_identity_services, false },
 	{ "usage",          set_identity_usage,    false },
 	{ "anonymous",      set_identity_anonymous, false },
+	{ "offered_to_root", set_identity_offered, false },
 };
 
 static const struct config_key_row peer_keys[] = {

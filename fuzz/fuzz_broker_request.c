@@ -33,7 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_request(&request);
 	writer_init(&first, BROKER_REQUEST_BYTES_MAX);
 	writer_init(&second, BROKER_REQUEST_BYTES_MAX);
-	if (broker_request_write(&request, &first) != ERR_OK || writer_len(&first) > size + EMPTY_TEXT_BYTES ||
+	if (broker_request_write(&request, &first) != ERR_OK ||
+		writer_len(&first) > size + EMPTY_TEXT_BYTES ||
 		broker_request_read(writer_view(&first), &again) != ERR_OK ||
 		broker_request_write(&again, &second) != ERR_OK ||
 		!bytes_equal(writer_view(&first), writer_view(&second)))

@@ -339,7 +339,8 @@ bool mech_credential_is_possible(const struct config *config)
 	for (size_t i = 0; i < config_identity_count(config); i++) {
 		const struct config_identity *identity = config_identity_at(config, i);
 
-		if (identity->is_anonymous || mech_private_key_is_ours(identity->key_file))
+		if (identity->is_anonymous ||
+			mech_private_key_is_ours(identity->key_file, identity->is_offered_to_root))
 			return true;
 	}
 	return false;

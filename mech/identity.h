@@ -17,8 +17,9 @@
  */
 enum err mech_private_key_load(
 	const char *path, struct crypto_private_key **ret_key, bool *ret_is_denied) ERR_MUST_CHECK;
-/* Whether a file is there that belongs to the effective user or root and may be read. */
-bool mech_private_key_is_ours(const char *path);
+/* Whether a file is there that belongs to the effective user or root (for_any_root: or the user is root)
+ * and may be read. */
+bool mech_private_key_is_ours(const char *path, bool for_any_root);
 /* A PEM public key's DER SubjectPublicKeyInfo, appended to w; any mode. KEY_FILE, KEY_FORMAT,
  * KEY_SIZE, KEY_CURVE. */
 enum err mech_public_key_load(const char *path, struct writer *w) ERR_MUST_CHECK;

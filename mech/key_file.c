@@ -301,11 +301,13 @@ static enum err content_load(
 	return err;
 }
 
-bool mech_private_key_is_ours(const char *path)
+bool mech_private_key_is_ours(const char *path, bool for_any_root)
 {
+	const uid_t user = geteuid();
 	struct stat status;
 
-	return stat(path, &status) == 0 && (status.st_uid == geteuid() || status.st_uid == 0) &&
+	return stat(path, &status) == 0 &&
+	       (status.st_uid == user || status.st_uid == 0 || (user == 0 && for_any_root)) &&
 	       faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
 }
 

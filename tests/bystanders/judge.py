@@ -68,6 +68,7 @@ FILES = [
     (r"(openat|newfstatat|read|close|fcntl|lseek) /etc/gss/mech\.d/ipsec\.conf", 8),
     (r"(openat|read|newfstatat|mmap|close|pread64) " + re.escape(PLUGIN), 12),
     (r"(newfstatat|openat) /home/\w+/\.config/gss-ipsec/ipsec\.conf ENOENT", 16),
+    (r"newfstatat /", 4),
 ]
 UNCONFIGURED = [(r"(newfstatat|openat) /etc/gss/ipsec\.conf ENOENT", 16)]
 CONFIGURED = [

@@ -505,6 +505,8 @@ static bool is_possible(const char *text)
 START_TEST(possible_with_a_key_of_ones_own)
 {
 	static const char one[] = "[identity]\n\tserver = {\n\t\tkey = server.pem\n\t}\n";
+	static const char offered[] = "[identity]\n\tserver = {\n\t\tkey = server.pem\n"
+				      "\t\toffered_to_root = yes\n\t}\n";
 	struct key_store_path path = key_store_path(&store, "server.pem");
 
 	ck_assert(!is_possible(""));
@@ -518,6 +520,7 @@ START_TEST(possible_with_a_key_of_ones_own)
 	/* Root could read everybody's keys, and takes none of them. */
 	ck_assert_int_eq(chown(path.text, NOBODY, 0), 0);
 	ck_assert(!is_possible(one));
+	ck_assert(is_possible(offered));
 	ck_assert(is_possible(config_text));
 	ck_assert_int_eq(chmod(store.directory, 0755), 0);
 	ck_assert_int_eq(seteuid(NOBODY), 0);
