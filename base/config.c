@@ -295,16 +295,30 @@ static void lock_make(void)
 	lock = page;
 }
 
+/* As the thread was that has the lock. */
+static int lock_cancel_state;
+
+/* A thread that was cancelled while it reads a file would keep the lock from all others. */
 enum err config_lock(void)
 {
-	if (pthread_once(&lock_once, lock_make) != 0 || pthread_mutex_lock(lock) != 0)
+	int state;
+
+	if (pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state) != 0)
 		return ERR_INTERNAL;
+	if (pthread_once(&lock_once, lock_make) != 0 || pthread_mutex_lock(lock) != 0) {
+		(void)pthread_setcancelstate(state, NULL);
+		return ERR_INTERNAL;
+	}
+	lock_cancel_state = state;
 	return ERR_OK;
 }
 
 void config_unlock(void)
 {
+	const int state = lock_cancel_state;
+
 	pthread_mutex_unlock(lock);
+	(void)pthread_setcancelstate(state, NULL);
 }
 
 /* --- loading --- */

@@ -8,6 +8,7 @@
 #include "base/config_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,33 @@ static time_t second_now(void)
 	return now.tv_sec;
 }
 
+/*
+ * File systems stamp in ticks of the kernel's clock, or seconds: a file that was changed so lately may be
+ * changed once more in the same one.  Of a time to come, set by a clock that was put back, nothing is known.
+ */
+static bool status_is_fresh(const struct stat *status, const struct timespec *now)
+{
+	const time_t seconds = now->tv_sec - status->st_ctim.tv_sec;
+
+	return seconds < 1 || (seconds == 1 && now->tv_nsec < status->st_ctim.tv_nsec);
+}
+
+/* The clock first: it must not be later than the look. */
+static struct timespec stamp_now(void)
+{
+	struct timespec now = { .tv_sec = 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return now;
+}
+
+static void sight_note_fresh(struct config_sight *sight, const struct timespec *now)
+{
+	for (size_t i = 0; sight->paths[i] != NULL; i++)
+		sight->is_fresh = sight->is_fresh ||
+				  (sight->exists[i] && status_is_fresh(&sight->status[i], now));
+}
+
 static bool sight_has_paths_of(const struct config_sight *a, const struct config_sight *b)
 {
 	for (size_t i = 0; i < CONFIG_FILES_MAX; i++) {
@@ -70,20 +98,32 @@ static bool sight_has_paths_of(const struct config_sight *a, const struct config
 	return true;
 }
 
-static bool sight_is_same(const struct config_sight *a, const struct config_sight *b)
+static bool sight_can_be_read(const struct config_sight *sight)
 {
-	if (!sight_has_paths_of(a, b))
-		return false;
-	for (size_t i = 0; a->paths[i] != NULL; i++)
-		if (a->exists[i] != b->exists[i] ||
-			(a->exists[i] && !config_status_equal(&a->status[i], &b->status[i])))
+	for (size_t i = 0; sight->paths[i] != NULL; i++)
+		if (sight->exists[i] && faccessat(AT_FDCWD, sight->paths[i], R_OK, AT_EACCESS) != 0)
 			return false;
 	return true;
 }
 
-static bool look_is_same(const struct look *a, const struct look *b)
+/* The files are what they were when before was seen.  One that was fresh then is read again, unless this
+ * process has given up the rights to do so. */
+static bool sight_is_same(const struct config_sight *before, const struct config_sight *now)
 {
-	return a != NULL && a->user == b->user && sight_is_same(&a->sight, &b->sight);
+	if (!sight_has_paths_of(before, now) || (before->is_fresh && sight_can_be_read(now)))
+		return false;
+	for (size_t i = 0; before->paths[i] != NULL; i++)
+		if (before->exists[i] != now->exists[i] ||
+			(before->exists[i] &&
+				!config_status_equal(&before->status[i], &now->status[i])))
+			return false;
+	return true;
+}
+
+static bool look_is_same(const struct look *before, const struct look *now)
+{
+	return before != NULL && before->user == now->user &&
+	       sight_is_same(&before->sight, &now->sight);
 }
 
 /* The snapshot keeps what was seen, to be compared by whoever holds it. */
@@ -179,6 +219,7 @@ static enum err find_files(struct config_sight *sight)
 
 static enum err look_new(struct look **ret_look)
 {
+	const struct timespec now = stamp_now();
 	struct look *look = calloc(1, sizeof(*look));
 	struct config_sight *sight;
 	enum err status;
@@ -194,6 +235,7 @@ static enum err look_new(struct look **ret_look)
 	}
 	for (size_t i = 0; sight->paths[i] != NULL; i++)
 		sight->exists[i] = stat(sight->paths[i], &sight->status[i]) == 0;
+	sight_note_fresh(sight, &now);
 	*ret_look = look;
 	return ERR_OK;
 }
@@ -244,7 +286,7 @@ static bool root_is_same(const struct config_sight *seen)
 static void sight_look(struct config_sight *sight, const struct config_sight *seen, size_t i)
 {
 	sight->exists[i] = stat(sight->paths[i], &sight->status[i]) == 0;
-	if (sight->exists[i] || errno == ENOENT || errno == ENOTDIR)
+	if (sight->exists[i] || errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
 		return;
 	sight->exists[i] = seen->exists[i];
 	sight->status[i] = seen->status[i];
@@ -252,6 +294,7 @@ static void sight_look(struct config_sight *sight, const struct config_sight *se
 
 static enum err look_again(const struct config_sight *seen, struct look **ret_look)
 {
+	const struct timespec now = stamp_now();
 	struct look *look = calloc(1, sizeof(*look));
 
 	if (look == NULL)
@@ -265,6 +308,7 @@ static enum err look_again(const struct config_sight *seen, struct look **ret_lo
 		}
 		sight_look(&look->sight, seen, i);
 	}
+	sight_note_fresh(&look->sight, &now);
 	*ret_look = look;
 	return ERR_OK;
 }

@@ -85,6 +85,7 @@ struct config_sight {
 	char *paths[CONFIG_FILES_MAX + 1]; /* NULL-terminated */
 	struct stat status[CONFIG_FILES_MAX];
 	bool exists[CONFIG_FILES_MAX];
+	bool is_fresh;	  /* one may have been changed since, and no time stamp would show it */
 	struct stat root; /* of the process: in another one, paths mean other files */
 };
 

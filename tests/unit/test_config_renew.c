@@ -93,6 +93,61 @@ START_TEST(a_held_snapshot_is_renewed)
 }
 END_TEST
 
+/* Changed twice within one tick of the file system's clock, a file may have the same time and size. */
+START_TEST(a_change_in_the_same_tick_is_seen)
+{
+	const struct timespec pause = { .tv_sec = 1, .tv_nsec = 50000000 };
+	struct config *held = NULL, *now = NULL;
+
+	ck_assert_int_eq(setenv("GSS_IPSEC_CONFIG", first, 1), 0);
+	for (int tries = 0; tries < 3; tries++) {
+		write_file("[gss-ipsec]\nlatch = no  \n", 0644);
+		ck_assert_int_eq(config_get(&held), ERR_OK);
+		write_file("[gss-ipsec]\nlatch = auto\n", 0644);
+		ck_assert_int_eq(config_latch_policy(held, NULL), CONFIG_LATCH_NO);
+		ck_assert_int_eq(renew_later(held, &now), ERR_OK);
+		ck_assert_int_eq(config_latch_policy(now, NULL), CONFIG_LATCH_AUTO);
+		config_release(&held);
+		config_release(&now);
+		nanosleep(&pause, NULL);
+	}
+}
+END_TEST
+
+/* A server that is started behind the writing, and has no right to read the file again. */
+START_TEST(a_fresh_snapshot_outlives_rights)
+{
+	struct config *held = NULL, *now = NULL;
+
+	ck_assert_int_eq(chmod(directory, 0755), 0);
+	ck_assert_int_eq(setenv("GSS_IPSEC_CONFIG", first, 1), 0);
+	write_file("[gss-ipsec]\nlatch = no\n", 0600);
+	ck_assert_int_eq(config_get(&held), ERR_OK);
+	ck_assert_int_eq(seteuid(1), 0);
+	ck_assert_int_eq(renew_later(held, &now), ERR_OK);
+	ck_assert_ptr_eq(now, held);
+	config_release(&now);
+	ck_assert_int_eq(seteuid(0), 0);
+	config_release(&held);
+}
+END_TEST
+
+/* A link that leads to itself is no file that is out of sight: what it stood for is refused. */
+START_TEST(a_file_becomes_a_loop)
+{
+	struct config *held = held_of("[gss-ipsec]\nlatch = no\n", 0644), *now = NULL;
+
+	ck_assert_int_eq(unlink(first), 0);
+	ck_assert_int_eq(symlink(first, first), 0);
+	ck_assert_int_eq(renew_later(held, &now), ERR_CONFIG);
+	/* A FIFO is not waited for. */
+	ck_assert_int_eq(unlink(first), 0);
+	ck_assert_int_eq(mkfifo(first, 0644), 0);
+	ck_assert_int_eq(renew_later(held, &now), ERR_CONFIG);
+	config_release(&held);
+}
+END_TEST
+
 /* Gone with the root directory, or with root's rights, is not gone. */
 START_TEST(a_held_snapshot_outlives_rights)
 {
@@ -172,9 +227,12 @@ Suite *suite_config_renew(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, a_held_snapshot_is_renewed);
 	tcase_add_test(tc, a_loaded_snapshot_stays);
+	tcase_add_test(tc, a_change_in_the_same_tick_is_seen);
+	tcase_add_test(tc, a_file_becomes_a_loop);
 	/* Only root has rights and a root directory to give up; ./check is run by root. */
 	if (geteuid() == 0) {
 		tcase_add_test(tc, a_held_snapshot_outlives_rights);
+		tcase_add_test(tc, a_fresh_snapshot_outlives_rights);
 		tcase_add_test(tc, a_held_snapshot_outlives_the_root);
 	}
 	suite_add_tcase(suite, tc);
