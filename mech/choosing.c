@@ -3,12 +3,17 @@
  * The acceptor's choice among the connections of its process that T1 names.  T1 is not
  * authenticated: what it names may be somebody else's.  Whether the choice was right shows behind T3.
  */
+#include <stdatomic.h>
 #include <time.h>
 
 #include "mech/context.h"
 
 #define WAIT_MS 5000	  /* for other threads' contexts to reserve what is theirs */
 #define WAIT_ALL_MS 20000 /* while one after the other is */
+/* Anybody can send T1s that are waited for in vain, and so hold a server's threads: the process remembers. */
+#define VAIN_WAIT_MS 1000
+#define VAIN_WAIT_ALL_MS 3000
+#define VAIN_REMEMBERED_MS 10000
 #define POLL_NS_FIRST 1000000L
 #define POLL_NS_MAX 32000000L
 
@@ -100,6 +105,18 @@ static bool choosing_is_settled(struct choosing *choosing)
 	return kept < 2;
 }
 
+static _Atomic(int64_t) waited_in_vain_ms; /* when it was last seen; 0: never */
+
+/* begun: the wait; moved: when another one was last seen to be reserved. */
+static bool choosing_is_over(int64_t begun, int64_t moved, int64_t now)
+{
+	const int64_t vain = atomic_load(&waited_in_vain_ms);
+	const bool is_vain = vain != 0 && now - vain < VAIN_REMEMBERED_MS;
+
+	return now - moved >= (is_vain ? VAIN_WAIT_MS : WAIT_MS) ||
+	       now - begun >= (is_vain ? VAIN_WAIT_ALL_MS : WAIT_ALL_MS);
+}
+
 /*
  * Other threads may be at the T1s that came on the others: whichever T1 was made last knows its own connection, and
  * when that one is reserved the T1 before it does, and so on.
@@ -116,8 +133,10 @@ static bool choosing_wait(struct choosing *choosing)
 		now = kbind_clock_ms();
 		if (choosing->count < before)
 			moved = now;
-		if (now - moved >= WAIT_MS || now - begun >= WAIT_ALL_MS)
+		if (choosing_is_over(begun, moved, now)) {
+			atomic_store(&waited_in_vain_ms, now);
 			return false;
+		}
 		(void)nanosleep(&pause, NULL); /* a signal only makes it look sooner */
 		if (pause.tv_nsec < POLL_NS_MAX)
 			pause.tv_nsec *= 2;

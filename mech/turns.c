@@ -37,6 +37,7 @@ static struct {
 		uint64_t cookie;
 		uint32_t written_bytes;
 	} listed[KBIND_CANDIDATES_MAX];
+	int cancel_state; /* as the thread was that has the turn */
 } turn_last;
 
 /* A wakeup may come for nothing, or go to one who has given up: both only cost time. */
@@ -87,11 +88,19 @@ bool mech_turn_begin(const struct mech_context *context)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
 	uint64_t generation;
+	int state;
 
 	/* One descriptor needs no order; one thread could only wait for itself. */
 	if (context->descriptor >= 0 || !kbind_has_threads() ||
-		mech_generation_get(&generation) != ERR_OK || !turn_take(generation))
+		mech_generation_get(&generation) != ERR_OK ||
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state) != 0)
 		return false;
+	if (!turn_take(generation)) {
+		(void)pthread_setcancelstate(state, NULL);
+		return false;
+	}
+	/* A thread that was cancelled would keep the turn for ever, and make all others wait in vain. */
+	turn_last.cancel_state = state;
 	if (turn_last.generation == generation && !pthread_equal(turn_last.thread, pthread_self()))
 		while (kbind_clock_ms() - turn_last.made_ms < LEAVE_WAIT_MS &&
 			!turn_has_left(context))
@@ -118,9 +127,12 @@ static void turn_note(const struct mech_context *context, size_t t1_bytes)
 
 void mech_turn_end(const struct mech_context *context, size_t t1_bytes)
 {
+	const int state = turn_last.cancel_state;
+
 	if (t1_bytes > 0 && context->exchange->candidates.count > 0)
 		turn_note(context, t1_bytes);
 	atomic_store(&turn_holder, 0);
 	(void)atomic_fetch_add(&turn_ends, 1);
 	(void)syscall(SYS_futex, &turn_ends, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	(void)pthread_setcancelstate(state, NULL);
 }

@@ -70,6 +70,32 @@ START_TEST(a_tie_is_several)
 }
 END_TEST
 
+/* A process with threads waits for them, but who makes it wait in vain cannot do so again and again. */
+START_TEST(waits_in_vain_get_short)
+{
+	struct two_ends ends;
+	int64_t took[3];
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_end, NULL), 0);
+	for (size_t i = 0; i < 3; i++) {
+		two_ends_new(&ends, "", "");
+		fake_kernels[1].twins[0] = twin_of(1, 99);
+		fake_kernels[1].others[0] = twin_of(1, 99);
+		fake_kernels[1].twin_count = fake_kernels[1].other_count = 1;
+		two_ends_contexts(&ends, TARGET, FLAGS);
+		took[i] = kbind_clock_ms();
+		ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(SEVERAL));
+		took[i] = kbind_clock_ms() - took[i];
+		ck_assert_uint_eq(fake_kernels[1].reserved, 0);
+		two_ends_free(&ends);
+	}
+	ck_assert_int_ge(took[0], 4500);
+	ck_assert_int_lt(took[1], 4000);
+	ck_assert_int_lt(took[2], 4000);
+}
+END_TEST
+
 /* The only one that T1 names is in another context's handshake: whether T1 came on it the broker can tell. */
 START_TEST(a_reserved_one_is_asked_for)
 {
@@ -202,6 +228,32 @@ START_TEST(turns)
 	begun = kbind_clock_ms();
 	(void)make_t1(&ends);
 	ck_assert_int_eq(kbind_clock_ms() - begun >= 300, rows[_i].waits);
+	two_ends_free(&ends);
+}
+END_TEST
+
+/* A thread that is cancelled in its turn gives it back, or all others would wait for it. */
+START_TEST(a_cancelled_turn_ends)
+{
+	const struct timespec moment = { .tv_nsec = 200000000 };
+	struct two_ends ends;
+	pthread_t threads[2];
+	int64_t begun;
+
+	two_ends_new(&ends, "latch = auto", "latch = auto");
+	fake_kernels[0].stalls = true;
+	ck_assert_int_eq(pthread_create(&threads[0], NULL, wait_for_end, NULL), 0);
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	(void)make_t1(&ends);
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	ck_assert_int_eq(pthread_create(&threads[1], NULL, make_t1, &ends), 0);
+	nanosleep(&moment, NULL); /* it waits for the first T1's leaving */
+	ck_assert_int_eq(pthread_cancel(threads[1]), 0);
+	ck_assert_int_eq(pthread_join(threads[1], NULL), 0);
+	two_ends_contexts(&ends, TARGET, FLAGS);
+	begun = kbind_clock_ms();
+	(void)make_t1(&ends);
+	ck_assert_int_lt(kbind_clock_ms() - begun, 1800);
 	two_ends_free(&ends);
 }
 END_TEST
@@ -515,13 +567,16 @@ Suite *suite_rendezvous(void)
 	Suite *suite = suite_create("rendezvous");
 	TCase *tests = tcase_create("rendezvous");
 
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_tie_is_several);
+	tcase_add_test(tests, waits_in_vain_get_short);
 	tcase_add_loop_test(tests, a_reserved_one_is_asked_for, 0, 2);
 	tcase_add_test(tests, unread_is_not_ours);
 	tcase_add_test(tests, positions_tell_apart);
 	tcase_add_test(tests, positions_tell_who_is_no_rival);
 	tcase_add_loop_test(tests, positions_that_cannot_be, 0, 3);
 	tcase_add_loop_test(tests, turns, 0, 4);
+	tcase_add_test(tests, a_cancelled_turn_ends);
 	tcase_add_loop_test(
 		tests, rivals_behind_t3, 0, (int)(sizeof(rival_rows) / sizeof(rival_rows[0])));
 	tcase_add_test(tests, no_rival_no_question);
