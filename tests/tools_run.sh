@@ -36,6 +36,16 @@ says()
 	report "$what" ends "$status" "$@"
 }
 
+# quiet_about PATTERN COMMAND...: prints something, and no such line.
+quiet_about()
+{
+	local pattern=$1
+	shift
+	timeout 60 "$@" >"$work/out" 2>&1 </dev/null
+	cat "$work/out"
+	[ -s "$work/out" ] && ! grep -q -- "$pattern" "$work/out"
+}
+
 # helps COMMAND...: on standard output alone, in lines for a narrow screen.
 helps()
 {
@@ -238,6 +248,20 @@ cp "$config" "$work/kept.conf"
 printf '[gss-ipsec]\n broker = %s\n' "$work/it's none" >>"$config"
 says 1 "doctor: no broker, and a path that the shell would mind" "there is no socket $work/it's none" \
 	"$tool" doctor
+# Somebody's process of the daemon's name: root shall not start the daemon with the options of that one.
+printf '#!/bin/sh\necho ready >>%s\nread -r line <%s\n' "$work/ready" "$work/wait" >"$work/gss-ipsecd"
+chmod 755 "$work/gss-ipsecd"
+mkfifo -m 666 "$work/wait"
+install -m 666 /dev/null "$work/ready"
+for as in "setpriv --reuid 65534 --regid 65534 --clear-groups" "setpriv --ruid 65534"; do
+	$as "$work/gss-ipsecd" --allow-user 65534 '|ExecStartPre=/tmp/evil' & stranger=$!
+	for _ in {1..100}; do [ -s "$work/ready" ] && break; sleep 0.05; done
+	report "doctor: a stranger's gss-ipsecd is there ($as)" [ -s "$work/ready" ]
+	report "doctor: and his options are not taken" \
+		quiet_about 'evil\|65534' "$tool" doctor
+	kill "$stranger"; wait "$stranger" 2>/dev/null
+	: >"$work/ready"
+done
 mkdir "$work/it's none"
 says 1 "doctor: no socket" "it's none is no socket of gss-ipsecd's" "$tool" doctor
 chmod go+w "$config"

@@ -23,10 +23,41 @@
 
 /* --- its process --- */
 
+/* The line of /proc/PID/status that begins so. */
+static bool status_read(pid_t pid, const char *begin, char *line, size_t size)
+{
+	char path[48];
+	bool is_found = false;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	while (file != NULL && !is_found && fgets(line, (int)size, file) != NULL)
+		is_found = strncmp(line, begin, strlen(begin)) == 0;
+	if (file != NULL)
+		(void)fclose(file);
+	return is_found;
+}
+
+/* Anybody may give his process that name, or a setuid program's; the options of either would stand in a
+ * command that root is to run. */
+static bool process_is_roots(pid_t pid)
+{
+	unsigned int real, effective, saved;
+	char line[128];
+
+	return status_read(pid, "Uid:", line, sizeof(line)) &&
+	       sscanf(line, "Uid: %u %u %u", &real, &effective, &saved) == 3 && real == 0 &&
+	       effective == 0 && saved == 0;
+}
+
 static bool process_is_broker(pid_t pid)
 {
 	char path[48], name[32] = "";
 	FILE *file;
+
+	if (!process_is_roots(pid))
+		return false;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
 	file = fopen(path, "re");
@@ -132,18 +163,15 @@ static char *command_for_systemd(const struct doctor *doctor, const char *more_o
 
 	if (more_options[0] == '\0')
 		return strdup(restart);
-	if (asprintf(&line, "[Service]\nExecStart=\nExecStart=/usr/sbin/gss-ipsecd%s%s\n",
-		    doctor->broker_options, more_options) < 0)
+	if (asprintf(&line, "ExecStart=/usr/sbin/gss-ipsecd%s%s", doctor->broker_options,
+		    more_options) < 0)
 		return NULL;
-	/* printf's own newlines, as a command stands on one line. */
-	for (char *at = line; (at = strchr(at, '\n')) != NULL;)
-		*at = '|';
 	quoted = doctor_quote(line);
-	if (quoted != NULL &&
-		asprintf(&command,
-			"mkdir -p %s && printf %%s %s | tr '|' '\\n' >%s/options.conf && "
-			"systemctl daemon-reload && %s",
-			folder, quoted, folder, restart) < 0)
+	if (quoted != NULL && asprintf(&command,
+				      "mkdir -p %s && printf '%%s\\n' '[Service]' ExecStart= %s "
+				      ">%s/options.conf && "
+				      "systemctl daemon-reload && %s",
+				      folder, quoted, folder, restart) < 0)
 		command = NULL;
 	free(line);
 	free(quoted);
@@ -217,19 +245,13 @@ static char *command_for_restart(const struct doctor *doctor)
 /* A line of /proc/PID/status has what the daemon may do. */
 static const char *capability_missing(const struct doctor *doctor)
 {
-	char path[48], line[128];
-	uint64_t held = UINT64_MAX;
-	FILE *file;
+	char line[128];
+	uint64_t held;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)doctor->broker_pid);
-	file = doctor->broker_pid > 0 ? fopen(path, "re") : NULL;
-	if (file == NULL)
+	if (doctor->broker_pid <= 0 ||
+		!status_read(doctor->broker_pid, "CapEff:", line, sizeof(line)))
 		return NULL;
-	while (fgets(line, sizeof(line), file) != NULL) {
-		if (strncmp(line, "CapEff:", 7) == 0)
-			held = strtoull(line + 7, NULL, 16);
-	}
-	(void)fclose(file);
+	held = strtoull(line + strlen("CapEff:"), NULL, 16);
 	if ((held >> BROKER_CAP_NET_ADMIN & 1) == 0)
 		return "CAP_NET_ADMIN";
 	return (held >> BROKER_CAP_BPF & 1) == 0 ? "CAP_BPF" : NULL;

@@ -215,18 +215,63 @@ static void nft_line(struct doctor *doctor, struct rules *rules, char *line)
 
 /* --- iptables-save, ip6tables-save --- */
 
+/* The next word, which iptables-save puts between quotation marks as it needs it; malloc'ed, NULL at the end. */
+static char *iptables_word(const char **rest)
+{
+	const char *at = *rest + strspn(*rest, " ");
+	const bool is_quoted = *at == '"';
+	char *word = NULL;
+	size_t size = 0;
+	FILE *stream = *at == '\0' ? NULL : open_memstream(&word, &size);
+
+	if (stream == NULL)
+		return NULL;
+	for (at += is_quoted; *at != '\0' && *at != (is_quoted ? '"' : ' '); at++) {
+		if (is_quoted && *at == '\\' && at[1] != '\0')
+			at++;
+		(void)fputc(*at, stream);
+	}
+	*rest = at + (is_quoted && *at == '"');
+	return fclose(stream) == 0 ? word : NULL;
+}
+
+/* A comment may be anybody's: between iptables-save's quotation marks the shell would run what is in
+ * it.  malloc'ed. */
+static char *iptables_quote(const char *rule)
+{
+	char *text = NULL, *word, *quoted;
+	const char *blank = "";
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+
+	if (stream == NULL)
+		return NULL;
+	while ((word = iptables_word(&rule)) != NULL) {
+		quoted = doctor_quote(word);
+		(void)fprintf(stream, "%s%s", blank, quoted != NULL ? quoted : "''");
+		blank = " ";
+		free(quoted);
+		free(word);
+	}
+	return fclose(stream) == 0 ? text : NULL;
+}
+
 static char *iptables_command(const struct rules *rules, const char *rule, const char *guard)
 {
 	const char *name = strcmp(rules->program, "ip6tables-save") == 0 ? "ip6tables" : "iptables";
-	char *command = NULL;
-	int result;
+	char *whole = iptables_quote(rule), *chain = iptables_quote(rules->chain);
+	char *behind = iptables_quote(rule + strlen(rules->chain)), *command = NULL;
+	int result = -1;
 
-	if (guard == NULL)
-		result = asprintf(&command, "%s -t %s -D %s", name, rules->table, rule);
-	else
-		result = asprintf(&command, "%s -t %s -D %s && %s -t %s -A %s %s%s", name,
-			rules->table, rule, name, rules->table, rules->chain, guard,
-			rule + strlen(rules->chain));
+	if (whole != NULL && chain != NULL && behind != NULL)
+		result = guard == NULL
+				 ? asprintf(&command, "%s -t %s -D %s", name, rules->table, whole)
+				 : asprintf(&command, "%s -t %s -D %s && %s -t %s -A %s %s %s",
+					   name, rules->table, whole, name, rules->table, chain,
+					   guard, behind);
+	free(whole);
+	free(chain);
+	free(behind);
 	return result < 0 ? NULL : command;
 }
 

@@ -361,6 +361,50 @@ flush_and_unload()
 	hosts_wait 5 modprobe -r "$1" || echo "FAIL modprobe -r $1"
 }
 
+# The guest has no iptables: its words are those of iptables-save, and what is called writes down its own.
+iptables_make()
+{
+	cat >"$hosts_out/rules" <<-'END'
+	*filter
+	:INPUT ACCEPT [0:0]
+	-A INPUT -p esp -m comment --comment "a \"b\" it\'s $(touch orders) `touch orders`" -j DROP
+	COMMIT
+	END
+	printf '#!/bin/sh\ncat "%s"\n' "$hosts_out/rules" >/usr/sbin/iptables-save
+	printf '#!/bin/sh\nprintf "%%s\\n" "$@" >"%s"; : >"%s"\n' "$hosts_out/words" "$hosts_out/rules" \
+		>/usr/sbin/iptables
+	chmod 755 /usr/sbin/iptables-save /usr/sbin/iptables
+}
+
+iptables_words_are_right()
+{
+	# shellcheck disable=SC2016 # nothing in it is to be run
+	diff - "$hosts_out/words" <<-'END' && [ ! -e orders ]
+	-t
+	filter
+	-D
+	INPUT
+	-p
+	esp
+	-m
+	comment
+	--comment
+	a "b" it's $(touch orders) `touch orders`
+	-j
+	DROP
+	END
+}
+
+rows_iptables()
+{
+	[ ! -e /usr/sbin/iptables-save ] || { report "the guest has no iptables" false; return; }
+	doctor_user=root
+	more "a rule of iptables" A broken 'a rule drops protocol 50' iptables_make '' \
+		'report "a rule of iptables: a comment is run by no shell" iptables_words_are_right'
+	doctor_user=
+	rm -f /usr/sbin/iptables-save /usr/sbin/iptables
+}
+
 rows_kernel()
 {
 	local loader
@@ -455,7 +499,7 @@ fi
 server_start
 case $form in
 short | long)
-	for group in registration configuration keys peers broker kernel changed_key; do
+	for group in registration configuration keys peers broker iptables kernel changed_key; do
 		"rows_$group"
 	done
 	;;
