@@ -205,8 +205,23 @@ says 1 "import: a revoked key that cannot be read" "cannot be read; nothing is i
 	"${import[@]}" "$ssh/revoked"
 { echo "@frob * $(ssh_public one)"; cat "$ssh/known"; } >"$ssh/revoked"
 says 1 "import: an unknown marker" "cannot be read; nothing is imported" "${import[@]}" "$ssh/revoked"
+printf '\e]0;me.example.org %s\n' "$(ssh_public one)" >"$ssh/orders"
+says 1 "import: a name with orders for the terminal" "'?]0;me.example.org' is no name" \
+	"${import[@]}" "$ssh/orders"
 report "import: what failed has changed nothing" cmp "$work/imported" "$work/imported.before"
 says 1 "import: no such file" "cannot be read" "${import[@]}" "$work/none"
+# Held where the new file is written, while another one changes it.
+env "ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0" strace -qqe trace=fsync -o "$work/strace" \
+	-e inject=fsync:delay_enter=1500000 "$tool" peer add --file "$work/two.conf" slow.example.org \
+	"$work/p256.pem" >"$work/slow" 2>&1 & slow=$!
+for _ in {1..100}; do compgen -G "$work/two.conf.??????" >/dev/null && break; sleep 0.01; done
+says 0 "peer add: while another one is at it" "added quick.example.org" \
+	"$tool" peer add --file "$work/two.conf" quick.example.org "$work/p256.pem"
+wait "$slow"
+report "peer add: what was changed meanwhile is not lost" \
+	grep -q 'changed by somebody else meanwhile' "$work/slow"
+says 0 "peer add: and the other's entry is there" "^quick.example.org" \
+	"$tool" peer list --file "$work/two.conf"
 
 # --- rules for local users ---
 printf '[localname]\n a = {\n name = *@example.org\n }\n b = {\n name = bob@example.org\n user = operator\n }\n' \

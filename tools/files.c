@@ -109,7 +109,7 @@ static bool owner_copy(int fd, const char *path, unsigned int mode, bool may_rep
 	if ((old.st_uid != geteuid() || old.st_gid != getegid()) &&
 		fchown(fd, old.st_uid, old.st_gid) != 0)
 		return false;
-	return fchmod(fd, old.st_mode & 07777) == 0;
+	return fchmod(fd, old.st_mode & 0777) == 0;
 }
 
 bool tool_file_prepare(const char *path, struct bytes content, unsigned int mode, bool may_replace,

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct subcommand {
@@ -48,16 +49,30 @@ int tool_refuse_usage(const char *usage)
 	return TOOL_USAGE;
 }
 
+/* Names come from files of others; a terminal takes no orders of theirs, in UTF-8 (C2 80 to C2 9F) neither. */
+static bool is_order(const char *text, size_t i)
+{
+	const unsigned char c = (unsigned char)text[i];
+
+	return (c < ' ' && c != '\n' && c != '\t') || c == 0x7f ||
+	       (i > 0 && text[i - 1] == '\xc2' && c >= 0x80 && c < 0xa0);
+}
+
 int tool_fail(const char *format, ...)
 {
 	va_list arguments;
+	char *text = NULL;
 
 	(void)fflush(stdout);
-	fprintf(stderr, "gss-ipsec: ");
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
 	va_end(arguments);
-	fprintf(stderr, "\n");
+	fprintf(stderr, "gss-ipsec: ");
+	for (size_t i = 0; text != NULL && text[i] != '\0'; i++)
+		(void)fputc(is_order(text, i) ? '?' : text[i], stderr);
+	fprintf(stderr, "%s\n", text != NULL ? "" : error_text(ERR_NO_MEMORY));
+	free(text);
 	return TOOL_FAILED;
 }
 

@@ -129,7 +129,7 @@ static int peer_add_to(const char *path, const struct peer_entry *entry, const s
 			entry->tag);
 	writer_init(&changed, TOOL_FILE_BYTES_MAX);
 	peer_text_add(&changed, writer_view(old), entry, &place, key->text);
-	code = peer_file_replace(path, &changed);
+	code = peer_file_replace(path, writer_view(old), &changed);
 	writer_free(&changed);
 	if (code != TOOL_OK)
 		return code;
@@ -203,7 +203,7 @@ static int peer_remove_from(
 	writer_init(&changed, TOOL_FILE_BYTES_MAX);
 	writer_put_bytes(&changed, BYTES(text.data, begin));
 	writer_put_bytes(&changed, BYTES(text.data + end, text.len - end));
-	code = peer_file_replace(path, &changed);
+	code = peer_file_replace(path, writer_view(old), &changed);
 	writer_free(&changed);
 	if (code == TOOL_OK)
 		printf("%s: removed %s%s\nLogins are refused from the next second on, by servers "

@@ -33,8 +33,9 @@ struct peer_key {
 char *peer_file_path(const struct peer_options *options);
 /* Appends its text, once the configuration's reader has found it in order; else false, and told. */
 bool peer_file_read(const char *path, struct writer *text);
-/* Puts content in the file's place if it is in order; TOOL_OK, or TOOL_FAILED and told. */
-int peer_file_replace(const char *path, const struct writer *content);
+/* Puts content in the file's place if it is in order, and the file still what was read before; TOOL_OK, or
+ * TOOL_FAILED and told. */
+int peer_file_replace(const char *path, struct bytes before, const struct writer *content);
 /* Whether the file's entry of that tag is for the same name, so that it can take another key. */
 bool peer_file_entry_fits(const char *path, const struct peer_entry *entry);
 /* Appends the old text with the key put into its entry, or with a new entry. */

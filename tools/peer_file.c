@@ -43,7 +43,21 @@ static bool peer_file_check(const char *path)
 	return err == ERR_OK;
 }
 
-int peer_file_replace(const char *path, const struct writer *content)
+/* An editor, or a second 'peer add', may have been at it; what it wrote would be lost. */
+static bool peer_file_is_still(const char *path, struct bytes before)
+{
+	struct writer now;
+	bool is_same;
+
+	writer_init(&now, TOOL_FILE_BYTES_MAX);
+	is_same = tool_file_read(path, true, &now) && bytes_equal(writer_view(&now), before);
+	writer_free(&now);
+	if (!is_same)
+		(void)tool_fail("%s was changed by somebody else meanwhile; try again", path);
+	return is_same;
+}
+
+int peer_file_replace(const char *path, struct bytes before, const struct writer *content)
 {
 	char *prepared = NULL;
 
@@ -51,7 +65,7 @@ int peer_file_replace(const char *path, const struct writer *content)
 		return tool_fail("%s", error_text(writer_status(content)));
 	if (!tool_file_prepare(path, writer_view(content), 0644, true, &prepared))
 		return TOOL_FAILED;
-	if (!peer_file_check(prepared)) {
+	if (!peer_file_check(prepared) || !peer_file_is_still(path, before)) {
 		tool_file_discard(&prepared);
 		return tool_fail("%s is left as it was", path);
 	}

@@ -239,13 +239,14 @@ static int import_line(struct import *import, const struct known_host *host)
 /* A revoked key is nobody's, whatever names the line has. */
 static int import_line_revoked(struct import *import, const struct known_host *host)
 {
+	const size_t kinds = import->left[LEFT_KIND];
 	struct peer_key key = { NULL, NULL };
 
 	if (host->marker != KNOWN_HOST_REVOKED)
 		return TOOL_OK;
 	if (!import_key(import, host, &key)) {
 		peer_key_free(&key);
-		return import->left[LEFT_MALFORMED] == 0
+		return import->left[LEFT_KIND] > kinds
 			       ? TOOL_OK
 			       : tool_fail("a revoked key cannot be read; nothing is imported");
 	}
@@ -347,7 +348,7 @@ static int import_run(
 	if (code == TOOL_OK)
 		code = import_check_found(import, known_hosts);
 	if (code == TOOL_OK && import->added > 0)
-		code = peer_file_replace(import->path, &import->text);
+		code = peer_file_replace(import->path, import->before, &import->text);
 	if (code != TOOL_OK)
 		return code;
 	printf("%zu key%s added, %zu known already\n", import->added, import->added == 1 ? "" : "s",
