@@ -33,6 +33,7 @@ struct key_slot {
 	enum key_kind kind;
 	uid_t user;
 	struct stat status;
+	bool is_fresh; /* changed so lately that a change since may have left no trace in status */
 	int64_t looked_ms;
 	struct key_content content;
 };
@@ -117,6 +118,16 @@ static bool status_equal(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* File systems stamp in ticks of the kernel's clock, or seconds; of a time to come nothing is known. */
+static bool status_is_fresh(const struct stat *status)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return now.tv_sec - status->st_ctim.tv_sec < 1 ||
+	       (now.tv_sec - status->st_ctim.tv_sec == 1 && now.tv_nsec < status->st_ctim.tv_nsec);
+}
+
 /* --- cache, from outside --- */
 
 /* status NULL: takes what was looked at within the last second; else what is still that file's. */
@@ -132,7 +143,7 @@ static bool cache_take(const char *path, enum key_kind kind, uid_t user, const s
 	slot = slot_find(path, kind, user);
 	if (slot != NULL) {
 		is_found = status == NULL ? now - slot->looked_ms < LOOK_AGAIN_MS
-					  : status_equal(status, &slot->status);
+					  : !slot->is_fresh && status_equal(status, &slot->status);
 		is_found = is_found && content_copy(&slot->content, ret_content) == ERR_OK;
 		if (is_found && status != NULL)
 			slot->looked_ms = now;
@@ -162,6 +173,7 @@ static void cache_put(const char *path, enum key_kind kind, uid_t user, const st
 			slot->kind = kind;
 			slot->user = user;
 			slot->status = *status;
+			slot->is_fresh = status_is_fresh(status);
 			slot->looked_ms = now_ms();
 		}
 	}

@@ -434,6 +434,45 @@ START_TEST(keys_are_looked_at_again)
 }
 END_TEST
 
+static size_t file_read(const char *path, char *content, size_t room)
+{
+	FILE *file = fopen(path, "r");
+	size_t len = file == NULL ? 0 : fread(content, 1, room, file);
+
+	ck_assert(len > 0 && fclose(file) == 0);
+	return len;
+}
+
+static void file_write(const char *path, const char *content, size_t len)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert(file != NULL && fwrite(content, 1, len, file) == len);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+/* Written twice within one tick of the file system's clock, a file has the same time, and a key's size. */
+START_TEST(keys_of_the_same_tick_are_seen)
+{
+	struct key_store_path path = key_store_path(&store, "bare.pem");
+	char first[4096], second[4096];
+	size_t first_len = file_read(path.text, first, sizeof(first)), second_len;
+	struct crypto_private_key *read, *last = key_store_add(&store, "bare.pem");
+	bool is_denied;
+
+	second_len = file_read(path.text, second, sizeof(second));
+	file_write(path.text, first, first_len);
+	ck_assert_int_eq(mech_private_key_load(path.text, &read, &is_denied), ERR_OK);
+	file_write(path.text, second, second_len);
+	crypto_private_key_free(&read);
+	usleep(1100000);
+	ck_assert_int_eq(mech_private_key_load(path.text, &read, &is_denied), ERR_OK);
+	ck_assert(bytes_equal(crypto_private_key_spki(read), crypto_private_key_spki(last)));
+	crypto_private_key_free(&read);
+	crypto_private_key_free(&last);
+}
+END_TEST
+
 /* More paths than the cache holds. */
 START_TEST(cache_overflows)
 {
@@ -551,6 +590,7 @@ Suite *suite_credential(void)
 	tcase_add_test(tcase, modes_of_key_files);
 	tcase_add_test(tcase, bad_key_files);
 	tcase_add_test(tcase, keys_are_looked_at_again);
+	tcase_add_test(tcase, keys_of_the_same_tick_are_seen);
 	tcase_add_test(tcase, cache_overflows);
 	tcase_add_test(tcase, other_users_keys);
 	tcase_add_test(tcase, possible_with_a_key_of_ones_own);
