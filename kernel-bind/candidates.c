@@ -67,24 +67,30 @@ static bool descriptor_is_socket(int fd, uint64_t *ret_inode)
 	return S_ISSOCK(file.st_mode);
 }
 
-enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held)
+static enum ipsec_latch_reason socket_hold(int fd, int *ret_held, uint64_t *ret_inode)
 {
-	uint64_t inode;
 	int held;
 
-	if (!descriptor_is_socket(fd, &inode))
+	if (!descriptor_is_socket(fd, ret_inode))
 		return errno != 0 ? IPSEC_LATCH_SOCKET_GONE : IPSEC_LATCH_NOT_TCP;
 	held = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_HIGH);
 	if (held < 0 && errno != EBADF)
 		held = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_LOWEST);
 	if (held < 0)
 		return errno == EBADF ? IPSEC_LATCH_SOCKET_GONE : IPSEC_LATCH_TOO_MANY;
-	if (!descriptor_is_socket(held, &inode)) { /* another thread was quicker */
+	if (!descriptor_is_socket(held, ret_inode)) { /* another thread was quicker */
 		(void)close(held);
 		return IPSEC_LATCH_SOCKET_GONE;
 	}
 	*ret_held = held;
 	return IPSEC_LATCH_LATCHED;
+}
+
+enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held)
+{
+	uint64_t inode;
+
+	return socket_hold(fd, ret_held, &inode);
 }
 
 /* bytes_sent counts retransmissions too, which can only make a connection more of a candidate;
@@ -143,14 +149,17 @@ static enum socket_kind kind_read(int held)
 {
 	int domain, type, protocol;
 
-	if (!option_get(held, SO_DOMAIN, &domain) || !option_get(held, SO_TYPE, &type) ||
-		!option_get(held, SO_PROTOCOL, &protocol))
+	if (!option_get(held, SO_DOMAIN, &domain) || !option_get(held, SO_PROTOCOL, &protocol))
 		return KIND_OTHER;
 	if (domain != AF_INET && domain != AF_INET6 && domain != AF_SMC)
 		return KIND_OTHER;
+	if (domain != AF_SMC && protocol == IPPROTO_TCP)
+		return KIND_TCP;
+	if (!option_get(held, SO_TYPE, &type))
+		return KIND_OTHER;
 	if (type != SOCK_STREAM && type != SOCK_SEQPACKET)
 		return KIND_OTHER;
-	return domain != AF_SMC && protocol == IPPROTO_TCP ? KIND_TCP : KIND_NETWORK;
+	return KIND_NETWORK;
 }
 
 /* MPTCP, SCTP, SMC: nothing tells how much went over which path, so it may be anything. */
@@ -164,16 +173,20 @@ static void network_look(int held, struct sighting *seen)
 									     : STATE_CLOSE;
 }
 
-/* Fills seen; false when the socket is gone.  What no connection has stays zero. */
-static bool socket_look(int held, int fd, struct sighting *seen)
+static bool cookie_read(int fd, uint64_t *ret_cookie)
 {
-	socklen_t len = sizeof(seen->candidate.cookie);
+	socklen_t len = sizeof(*ret_cookie);
 
-	*seen = (struct sighting){ .candidate = { .fd = fd }, .kind = kind_read(held) };
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, ret_cookie, &len) == 0;
+}
+
+/* Fills seen, all but descriptor and inode; false when the socket is gone.  What no connection has stays zero. */
+static bool socket_look(int held, struct sighting *seen)
+{
+	seen->kind = kind_read(held);
 	if (seen->kind == KIND_OTHER)
 		return true;
-	if (getsockopt(held, SOL_SOCKET, SO_COOKIE, &seen->candidate.cookie, &len) != 0 ||
-		!descriptor_is_socket(held, &seen->candidate.inode))
+	if (!cookie_read(held, &seen->candidate.cookie))
 		return false;
 	if (seen->kind == KIND_NETWORK) {
 		network_look(held, seen);
@@ -214,15 +227,17 @@ static enum ipsec_latch_reason sighting_judge(const struct sighting *seen)
 
 static enum ipsec_latch_reason descriptor_look(int fd, struct sighting *ret_seen)
 {
+	struct sighting seen = { .candidate = { .fd = fd } };
 	enum ipsec_latch_reason reason;
 	bool is_there;
 	int held;
 
-	reason = kbind_socket_hold(fd, &held);
+	reason = socket_hold(fd, &held, &seen.candidate.inode);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
-	is_there = socket_look(held, fd, ret_seen);
+	is_there = socket_look(held, &seen);
 	(void)close(held);
+	*ret_seen = seen;
 	return is_there ? IPSEC_LATCH_LATCHED : IPSEC_LATCH_SOCKET_GONE;
 }
 
@@ -231,6 +246,7 @@ struct search {
 	enum ipsec_latch_reason reason; /* the most telling one of those left out */
 	size_t descriptors;
 	bool freshest_first; /* else the newest */
+	const struct kbind_pick *pick;
 	kbind_wants wants;
 	const void *argument;
 	kbind_visit visit; /* in place of all others but descriptors */
@@ -275,8 +291,9 @@ static enum ipsec_latch_reason find_explicit(
 }
 
 /* The more telling a reason, the later it stands here. */
-static const enum ipsec_latch_reason reasons_by_rank[] = { IPSEC_LATCH_NONE, IPSEC_LATCH_SELF,
-	IPSEC_LATCH_NOT_TCP, IPSEC_LATCH_ULP, IPSEC_LATCH_HAS_FILTER, IPSEC_LATCH_ALREADY_LATCHED };
+static const enum ipsec_latch_reason reasons_by_rank[] = { IPSEC_LATCH_NONE,
+	IPSEC_LATCH_SOCKET_GONE, IPSEC_LATCH_SELF, IPSEC_LATCH_NOT_TCP, IPSEC_LATCH_ULP,
+	IPSEC_LATCH_HAS_FILTER, IPSEC_LATCH_ALREADY_LATCHED };
 
 static size_t reason_rank(enum ipsec_latch_reason reason)
 {
@@ -285,6 +302,12 @@ static size_t reason_rank(enum ipsec_latch_reason reason)
 	while (rank > 0 && reasons_by_rank[rank - 1] != reason)
 		rank--;
 	return rank;
+}
+
+static void search_note(struct search *search, enum ipsec_latch_reason reason)
+{
+	if (reason_rank(reason) > reason_rank(search->reason))
+		search->reason = reason;
 }
 
 static bool search_goes_before(const struct search *search, const struct kbind_candidate *a,
@@ -330,15 +353,21 @@ static enum ipsec_latch_reason search_look(struct search *search, int fd)
 
 	if (reason == IPSEC_LATCH_TOO_MANY)
 		return reason;
-	if (reason != IPSEC_LATCH_LATCHED || !sighting_is_connection(&seen))
+	if (reason != IPSEC_LATCH_LATCHED)
 		return IPSEC_LATCH_LATCHED;
+	if (!sighting_is_connection(&seen)) {
+		/* The one that is meant, perhaps; without a pick it could be anybody's. */
+		if (search->pick != NULL && sighting_judge(&seen) == IPSEC_LATCH_SOCKET_GONE)
+			search_note(search, IPSEC_LATCH_SOCKET_GONE);
+		return IPSEC_LATCH_LATCHED;
+	}
 	reason = seen.candidate.fitness = sighting_judge(&seen);
 	if (sighting_is_unfit(&seen, reason) && search_wants(search, &seen.candidate))
 		search_add(search, &seen.candidate, found->unfit, &found->unfit_count);
 	if (reason == IPSEC_LATCH_LATCHED && search_wants(search, &seen.candidate))
 		search_add(search, &seen.candidate, found->items, &found->count);
-	else if (reason_rank(reason) > reason_rank(search->reason))
-		search->reason = reason;
+	else
+		search_note(search, reason);
 	return IPSEC_LATCH_LATCHED;
 }
 
@@ -359,6 +388,25 @@ static enum ipsec_latch_reason visit_look(const struct search *search, int fd)
 	if (reason == IPSEC_LATCH_LATCHED)
 		visit_sighting(search, &seen);
 	return reason == IPSEC_LATCH_TOO_MANY ? reason : IPSEC_LATCH_LATCHED;
+}
+
+/*
+ * Without a duplicate: whatever the descriptor is, these questions change nothing, and what is taken is looked at
+ * properly.  Who swaps it meanwhile closes or moves a connection during the search, whose result may be any then.
+ */
+static bool search_picks(const struct search *search, int fd)
+{
+	const struct kbind_pick *pick = search->pick;
+	struct kbind_tuple tuple;
+	uint64_t cookie;
+
+	if (pick == NULL)
+		return true;
+	if (pick->takes_cookie != NULL &&
+		(!cookie_read(fd, &cookie) || !pick->takes_cookie(cookie, pick->argument)))
+		return false;
+	return pick->takes_tuple == NULL ||
+	       (tuple_read(fd, &tuple) && pick->takes_tuple(&tuple, pick->argument));
 }
 
 static bool name_is_descriptor(const char *name, int *ret_fd)
@@ -388,6 +436,8 @@ static enum ipsec_latch_reason search_directory(struct search *search, DIR *dire
 			continue;
 		if (++search->descriptors > DESCRIPTORS_MAX + 1) /* one is the directory's */
 			return IPSEC_LATCH_TOO_MANY;
+		if (!search_picks(search, fd))
+			continue;
 		reason = search->visit != NULL ? visit_look(search, fd) : search_look(search, fd);
 	}
 	return reason;
@@ -443,21 +493,23 @@ enum ipsec_latch_reason kbind_find_candidates(int fd, struct kbind_candidates *r
 	return search_run(&search, fd, ret_candidates);
 }
 
-enum ipsec_latch_reason kbind_find_wanted(
-	int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret_candidates)
+enum ipsec_latch_reason kbind_find_wanted(int fd, const struct kbind_pick *pick, kbind_wants wants,
+	const void *argument, struct kbind_candidates *ret_candidates)
 {
 	struct search search = { .reason = IPSEC_LATCH_NONE,
 		.found = { .found_ms = kbind_clock_ms() },
 		.freshest_first = true,
+		.pick = pick,
 		.wants = wants,
 		.argument = argument };
 
 	return search_run(&search, fd, ret_candidates);
 }
 
-enum ipsec_latch_reason kbind_visit_all(int fd, kbind_visit visit, void *argument)
+enum ipsec_latch_reason kbind_visit_all(
+	int fd, const struct kbind_pick *pick, kbind_visit visit, void *argument)
 {
-	struct search search = { .visit = visit, .visitor = argument };
+	struct search search = { .pick = pick, .visit = visit, .visitor = argument };
 	struct sighting seen;
 	enum ipsec_latch_reason reason;
 
@@ -517,15 +569,15 @@ bool kbind_has_threads(void)
 enum ipsec_latch_reason kbind_refresh(
 	const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)
 {
-	struct sighting seen;
+	struct sighting seen = { .candidate = { .fd = candidate->fd } };
 	enum ipsec_latch_reason reason;
 	bool is_there;
 	int held;
 
-	reason = kbind_socket_hold(candidate->fd, &held);
+	reason = socket_hold(candidate->fd, &held, &seen.candidate.inode);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason == IPSEC_LATCH_TOO_MANY ? reason : IPSEC_LATCH_SOCKET_GONE;
-	is_there = socket_look(held, candidate->fd, &seen) && seen.kind != KIND_OTHER &&
+	is_there = socket_look(held, &seen) && seen.kind != KIND_OTHER &&
 		   seen.candidate.cookie == candidate->cookie;
 	if (is_there)
 		seen.candidate.unread_bytes = unread_read(held);

@@ -65,16 +65,25 @@ struct kbind_candidates {
  * 4096 descriptors), ALREADY_LATCHED, SELF, SOCKET_GONE.  No DNS, no broker, nothing is changed. */
 enum ipsec_latch_reason kbind_find_candidates(
 	int fd, struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
-/* The same for an acceptor, which may hold thousands: those that wants accepts (NULL: all), the one on
+/* For a process that holds thousands: which of its sockets a search looks at.  Cookie and tuple cost one and two
+ * system calls, all else a dozen more.  What is not taken, or has no such tuple, is not looked at: as if it were
+ * not there.  Asked for each descriptor unless one is named; NULL: not asked. */
+struct kbind_pick {
+	bool (*takes_cookie)(uint64_t cookie, const void *argument);
+	bool (*takes_tuple)(const struct kbind_tuple *tuple, const void *argument);
+	const void *argument;
+};
+/* The same for an acceptor, with SOCKET_GONE where pick takes only what either end has closed: those of pick (NULL: all) that wants accepts (NULL: all), the one on
  * which data arrived last first, so that of more than KBIND_CANDIDATES_MAX the freshest are kept. */
 typedef bool (*kbind_wants)(const struct kbind_candidate *candidate, const void *argument);
-enum ipsec_latch_reason kbind_find_wanted(int fd, kbind_wants wants, const void *argument,
-	struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
-/* Shows all connections of this process to visit, in no order, once for each descriptor: closed ones whose
+enum ipsec_latch_reason kbind_find_wanted(int fd, const struct kbind_pick *pick, kbind_wants wants,
+	const void *argument, struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
+/* Shows all connections of this process, or those of pick (NULL: all), to visit, in no order, once for each descriptor: closed ones whose
  * descriptor is still open (also such as never were one, which have carried nothing), latched ones and those that cannot be latched too.  fd >= 0: only that one.
  * LATCHED when none was overlooked; else NO_PROC, TOO_MANY, of one fd SOCKET_GONE or NOT_TCP. */
 typedef void (*kbind_visit)(const struct kbind_candidate *connection, void *argument);
-enum ipsec_latch_reason kbind_visit_all(int fd, kbind_visit visit, void *argument) ERR_MUST_CHECK;
+enum ipsec_latch_reason kbind_visit_all(
+	int fd, const struct kbind_pick *pick, kbind_visit visit, void *argument) ERR_MUST_CHECK;
 /* Looks at the same descriptor again, through a duplicate closed before it returns: SOCKET_GONE when cookie or
  * tuple are not the same any more.  Of a connection that was closed meanwhile, by either end or by anybody on
  * the path, what came before can still be read: is_closing is set then. */
@@ -178,9 +187,10 @@ int64_t kbind_clock_ms(void);
 /* The seam that unit tests of mech/ replace; production uses kbind_ops_broker. */
 struct kbind_ops {
 	enum ipsec_latch_reason (*find_candidates)(int fd, struct kbind_candidates *ret_candidates);
-	enum ipsec_latch_reason (*find_wanted)(int fd, kbind_wants wants, const void *argument,
-		struct kbind_candidates *ret_candidates);
-	enum ipsec_latch_reason (*visit_all)(int fd, kbind_visit visit, void *argument);
+	enum ipsec_latch_reason (*find_wanted)(int fd, const struct kbind_pick *pick,
+		kbind_wants wants, const void *argument, struct kbind_candidates *ret_candidates);
+	enum ipsec_latch_reason (*visit_all)(
+		int fd, const struct kbind_pick *pick, kbind_visit visit, void *argument);
 	enum ipsec_latch_reason (*refresh)(
 		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now);
 	enum ipsec_latch_reason (*reserve)(const char *broker_path,

@@ -46,8 +46,9 @@ bool tuple_read(int fd, struct kbind_tuple *ret_tuple)
 	struct kbind_tuple tuple = { .protocol = IPPROTO_TCP };
 	struct end local, remote;
 
-	if (getsockname(fd, (struct sockaddr *)&addresses[0], &local_len) != 0 ||
-		getpeername(fd, (struct sockaddr *)&addresses[1], &remote_len) != 0)
+	/* Most descriptors that are no connection have no peer. */
+	if (getpeername(fd, (struct sockaddr *)&addresses[1], &remote_len) != 0 ||
+		getsockname(fd, (struct sockaddr *)&addresses[0], &local_len) != 0)
 		return false;
 	if (!end_read(&addresses[0], &local) || !end_read(&addresses[1], &remote) ||
 		local.family != remote.family)

@@ -138,6 +138,25 @@ static bool carriers_is_hidden(
 		       bytes_equal(BYTES_OF(other->remote), BYTES_OF(named->remote)));
 }
 
+/* Looked at besides the named one: what T1 does not list. */
+static bool carriers_takes_named(uint64_t cookie, const void *argument)
+{
+	const struct carriers_search *search = argument;
+	const struct mech_exchange *exchange = search->context->exchange;
+	const struct kbind_candidates *listed = &exchange->candidates;
+
+	return cookie == exchange->chosen.cookie ||
+	       carriers_find(listed->items, listed->count, cookie) == NULL;
+}
+
+/* And leads to the same port; the rest carriers_is_hidden() judges. */
+static bool carriers_takes_port(const struct kbind_tuple *tuple, const void *argument)
+{
+	const struct carriers_search *search = argument;
+
+	return tuple->remote_port == search->context->exchange->chosen.tuple.remote_port;
+}
+
 static void carriers_visit_named(const struct kbind_candidate *connection, void *argument)
 {
 	struct carriers_search *search = argument;
@@ -160,14 +179,15 @@ enum ipsec_latch_reason mech_carriers_test_named(
 	struct timespec pause = { .tv_nsec = RIVAL_POLL_NS_FIRST };
 	int64_t deadline = kbind_clock_ms() + RIVAL_WAIT_THREADS_MS;
 	struct carriers_search search;
+	const struct kbind_pick pick = { carriers_takes_named, carriers_takes_port, &search };
 	enum ipsec_latch_reason reason;
 
 	for (;;) {
 		search = (struct carriers_search){ .context = context,
 			.sent_since = sent_since,
 			.received_since = received_since };
-		reason =
-			context->ops->visit_all(context->descriptor, carriers_visit_named, &search);
+		reason = context->ops->visit_all(
+			context->descriptor, &pick, carriers_visit_named, &search);
 		/* It may be another thread's, whose context is about to reserve it. */
 		if (!search.is_found || !kbind_has_threads() || kbind_clock_ms() >= deadline)
 			break;
@@ -205,15 +225,23 @@ static bool carriers_is_gone(
 	return search->context->ops->refresh(connection, &now) == IPSEC_LATCH_SOCKET_GONE;
 }
 
+static bool carriers_is_rival(uint64_t cookie, const void *argument)
+{
+	const struct carriers_search *search = argument;
+	const struct mech_exchange *exchange = search->context->exchange;
+
+	for (size_t i = 0; i < exchange->rival_count; i++)
+		if (exchange->rivals[i] == cookie)
+			return true;
+	return false;
+}
+
 static void carriers_visit_rival(const struct kbind_candidate *connection, void *argument)
 {
 	struct carriers_search *search = argument;
-	const struct mech_exchange *exchange = search->context->exchange;
-	bool is_rival = false;
 
-	for (size_t i = 0; i < exchange->rival_count; i++)
-		is_rival = is_rival || exchange->rivals[i] == connection->cookie;
-	if (search->is_found || !is_rival || !carriers_has_all(search, connection))
+	if (search->is_found || !carriers_is_rival(connection->cookie, search) ||
+		!carriers_has_all(search, connection))
 		return;
 	if (connection->fitness == IPSEC_LATCH_ALREADY_LATCHED &&
 		(!search->is_final || carriers_is_unread(search, connection)))
@@ -230,11 +258,12 @@ enum ipsec_latch_reason mech_carriers_test_rivals(
 		.is_final = is_final,
 		.sent_since = sent_since,
 		.received_since = received_since };
+	const struct kbind_pick pick = { .takes_cookie = carriers_is_rival, .argument = &search };
 	enum ipsec_latch_reason reason;
 
 	if (context->exchange->rival_count == 0)
 		return IPSEC_LATCH_LATCHED;
-	reason = context->ops->visit_all(context->descriptor, carriers_visit_rival, &search);
+	reason = context->ops->visit_all(context->descriptor, &pick, carriers_visit_rival, &search);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
 	return search.is_found ? IPSEC_LATCH_SEVERAL : IPSEC_LATCH_LATCHED;
@@ -259,8 +288,8 @@ bool mech_carriers_exist(struct mech_context *context, uint64_t sent_since, uint
 	struct carriers_search search = {
 		.context = context, .sent_since = sent_since, .received_since = received_since
 	};
-	enum ipsec_latch_reason reason =
-		context->ops->visit_all(context->descriptor, carriers_visit_unlatched, &search);
+	enum ipsec_latch_reason reason = context->ops->visit_all(
+		context->descriptor, NULL, carriers_visit_unlatched, &search);
 
 	return search.is_found || reason == IPSEC_LATCH_NO_PROC || reason == IPSEC_LATCH_TOO_MANY;
 }

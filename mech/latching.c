@@ -138,6 +138,21 @@ struct latching_wanted {
 	enum err *err; /* the first one */
 };
 
+/* T1 lists a hash like this tuple's: another one it cannot mean. */
+static bool latching_takes(const struct kbind_tuple *tuple, const void *argument)
+{
+	const struct latching_wanted *wanted = argument;
+	const struct kbind_candidate candidate = { .tuple = *tuple };
+	bool is_named = false;
+	uint64_t since;
+	enum err err;
+
+	err = mech_latching_compare(wanted->context, wanted->offer, &candidate, &is_named, &since);
+	if (err != ERR_OK)
+		*wanted->err = err;
+	return err == ERR_OK && is_named;
+}
+
 /* T1 can have come on it. */
 static bool latching_may_carry(const struct kbind_candidate *candidate, const void *argument)
 {
@@ -178,13 +193,15 @@ static enum ipsec_latch_reason latching_find_listed(const struct latching_wanted
 {
 	const struct mech_context *context = wanted->context;
 	struct kbind_candidates *found = &context->exchange->candidates;
-	enum ipsec_latch_reason reason =
-		context->ops->find_wanted(context->descriptor, latching_wants, wanted, found);
+	const struct kbind_pick pick = { .takes_tuple = latching_takes, .argument = wanted };
+	enum ipsec_latch_reason reason = context->ops->find_wanted(
+		context->descriptor, &pick, latching_wants, wanted, found);
 
 	if (reason == IPSEC_LATCH_LATCHED)
 		return reason;
 	found->count = 0;
-	if (reason == IPSEC_LATCH_NO_PROC || reason == IPSEC_LATCH_TOO_MANY)
+	if (reason == IPSEC_LATCH_NO_PROC || reason == IPSEC_LATCH_TOO_MANY ||
+		(reason == IPSEC_LATCH_SOCKET_GONE && found->unfit_count == 0))
 		return reason;
 	return found->unfit_count > 0 ? found->unfit[0].fitness : IPSEC_LATCH_NONE;
 }
@@ -255,13 +272,14 @@ static void latching_explain(struct mech_context *context, const struct ike_latc
 	size_t t1_bytes, enum ipsec_latch_reason *reason)
 {
 	const struct latching_wanted wanted = { .context = context, .t1_bytes = t1_bytes };
-	enum ipsec_latch_reason found = context->ops->find_wanted(
-		context->descriptor, latching_may_carry, &wanted, &context->exchange->candidates);
+	enum ipsec_latch_reason found = context->ops->find_wanted(context->descriptor, NULL,
+		latching_may_carry, &wanted, &context->exchange->candidates);
 
 	if (found == IPSEC_LATCH_LATCHED && offer->candidate_count == 0) {
 		mech_latching_take_reason(context, offer->reason);
 		*reason = context->reason;
 	} else if (found != IPSEC_LATCH_LATCHED &&
+		   (found != IPSEC_LATCH_NONE || *reason != IPSEC_LATCH_SOCKET_GONE) &&
 		   (found != IPSEC_LATCH_ALREADY_LATCHED || offer->candidate_count == 0)) {
 		*reason = found;
 	}

@@ -28,15 +28,16 @@ static enum ipsec_latch_reason now_find(int fd, struct kbind_candidates *ret)
 	return ops_now()->find_candidates(fd, ret);
 }
 
-static enum ipsec_latch_reason now_find_wanted(
-	int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret)
+static enum ipsec_latch_reason now_find_wanted(int fd, const struct kbind_pick *pick,
+	kbind_wants wants, const void *argument, struct kbind_candidates *ret)
 {
-	return ops_now()->find_wanted(fd, wants, argument, ret);
+	return ops_now()->find_wanted(fd, pick, wants, argument, ret);
 }
 
-static enum ipsec_latch_reason now_visit_all(int fd, kbind_visit visit, void *argument)
+static enum ipsec_latch_reason now_visit_all(
+	int fd, const struct kbind_pick *pick, kbind_visit visit, void *argument)
 {
-	return ops_now()->visit_all(fd, visit, argument);
+	return ops_now()->visit_all(fd, pick, visit, argument);
 }
 
 static enum ipsec_latch_reason now_refresh(

@@ -20,17 +20,20 @@ static enum ipsec_latch_reason kernel_find(int fd, struct kbind_candidates *ret_
 	return IPSEC_LATCH_NONE;
 }
 
-static enum ipsec_latch_reason kernel_find_wanted(
-	int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret_candidates)
+static enum ipsec_latch_reason kernel_find_wanted(int fd, const struct kbind_pick *pick,
+	kbind_wants wants, const void *argument, struct kbind_candidates *ret_candidates)
 {
+	(void)pick;
 	(void)wants;
 	(void)argument;
 	return kernel_find(fd, ret_candidates);
 }
 
-static enum ipsec_latch_reason kernel_visit_all(int fd, kbind_visit visit, void *argument)
+static enum ipsec_latch_reason kernel_visit_all(
+	int fd, const struct kbind_pick *pick, kbind_visit visit, void *argument)
 {
 	(void)fd;
+	(void)pick;
 	(void)visit;
 	(void)argument;
 	return IPSEC_LATCH_LATCHED;

@@ -37,9 +37,10 @@ static enum ipsec_latch_reason liar_find(int fd, struct kbind_candidates *ret_ca
 	return IPSEC_LATCH_LATCHED;
 }
 
-static enum ipsec_latch_reason liar_find_wanted(
-	int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret_candidates)
+static enum ipsec_latch_reason liar_find_wanted(int fd, const struct kbind_pick *pick,
+	kbind_wants wants, const void *argument, struct kbind_candidates *ret_candidates)
 {
+	(void)pick;
 	(void)wants;
 	(void)argument;
 	return liar_find(fd, ret_candidates);
@@ -54,11 +55,13 @@ static enum ipsec_latch_reason liar_refresh(
 	return IPSEC_LATCH_LATCHED;
 }
 
-static enum ipsec_latch_reason liar_visit_all(int fd, kbind_visit visit, void *argument)
+static enum ipsec_latch_reason liar_visit_all(
+	int fd, const struct kbind_pick *pick, kbind_visit visit, void *argument)
 {
 	struct kbind_candidate now;
 
 	(void)fd;
+	(void)pick;
 	if (liar_refresh(&lie, &now) == IPSEC_LATCH_LATCHED)
 		visit(&now, argument);
 	return IPSEC_LATCH_LATCHED;

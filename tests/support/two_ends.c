@@ -61,17 +61,29 @@ static enum ipsec_latch_reason fake_find(bool is_initiator, struct kbind_candida
 	return k->find;
 }
 
-static enum ipsec_latch_reason fake_find_wanted(
-	bool is_initiator, kbind_wants wants, const void *argument, struct kbind_candidates *ret)
+static bool fake_picks(const struct kbind_pick *pick, const struct kbind_candidate *connection)
+{
+	if (pick == NULL)
+		return true;
+	if (pick->takes_cookie != NULL && !pick->takes_cookie(connection->cookie, pick->argument))
+		return false;
+	return pick->takes_tuple == NULL || pick->takes_tuple(&connection->tuple, pick->argument);
+}
+
+static enum ipsec_latch_reason fake_find_wanted(bool is_initiator, const struct kbind_pick *pick,
+	kbind_wants wants, const void *argument, struct kbind_candidates *ret)
 {
 	const struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
 	struct kbind_candidates all = { .count = 0 };
 	enum ipsec_latch_reason reason = fake_find(is_initiator, &all);
 
-	if (reason == IPSEC_LATCH_LATCHED && wants != NULL && !wants(&all.items[0], argument))
+	if (reason == IPSEC_LATCH_LATCHED &&
+		(!fake_picks(pick, &all.items[0]) ||
+			(wants != NULL && !wants(&all.items[0], argument))))
 		return IPSEC_LATCH_NONE;
 	for (size_t i = 0; reason == IPSEC_LATCH_LATCHED && i < k->twin_count; i++)
-		if (wants == NULL || wants(&k->twins[i], argument))
+		if (fake_picks(pick, &k->twins[i]) &&
+			(wants == NULL || wants(&k->twins[i], argument)))
 			all.items[all.count++] = k->twins[i];
 	*ret = all;
 	return reason;
@@ -94,17 +106,19 @@ static struct kbind_candidate fake_now(bool is_initiator)
 }
 
 static enum ipsec_latch_reason fake_visit_all(
-	bool is_initiator, int fd, kbind_visit visit, void *argument)
+	bool is_initiator, int fd, const struct kbind_pick *pick, kbind_visit visit, void *argument)
 {
 	const struct fake_kernel *k = &fake_kernels[is_initiator ? 0 : 1];
 	struct kbind_candidate now = fake_now(is_initiator);
 
 	if (k->find == IPSEC_LATCH_NO_PROC || k->find == IPSEC_LATCH_TOO_MANY)
 		return k->find;
-	if (!k->is_away && k->find != IPSEC_LATCH_NONE && (fd < 0 || fd == now.fd))
+	if (!k->is_away && k->find != IPSEC_LATCH_NONE &&
+		(fd < 0 ? fake_picks(pick, &now) : fd == now.fd))
 		visit(&now, argument);
 	for (size_t i = 0; i < k->other_count && fd < 0; i++)
-		visit(&k->others[i], argument);
+		if (fake_picks(pick, &k->others[i]))
+			visit(&k->others[i], argument);
 	return IPSEC_LATCH_LATCHED;
 }
 
@@ -169,60 +183,61 @@ static void fake_release(bool is_initiator, struct kbind_lease *lease)
 	lease->is_held = false;
 }
 
-#define FAKE_SIDE(side, is_initiator)                                                              \
-	static enum ipsec_latch_reason side##_find(int fd, struct kbind_candidates *ret)           \
-	{                                                                                          \
-		(void)fd;                                                                          \
-		return fake_find(is_initiator, ret);                                               \
-	}                                                                                          \
-	static enum ipsec_latch_reason side##_find_wanted(                                         \
-		int fd, kbind_wants wants, const void *argument, struct kbind_candidates *ret)     \
-	{                                                                                          \
-		(void)fd;                                                                          \
-		return fake_find_wanted(is_initiator, wants, argument, ret);                       \
-	}                                                                                          \
-	static enum ipsec_latch_reason side##_visit_all(int fd, kbind_visit visit, void *argument) \
-	{                                                                                          \
-		return fake_visit_all(is_initiator, fd, visit, argument);                          \
-	}                                                                                          \
-	static enum ipsec_latch_reason side##_query(const char *broker_path,                       \
-		const struct kbind_candidate *candidate, int wait_ms,                              \
-		struct kbind_status *ret_status)                                                   \
-	{                                                                                          \
-		(void)broker_path;                                                                 \
-		return fake_query(is_initiator, candidate, wait_ms, ret_status);                   \
-	}                                                                                          \
-	static enum ipsec_latch_reason side##_refresh(                                             \
-		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)          \
-	{                                                                                          \
-		return fake_refresh(is_initiator, candidate, ret_now);                             \
-	}                                                                                          \
-	static enum ipsec_latch_reason side##_reserve(const char *broker_path,                     \
-		const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,      \
-		struct kbind_lease *ret_lease)                                                     \
-	{                                                                                          \
-		(void)broker_path;                                                                 \
-		(void)candidate;                                                                   \
-		return fake_reserve(is_initiator, reserve, ret_lease);                             \
-	}                                                                                          \
-	static enum ipsec_latch_reason side##_latch(const char *broker_path,                       \
-		const struct kbind_candidate *candidate, struct kbind_lease *lease,                \
-		const struct kbind_latch *latch)                                                   \
-	{                                                                                          \
-		(void)broker_path;                                                                 \
-		(void)candidate;                                                                   \
-		(void)lease;                                                                       \
-		return fake_latch(is_initiator, latch);                                            \
-	}                                                                                          \
-	static void side##_release(const char *broker_path,                                        \
-		const struct kbind_candidate *candidate, struct kbind_lease *lease)                \
-	{                                                                                          \
-		(void)broker_path;                                                                 \
-		(void)candidate;                                                                   \
-		fake_release(is_initiator, lease);                                                 \
-	}                                                                                          \
-	const struct kbind_ops fake_##side##_ops = { side##_find, side##_find_wanted,              \
-		side##_visit_all, side##_refresh, side##_reserve, side##_latch, side##_release,    \
+#define FAKE_SIDE(side, is_initiator)                                                            \
+	static enum ipsec_latch_reason side##_find(int fd, struct kbind_candidates *ret)         \
+	{                                                                                        \
+		(void)fd;                                                                        \
+		return fake_find(is_initiator, ret);                                             \
+	}                                                                                        \
+	static enum ipsec_latch_reason side##_find_wanted(int fd, const struct kbind_pick *pick, \
+		kbind_wants wants, const void *argument, struct kbind_candidates *ret)           \
+	{                                                                                        \
+		(void)fd;                                                                        \
+		return fake_find_wanted(is_initiator, pick, wants, argument, ret);               \
+	}                                                                                        \
+	static enum ipsec_latch_reason side##_visit_all(                                         \
+		int fd, const struct kbind_pick *pick, kbind_visit visit, void *argument)        \
+	{                                                                                        \
+		return fake_visit_all(is_initiator, fd, pick, visit, argument);                  \
+	}                                                                                        \
+	static enum ipsec_latch_reason side##_query(const char *broker_path,                     \
+		const struct kbind_candidate *candidate, int wait_ms,                            \
+		struct kbind_status *ret_status)                                                 \
+	{                                                                                        \
+		(void)broker_path;                                                               \
+		return fake_query(is_initiator, candidate, wait_ms, ret_status);                 \
+	}                                                                                        \
+	static enum ipsec_latch_reason side##_refresh(                                           \
+		const struct kbind_candidate *candidate, struct kbind_candidate *ret_now)        \
+	{                                                                                        \
+		return fake_refresh(is_initiator, candidate, ret_now);                           \
+	}                                                                                        \
+	static enum ipsec_latch_reason side##_reserve(const char *broker_path,                   \
+		const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,    \
+		struct kbind_lease *ret_lease)                                                   \
+	{                                                                                        \
+		(void)broker_path;                                                               \
+		(void)candidate;                                                                 \
+		return fake_reserve(is_initiator, reserve, ret_lease);                           \
+	}                                                                                        \
+	static enum ipsec_latch_reason side##_latch(const char *broker_path,                     \
+		const struct kbind_candidate *candidate, struct kbind_lease *lease,              \
+		const struct kbind_latch *latch)                                                 \
+	{                                                                                        \
+		(void)broker_path;                                                               \
+		(void)candidate;                                                                 \
+		(void)lease;                                                                     \
+		return fake_latch(is_initiator, latch);                                          \
+	}                                                                                        \
+	static void side##_release(const char *broker_path,                                      \
+		const struct kbind_candidate *candidate, struct kbind_lease *lease)              \
+	{                                                                                        \
+		(void)broker_path;                                                               \
+		(void)candidate;                                                                 \
+		fake_release(is_initiator, lease);                                               \
+	}                                                                                        \
+	const struct kbind_ops fake_##side##_ops = { side##_find, side##_find_wanted,            \
+		side##_visit_all, side##_refresh, side##_reserve, side##_latch, side##_release,  \
 		side##_query };
 
 FAKE_SIDE(initiator, true)

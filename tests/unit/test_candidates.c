@@ -105,16 +105,17 @@ START_TEST(test_wanted_freshest_first)
 	ports.remote_port = ntohs(loopback_address(pairs[0].server).sin_port);
 	usleep(50000);
 	ck_assert_int_eq(send(pairs[0].server, "hello", 5, 0), 5);
-	ck_assert_int_eq(kbind_find_wanted(-1, NULL, NULL, &found), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(kbind_find_wanted(-1, NULL, NULL, NULL, &found), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(found.count, KBIND_CANDIDATES_MAX);
 	ck_assert(found.is_cut);
 	ck_assert_uint_eq(found.items[0].cookie, loopback_cookie(pairs[0].client));
-	ck_assert_int_eq(kbind_find_wanted(-1, wants_ports, &ports, &found), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(
+		kbind_find_wanted(-1, NULL, wants_ports, &ports, &found), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(found.count, 1);
 	ck_assert(!found.is_cut);
 	ck_assert_uint_eq(found.items[0].cookie, loopback_cookie(pairs[0].client));
-	ck_assert_int_eq(
-		kbind_find_wanted(pairs[1].client, wants_ports, &ports, &found), IPSEC_LATCH_NONE);
+	ck_assert_int_eq(kbind_find_wanted(pairs[1].client, NULL, wants_ports, &ports, &found),
+		IPSEC_LATCH_NONE);
 	for (i = 0; i < PAIRS; i++)
 		loopback_close(pairs[i]);
 }

@@ -52,18 +52,21 @@ START_TEST(test_visit)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, local), 0);
 	attach_classic(pair.client);
 	close(closed.server);
-	ck_assert_int_eq(kbind_visit_all(-1, note_visit, &visited), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(kbind_visit_all(-1, NULL, note_visit, &visited), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(loopback_descriptors(), before + 1); /* two of local, but one of closed */
 	ck_assert_uint_eq(visited.count, 3);
 	ck_assert_uint_eq(visited.closing, 1);
 	ck_assert(was_visited(&visited, pair.client) && was_visited(&visited, pair.server));
 	ck_assert(was_visited(&visited, closed.client));
 	visited.count = 0;
-	ck_assert_int_eq(kbind_visit_all(pair.server, note_visit, &visited), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(
+		kbind_visit_all(pair.server, NULL, note_visit, &visited), IPSEC_LATCH_LATCHED);
 	ck_assert_uint_eq(visited.count, 1);
 	ck_assert(was_visited(&visited, pair.server));
-	ck_assert_int_eq(kbind_visit_all(local[0], note_visit, &visited), IPSEC_LATCH_LATCHED);
-	ck_assert_int_eq(kbind_visit_all(9999, note_visit, &visited), IPSEC_LATCH_SOCKET_GONE);
+	ck_assert_int_eq(
+		kbind_visit_all(local[0], NULL, note_visit, &visited), IPSEC_LATCH_LATCHED);
+	ck_assert_int_eq(
+		kbind_visit_all(9999, NULL, note_visit, &visited), IPSEC_LATCH_SOCKET_GONE);
 	ck_assert_uint_eq(visited.count, 1);
 	close(local[0]);
 	close(local[1]);
@@ -73,11 +76,92 @@ START_TEST(test_visit)
 }
 END_TEST
 
+static struct kbind_candidates found;
+
+struct picked {
+	uint64_t cookie;
+	uint16_t client_port, server_port;
+};
+
+static bool takes_cookie(uint64_t cookie, const void *argument)
+{
+	return cookie == ((const struct picked *)argument)->cookie;
+}
+
+static bool takes_tuple(const struct kbind_tuple *tuple, const void *argument)
+{
+	const struct picked *picked = argument;
+
+	ck_assert_uint_eq(tuple->family, AF_INET);
+	/* Connections to different ports may have the same own one. */
+	return tuple->local_port + tuple->remote_port ==
+		       picked->client_port + picked->server_port &&
+	       (tuple->local_port == picked->client_port ||
+		       tuple->local_port == picked->server_port);
+}
+
+/* What the search is not for is not looked at, whatever it is; what it is for is found under its lowest number. */
+START_TEST(test_find_picked)
+{
+	struct loopback pair = loopback_open(), other = loopback_open();
+	int listener = loopback_bound(SOCK_STREAM), copy = dup(pair.client), local[2];
+	struct picked picked = { loopback_cookie(pair.client),
+		ntohs(loopback_address(pair.client).sin_port),
+		ntohs(loopback_address(pair.server).sin_port) };
+	const struct kbind_pick by_tuple = { .takes_tuple = takes_tuple, .argument = &picked };
+	const struct kbind_pick by_cookie = { .takes_cookie = takes_cookie, .argument = &picked };
+	const struct kbind_pick by_both = { takes_cookie, takes_tuple, &picked };
+
+	ck_assert_int_eq(listen(listener, 1), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, local), 0);
+	ck_assert_int_eq(kbind_find_wanted(-1, &by_tuple, NULL, NULL, &found), IPSEC_LATCH_LATCHED);
+	ck_assert_uint_eq(found.count, 2);
+	ck_assert_int_eq(
+		kbind_find_wanted(-1, &by_cookie, NULL, NULL, &found), IPSEC_LATCH_LATCHED);
+	ck_assert_uint_eq(found.count, 1);
+	ck_assert_int_eq(found.items[0].fd, pair.client);
+	ck_assert_int_eq(kbind_find_wanted(-1, &by_both, NULL, NULL, &found), IPSEC_LATCH_LATCHED);
+	ck_assert_uint_eq(found.items[0].cookie, picked.cookie);
+	picked.client_port = 1;
+	ck_assert_int_eq(kbind_find_wanted(-1, &by_both, NULL, NULL, &found), IPSEC_LATCH_NONE);
+	/* A descriptor that is named is looked at in any case. */
+	ck_assert_int_eq(
+		kbind_find_wanted(other.client, &by_both, NULL, NULL, &found), IPSEC_LATCH_LATCHED);
+	close(listener);
+	close(local[0]);
+	close(local[1]);
+	close(copy);
+	loopback_close(other);
+	loopback_close(pair);
+}
+END_TEST
+
+/* A connection that the other end has closed is known by its cookie all the same. */
+START_TEST(test_visit_picked)
+{
+	struct loopback pair = loopback_open(), closed = loopback_open();
+	struct picked picked = { .cookie = loopback_cookie(closed.client) };
+	const struct kbind_pick pick = { .takes_cookie = takes_cookie, .argument = &picked };
+	struct visited visited = { .count = 0 };
+
+	close(closed.server);
+	ck_assert_int_eq(kbind_visit_all(-1, &pick, note_visit, &visited), IPSEC_LATCH_LATCHED);
+	ck_assert_uint_eq(visited.count, 1);
+	ck_assert(was_visited(&visited, closed.client));
+	ck_assert_int_eq(kbind_find_wanted(-1, &pick, NULL, NULL, &found), IPSEC_LATCH_SOCKET_GONE);
+	visited.count = 0;
+	ck_assert_int_eq(
+		kbind_visit_all(pair.server, &pick, note_visit, &visited), IPSEC_LATCH_LATCHED);
+	ck_assert_uint_eq(visited.count, 1);
+	loopback_close(pair);
+	close(closed.client);
+}
+END_TEST
+
 /* What has come and was not read yet. */
 START_TEST(test_unread)
 {
 	struct loopback pair = loopback_open();
-	struct kbind_candidates found;
 	struct kbind_candidate now;
 	char buffer[8];
 
@@ -99,6 +183,8 @@ Suite *suite_connections(void)
 	TCase *tests = tcase_create("connections");
 
 	tcase_add_test(tests, test_visit);
+	tcase_add_test(tests, test_find_picked);
+	tcase_add_test(tests, test_visit_picked);
 	tcase_add_test(tests, test_unread);
 	suite_add_tcase(suite, tests);
 	return suite;
