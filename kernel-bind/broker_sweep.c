@@ -71,11 +71,13 @@ static void each_socket(void *context, uint64_t cookie, const struct kbind_tuple
 	struct broker *broker = context;
 	struct broker_lease *lease = lease_table_find(broker->leases, cookie);
 
-	if (lease == NULL)
+	/* A piece of a sweep tells what was when the kernel wrote it; an end that was told since is final. */
+	if (lease == NULL || lease->is_destroyed)
 		return;
 	lease->seen_in = broker->sweep.number;
 	lease->missed = 0;
-	if (lease->is_busy ||
+	/* Before it was made, the socket may have been another connection's. */
+	if (lease->is_busy || lease->made_ms >= broker->sweep.begun_ms ||
 		(lease->state == IPSEC_LATCH_STATE_BROKEN && lease->reason != IPSEC_LATCH_ENDED))
 		return;
 	/* A connection that was over and is there again was made anew, even to the same address. */

@@ -109,6 +109,12 @@ static bool socket_is_remnant(const struct inet_diag_msg *socket)
 	       (socket->idiag_state == TCP_FIN_WAIT2 && socket->idiag_inode == 0);
 }
 
+/* The kernel shows what it has in its hand while that is being closed: half of the tuple may be gone. */
+static bool socket_is_over(const struct inet_diag_msg *socket)
+{
+	return socket->idiag_state == TCP_CLOSE || socket_is_remnant(socket);
+}
+
 static bool message_is_socket(const struct nlmsghdr *header)
 {
 	return header->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
@@ -228,7 +234,7 @@ static void each_dumped(void *context, struct nlmsghdr *header)
 	const struct inet_diag_msg *socket = nlmsg_data(header);
 	struct kbind_tuple tuple;
 
-	if (!message_is_socket(header) || socket_is_remnant(socket))
+	if (!message_is_socket(header) || socket_is_over(socket))
 		return;
 	socket_tuple(socket, &tuple);
 	sweeping->each(sweeping->context, cookie_of(&socket->id), &tuple);

@@ -48,6 +48,7 @@
 	X(broker_journal) \
 	X(broker_recorder) \
 	X(broker_refusals) \
+	X(broker_sweep) \
 	X(broker_users) \
 	X(ssh_key) \
 	X(xfrm_policy)
