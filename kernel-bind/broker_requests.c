@@ -16,6 +16,8 @@
 #include "kernel-bind/broker_log.h"
 #include "kernel-bind/broker_namespaces.h"
 
+#define PROBE_TRIES 2 /* of two seconds at worst: who asks waits for five */
+
 struct request_row {
 	const char *name;
 	bool needs_descriptor; /* one whose cookie is known */
@@ -290,7 +292,7 @@ static enum broker_step list_begin(struct broker_work *work)
 	return BROKER_STEP_REPLY;
 }
 
-static enum ipsec_latch_reason probe_association(struct broker *broker)
+static int probe_association(struct broker *broker)
 {
 	const struct kbind_tuple tuple = { .family = AF_INET,
 		.protocol = IPPROTO_TCP,
@@ -299,18 +301,37 @@ static enum ipsec_latch_reason probe_association(struct broker *broker)
 	const struct kxfrm_path path = { &tuple, true };
 	struct secret_key key = { .len = 36 }; /* of no use to anybody */
 	struct kxfrm_sa sa = { .path = path, .reqid = KXFRM_REQID_BASE, .suite = 1, .key = &key };
-	int result;
+	int result = kxfrm_spi_allocate(broker->xfrm, &tuple, KXFRM_REQID_BASE, &sa.spi);
+	int removed = EINTR;
 
-	result = kxfrm_spi_allocate(broker->xfrm, &tuple, KXFRM_REQID_BASE, &sa.spi);
 	if (result != 0)
-		return IPSEC_LATCH_NO_ESP;
+		return result;
 	sa.fills_larval = true;
 	result = kxfrm_sa_install(broker->xfrm, &sa);
-	if (kxfrm_sa_remove(broker->xfrm, path, sa.spi) != 0 || result != 0) {
-		broker_log("this kernel refuses ESP associations: %s", strerror(result));
-		return IPSEC_LATCH_NO_ESP;
-	}
-	return IPSEC_LATCH_LATCHED;
+	for (int tries = 0; broker_removes_again(removed, tries); tries++)
+		removed = kxfrm_sa_remove(broker->xfrm, path, sa.spi);
+	return result != 0 ? result : removed;
+}
+
+/* A kernel that has other things to do, or no memory for a moment, has not said that it has no ESP. */
+static bool probe_may_pass(int result)
+{
+	return result == ETIMEDOUT || result == EAGAIN || result == EINTR || result == ENOMEM ||
+	       result == ENOBUFS;
+}
+
+static enum ipsec_latch_reason probe_associations(struct broker *broker)
+{
+	int result = EINTR;
+
+	for (int tries = 0; tries < PROBE_TRIES && probe_may_pass(result); tries++)
+		result = probe_association(broker);
+	if (result == 0)
+		return IPSEC_LATCH_LATCHED;
+	broker_log(probe_may_pass(result) ? "whether this kernel can do ESP is not known yet: %s"
+					  : "this kernel refuses ESP associations: %s",
+		strerror(result));
+	return probe_may_pass(result) ? IPSEC_LATCH_KERNEL : IPSEC_LATCH_NO_ESP;
 }
 
 enum ipsec_latch_reason broker_probe(struct broker *broker)
@@ -321,7 +342,7 @@ enum ipsec_latch_reason broker_probe(struct broker *broker)
 
 	if (broker->has_latched_once)
 		return IPSEC_LATCH_LATCHED;
-	reason = probe_association(broker);
+	reason = probe_associations(broker);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
 	result = recorder_new(KXFRM_REQID_BASE, &recorder);

@@ -220,14 +220,16 @@ int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message
 	kxfrm_each_message *each, void *context)
 {
 	const bool is_dump = (nlmsg_hdr(message)->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-	const uint64_t end_ms = now_ms() + (is_dump ? NETLINK_DUMP_WAIT_MS : NETLINK_WAIT_MS);
 	int result = EPROTO;
 	bool is_complete = false;
+	uint64_t end_ms;
 	size_t len;
 
 	nl_complete_msg(netlink->socket, message);
 	if (nl_send(netlink->socket, message) < 0)
 		return EPROTO;
+	/* Within nl_send() the kernel does the work, and may load modules for it: the answer is there by then. */
+	end_ms = now_ms() + (is_dump ? NETLINK_DUMP_WAIT_MS : NETLINK_WAIT_MS);
 	while (!is_complete) {
 		result = netlink_await(netlink, end_ms, &len);
 		if (result != 0)
