@@ -191,10 +191,14 @@ static size_t leases_judge(struct broker *broker, const struct found *found)
 
 	for (; lease != NULL; lease = next) {
 		next = lease_table_next(lease);
-		if (lease_judge(broker, found, lease))
-			kept++;
-		else
+		if (!lease_judge(broker, found, lease)) {
 			lease_table_remove(broker->leases, lease);
+			continue;
+		}
+		kept++;
+		if (!lease_table_recount(broker->leases, lease))
+			broker_log(
+				"lease %llu stays counted as open", (unsigned long long)lease->id);
 	}
 	return kept;
 }

@@ -207,6 +207,7 @@ static void lease_update(struct broker_lease *lease, const struct broker_lease *
 	merged.recorder = lease->recorder;
 	memcpy(merged.counted_reqids, lease->counted_reqids, sizeof(merged.counted_reqids));
 	merged.counts_cover = lease->counts_cover;
+	merged.counts_closing = lease->counts_closing;
 	merged.next_by_cookie = lease->next_by_cookie;
 	merged.next_by_tuple = lease->next_by_tuple;
 	merged.previous = lease->previous;

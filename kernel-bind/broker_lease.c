@@ -14,7 +14,7 @@
 struct lease_table {
 	struct broker_lease *by_cookie[SLOTS], *by_tuple[SLOTS];
 	struct broker_lease *first, *last;
-	struct tally *users, *reqids, *covers;
+	struct tally *users, *closing, *reqids, *covers; /* closing: of users */
 	size_t count;
 	uint64_t last_id, seed;
 };
@@ -28,10 +28,12 @@ struct lease_table *lease_table_new(void)
 	/* Users choose ports and so tuples: an unknown seed keeps chains short. */
 	if (getrandom(&table->seed, sizeof(table->seed), 0) == (ssize_t)sizeof(table->seed)) {
 		table->users = tally_new(table->seed);
+		table->closing = tally_new(table->seed);
 		table->reqids = tally_new(table->seed);
 		table->covers = tally_new(table->seed);
 	}
-	if (table->users == NULL || table->reqids == NULL || table->covers == NULL)
+	if (table->users == NULL || table->closing == NULL || table->reqids == NULL ||
+		table->covers == NULL)
 		lease_table_free(&table);
 	return table;
 }
@@ -49,6 +51,7 @@ void lease_table_free(struct lease_table **table)
 	while ((*table)->first != NULL)
 		lease_table_remove(*table, (*table)->first);
 	tally_free(&(*table)->users);
+	tally_free(&(*table)->closing);
 	tally_free(&(*table)->reqids);
 	tally_free(&(*table)->covers);
 	free(*table);
@@ -130,11 +133,26 @@ static bool cover_recount(struct lease_table *table, struct broker_lease *lease,
 	return true;
 }
 
+static bool closing_recount(struct lease_table *table, struct broker_lease *lease, bool is_closing)
+{
+	const struct bytes key = key_of_user(&lease->uid);
+
+	if (lease->counts_closing == is_closing)
+		return true;
+	if (is_closing && !tally_add(table->closing, key))
+		return false;
+	if (!is_closing)
+		tally_take(table->closing, key);
+	lease->counts_closing = is_closing;
+	return true;
+}
+
 bool lease_table_recount(struct lease_table *table, struct broker_lease *lease)
 {
 	return reqid_recount(table, &lease->counted_reqids[0], lease->reqid_in) &&
 	       reqid_recount(table, &lease->counted_reqids[1], lease->reqid_out) &&
-	       cover_recount(table, lease, lease->has_cover);
+	       cover_recount(table, lease, lease->has_cover) &&
+	       closing_recount(table, lease, lease->state == IPSEC_LATCH_STATE_CLOSING);
 }
 
 /* Nothing can fail where nothing is added. */
@@ -143,13 +161,14 @@ static void lease_uncount(struct lease_table *table, struct broker_lease *lease)
 	(void)reqid_recount(table, &lease->counted_reqids[0], 0);
 	(void)reqid_recount(table, &lease->counted_reqids[1], 0);
 	(void)cover_recount(table, lease, false);
+	(void)closing_recount(table, lease, false);
 	tally_take(table->users, key_of_user(&lease->uid));
 }
 
 static bool lease_count(struct lease_table *table, struct broker_lease *lease)
 {
 	lease->counted_reqids[0] = lease->counted_reqids[1] = 0;
-	lease->counts_cover = false;
+	lease->counts_cover = lease->counts_closing = false;
 	if (!tally_add(table->users, key_of_user(&lease->uid)))
 		return false;
 	if (lease_table_recount(table, lease))
@@ -171,6 +190,7 @@ bool lease_table_uses_reqid(const struct lease_table *table, uint32_t reqid)
 }
 
 struct user_visit {
+	const struct lease_table *table;
 	lease_each_user *each;
 	void *context;
 };
@@ -181,12 +201,12 @@ static void each_user(void *context, struct bytes key, size_t count)
 	uint32_t uid;
 
 	memcpy(&uid, key.data, sizeof(uid));
-	visit->each(visit->context, uid, count);
+	visit->each(visit->context, uid, count, tally_count(visit->table->closing, key));
 }
 
 void lease_table_each_user(const struct lease_table *table, lease_each_user *each, void *context)
 {
-	struct user_visit visit = { each, context };
+	struct user_visit visit = { table, each, context };
 
 	tally_each(table->users, each_user, &visit);
 }

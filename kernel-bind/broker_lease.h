@@ -38,7 +38,7 @@ struct broker_lease {
 	char method[32], service[65], peer_key[KBIND_KEY_NAME_BYTES_MAX + 1];
 	/* private to broker_lease.c */
 	uint32_t counted_reqids[2];
-	bool counts_cover;
+	bool counts_cover, counts_closing;
 	struct broker_lease *next_by_cookie, *next_by_tuple, *previous, *next;
 };
 
@@ -64,15 +64,15 @@ struct broker_lease *lease_table_after(const struct lease_table *table, uint64_t
 struct broker_lease *lease_table_next(const struct broker_lease *lease);
 size_t lease_table_count(const struct lease_table *table);
 
-/* Reqids, covers and users are counted, so that no answer grows with the number of leases.  Whoever
- * changes a lease's reqids or has_cover has it counted anew (broker_record() does); false: no memory,
- * to which taking away never comes. */
+/* Reqids, covers, users and closing ones are counted, so that no answer grows with the number of leases.
+ * Whoever changes a lease's reqids, has_cover or state has it counted anew (broker_record() does); false:
+ * no memory, to which taking away never comes. */
 bool lease_table_recount(struct lease_table *table, struct broker_lease *lease) ERR_MUST_CHECK;
 bool lease_table_uses_reqid(const struct lease_table *table, uint32_t reqid);
 /* Leases with a cover of their own between these two addresses. */
 size_t lease_table_count_covers(const struct lease_table *table, const struct kbind_tuple *tuple);
-/* Each user id that has leases, in no order, and how many it has. */
-typedef void lease_each_user(void *context, uint32_t uid, size_t count);
+/* Each user id that has leases, in no order, how many it has, and how many of these are CLOSING. */
+typedef void lease_each_user(void *context, uint32_t uid, size_t count, size_t closing);
 void lease_table_each_user(const struct lease_table *table, lease_each_user *each, void *context);
 
 /* Whether secret and uid are the lease's; constant-time in the secret. */

@@ -16,6 +16,7 @@
 
 #define QUOTA_SPARE_PART 8
 #define QUOTA_SPARE_SHARE 16
+#define QUOTA_CLOSING_PART 4 /* that much of the total no group fills with what it has closed */
 
 static bool lease_has_cover(const struct broker_lease *lease)
 {
@@ -58,22 +59,30 @@ static bool lease_is_overtaken(const struct broker_lease *lease, const struct br
 
 struct quota_use {
 	struct broker_user user;
-	size_t of_account, of_group;
+	size_t of_account, of_group; /* leases that are not CLOSING */
+	size_t closing_of_account, closing_of_group;
 };
 
-static void each_user(void *context, uint32_t uid, size_t count)
+static void each_user(void *context, uint32_t uid, size_t count, size_t closing)
 {
 	struct quota_use *use = context;
 	struct broker_user other;
 
 	users_find(uid, &other);
-	use->of_account += other.account == use->user.account ? count : 0;
-	use->of_group += other.group == use->user.group ? count : 0;
+	if (other.account == use->user.account) {
+		use->of_account += count - closing;
+		use->closing_of_account += closing;
+	}
+	if (other.group == use->user.group) {
+		use->of_group += count - closing;
+		use->closing_of_group += closing;
+	}
 }
 
 /*
- * Whoever has a few leases only may have them while others hoard: the last eighth of the total is for
- * accounts with less than a sixteenth of what they may have else.
+ * What an account has closed is kept for the closing time, and is not what it holds: a server may see 12 times its
+ * quota of connections come and go meanwhile.  Whoever has a few leases only may have them while others hoard: the
+ * last eighth of the total is for accounts with less than a sixteenth of what they may have else, closed ones included.
  */
 static bool quota_is_used_up(const struct broker *broker, uint32_t uid)
 {
@@ -84,10 +93,15 @@ static bool quota_is_used_up(const struct broker *broker, uint32_t uid)
 
 	users_find(uid, &use.user);
 	lease_table_each_user(broker->leases, each_user, &use);
-	if (uid != 0 && all >= options->quota_total - options->quota_total / QUOTA_SPARE_PART)
+	if (uid != 0 && all >= options->quota_total - options->quota_total / QUOTA_SPARE_PART) {
 		limit = (limit + QUOTA_SPARE_SHARE - 1) / QUOTA_SPARE_SHARE;
+		use.of_account += use.closing_of_account;
+		use.of_group += use.closing_of_group;
+	}
 	return all >= options->quota_total || use.of_account >= limit ||
-	       use.of_group >= USERS_GROUP_FACTOR * limit;
+	       use.of_group >= USERS_GROUP_FACTOR * limit ||
+	       use.closing_of_group >=
+		       options->quota_total - options->quota_total / QUOTA_CLOSING_PART;
 }
 
 /* Nothing on such a lease's socket but the recorder, which lets everything pass; only that no new

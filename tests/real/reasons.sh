@@ -176,9 +176,32 @@ reasons_prescribed()
 	hosts_on B ip xfrm policy delete "${selector[@]}"
 }
 
+is_closing()
+{
+	hosts_on A gss-ipsec status | grep -c closing | grep -qx "$1" && return 0
+	hosts_on A gss-ipsec status
+	return 1
+}
+
+# What is over does not count, but three of four of all are what one user may have of it.
+reasons_quota_closing()
+{
+	local over
+
+	for over in 1 2; do
+		hosts_wait 10 is_closing "$over" >"$hosts_out/closing.log"
+		report "quota of A: $over over and kept" is_closing "$over"
+		attempt require
+		report "quota of A: one more" completes_with latched latched
+	done
+	hosts_wait 10 is_closing 3 >"$hosts_out/closing.log"
+	attempt require
+	report "quota of A: three over and kept, a fourth is refused" fails_with quota quota
+}
+
 reasons_quota()
 {
-	broker A --quota-user 1
+	broker A --quota-user 1 --quota-total 4 --linger-seconds 60
 	hosts_start holder_server as sample B "$streams_program" server 4647
 	hosts_wait 10 grep -q listening "$hosts_out/holder_server.log"
 	hosts_start holder as alice A "$streams_program" client "${hosts_name[B]}" 4647 sample \
@@ -187,6 +210,7 @@ reasons_quota()
 	reason "quota of A" quota quota quota quota A quota
 	hosts_stop holder
 	hosts_stop holder_server
+	reasons_quota_closing
 	broker A
 }
 

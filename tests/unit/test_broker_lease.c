@@ -95,34 +95,37 @@ START_TEST(test_find_tuple)
 END_TEST
 
 struct users_seen {
-	size_t users, leases, of_one;
+	size_t users, leases, of_one, closing_of_one;
 };
 
-static void each_user(void *context, uint32_t uid, size_t count)
+static void each_user(void *context, uint32_t uid, size_t count, size_t closing)
 {
 	struct users_seen *seen = context;
 
 	seen->users++;
 	seen->leases += count;
 	seen->of_one += uid == 1 ? count : 0;
+	seen->closing_of_one += uid == 1 ? closing : 0;
 }
 
 /* What is counted is what a walk over all leases would find. */
 static void check_counts(const struct lease_table *table, const struct kbind_tuple *tuple)
 {
 	const struct broker_lease *lease = lease_table_after(table, 0);
-	struct users_seen seen = { 0, 0, 0 };
-	size_t covers = 0, of_one = 0;
+	struct users_seen seen = { 0, 0, 0, 0 };
+	size_t covers = 0, of_one = 0, closing_of_one = 0;
 
 	for (; lease != NULL; lease = lease_table_next(lease)) {
 		covers += lease->has_cover;
 		of_one += lease->uid == 1;
+		closing_of_one += lease->uid == 1 && lease->state == IPSEC_LATCH_STATE_CLOSING;
 		ck_assert(lease_table_uses_reqid(table, lease->reqid_in));
 		ck_assert(lease_table_uses_reqid(table, lease->reqid_out));
 	}
 	lease_table_each_user(table, each_user, &seen);
 	ck_assert_uint_eq(seen.leases, lease_table_count(table));
 	ck_assert_uint_eq(seen.of_one, of_one);
+	ck_assert_uint_eq(seen.closing_of_one, closing_of_one);
 	ck_assert_uint_eq(lease_table_count_covers(table, tuple), covers);
 }
 
@@ -135,6 +138,8 @@ START_TEST(test_counts_follow_the_leases)
 	for (uint16_t i = 0; i < 3000; i++) {
 		lease = lease_of(100u + i, i, i % 7);
 		lease.has_cover = i % 3 == 0;
+		lease.state =
+			i % 5 == 0 ? IPSEC_LATCH_STATE_CLOSING : IPSEC_LATCH_STATE_ESTABLISHED;
 		ck_assert_ptr_nonnull(lease_table_insert(table, &lease));
 	}
 	check_counts(table, &other);
@@ -142,6 +147,7 @@ START_TEST(test_counts_follow_the_leases)
 		held = lease_table_find(table, 100u + i);
 		held->has_cover = !held->has_cover;
 		held->reqid_out = 0x48000000u + i % 5;
+		held->state = i % 3 == 0 ? IPSEC_LATCH_STATE_CLOSING : IPSEC_LATCH_STATE_BROKEN;
 		ck_assert(lease_table_recount(table, held));
 	}
 	check_counts(table, &other);
