@@ -10,6 +10,7 @@
  *   plugin_glue reselect         SPNEGO with a decoy mechanism before ours
  *   plugin_glue decoy            the same decoy, installed without any identity
  *   plugin_glue allocations      counts them, under tests/support/count_allocations.c
+ *   plugin_glue growth           what logins leave in the heap, under the same
  *
  * Prints "ok" and "FAIL" lines; exit status 1 when one failed.
  */
@@ -509,13 +510,15 @@ int main(int argc, char **argv)
 		test_unconfigured();
 	else if (strcmp(mode, "allocations") == 0)
 		test_allocations();
+	else if (strcmp(mode, "growth") == 0)
+		test_growth();
 	else if (strcmp(mode, "reselect") == 0)
 		test_spnego_reselects();
 	else if (strcmp(mode, "decoy") == 0)
 		test_spnego_unconfigured();
 	else
 		check(false, "usage: plugin_glue configured | naming | anonymous | unconfigured | "
-			     "reselect | decoy | allocations");
+			     "reselect | decoy | allocations | growth");
 	printf("%u failed\n", checks_failed());
 	return checks_failed() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

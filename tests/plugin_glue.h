@@ -78,6 +78,9 @@ void test_unconfigured(void);
 /* plugin_glue_cred.c */
 void test_credential_kin(void);
 
+/* plugin_glue_growth.c; under tests/support/count_allocations.c */
+void test_growth(void);
+
 /* plugin_glue_laws.c */
 void test_name_laws(void);
 

@@ -53,7 +53,8 @@ result $? "plugin and program are built"
 	"$top_srcdir/tests/support/make_identities.sh" "$work/loopback" auto "$plugin" &&
 	${CC:-cc} -shared -fPIC -fvisibility=hidden -o "$work/decoy.so" \
 		"$top_srcdir/tests/support/decoy_mech.c" -lgssapi_krb5 &&
-	${CC:-cc} -shared -fPIC -o "$work/count.so" "$top_srcdir/tests/support/count_allocations.c"
+	${CC:-cc} -shared -fPIC -I"$top_srcdir" -o "$work/count.so" \
+		"$top_srcdir/tests/support/count_allocations.c"
 result $? "identities, decoy and counter are made"
 {
 	cat "$work/memory/mech.conf"
@@ -114,6 +115,9 @@ if [ -z "${PRELOAD:-}" ]; then
 	# shellcheck disable=SC2030,SC2086
 	(PRELOAD=$work/count.so && with $memory "$glue" allocations)
 	result $? "messages in pieces take no memory"
+	# shellcheck disable=SC2030,SC2031,SC2086
+	(PRELOAD=$work/count.so && with $memory "$glue" growth)
+	result $? "logins leave nothing in the heap"
 fi
 if [ -x "$errors" ]; then
 	sed /default_domain/d "$work/memory/ipsec.conf" >"$work/memory/errors.conf"
