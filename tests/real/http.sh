@@ -8,6 +8,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
 . "$here/report.sh"
+. "$here/heap_watch.sh"
 . "$here/http_world.sh"
 . "$here/http_refused.sh"
 . "$here/http_load.sh"

@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # Many logins on Apache, for http.sh, to be sourced there:
 #
-#   load_run CROWD FEW MANY    CROWD clients at once; then FEW logins in a row, and on to MANY
+#   load_run CROWD FEW MANY    CROWD clients at once; then FEW logins in a row, and on to MANY, and
+#                              what that left in memory beside as many who do not log in
 #
 # Each login has a connection of its own: Apache ends one behind its third request, the one that T5
 # comes with.  Every page says who asked, and that the connection was latched then.
@@ -36,25 +37,27 @@ load_unconfigure()
 	a2disconf -q load >/dev/null
 }
 
-# PID NAME and its resident memory in kB: the brokers' processes of both hosts, and Apache's.
+# The brokers' processes of both hosts, and Apache's.
 load_memory()
 {
-	local pid name
+	local pid
 
-	for pid in $(pgrep -x apache2) $(pgrep -x 'gss-ipsecd.*'); do
-		name=$(cat "/proc/$pid/comm" 2>/dev/null) || continue
-		echo "$pid $name $(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")"
-	done | sort
+	for pid in $(pgrep -x apache2) $(pgrep -x 'gss-ipsecd.*'); do heap_line "$pid"; done | sort
 }
 
-# Of each process that is in both: what it has grown by, and whether that is little enough.
 load_compare()
 {
-	join "$hosts_out/memory.few" "$hosts_out/memory.many" |
-		awk -v most="$load_growth_kb" '
-			{ print "    " $2, "pid", $1 ":", $3, "kB, then", $5, "kB" }
-			$5 - $3 > most { grown = 1 }
-			END { exit grown || NR < 4 }'
+	heap_report "$hosts_out/memory.few" "$hosts_out/memory.many" "$load_growth_kb"
+}
+
+load_memory_report()
+{
+	local status
+
+	load_compare >"$hosts_out/memory.grown"
+	status=$?
+	report "$1" [ "$status" = 0 ]
+	cat "$hosts_out/memory.grown"
 }
 
 # What went in the clear, for there are too many packets to keep: of each connection T1 and T2.
@@ -111,6 +114,30 @@ load_at_once()
 	load_count crowd "$1"
 }
 
+# As many connections and requests of people who do not log in: what Apache takes for itself.
+load_plain()
+{
+	local pages
+
+	pages=$(hosts_as alice A curl -sS --max-time 3000 -H 'Connection: close' -o /dev/null \
+		-w '%{http_code}\n' "http://$http_server/refused.html?[1-$1]" | grep -cx 200)
+	echo "    plain: $pages of $1 right"
+	[ "$pages" = "$1" ]
+}
+
+load_baseline()
+{
+	local few=$1 many=$2
+
+	http_start event
+	report "$few pages without a login" load_plain "$few"
+	load_keep_memory few
+	report "$((many - few)) more" load_plain "$((many - few))"
+	load_keep_memory many
+	echo "    Apache alone:"
+	load_compare
+}
+
 load_report()
 {
 	local name=$1 count=$2
@@ -127,15 +154,16 @@ load_run()
 {
 	local crowd=$1 few=$2 many=$3 began=$SECONDS
 
+	[ "$many" = "$few" ] || heap_watch apache2
 	load_configure
-	load_report "clients at once" "$crowd" load_at_once
+	[ "$crowd" = 0 ] || load_report "clients at once" "$crowd" load_at_once
 	load_row "$few"
 	[ "$many" = "$few" ] || {
 		load_keep_memory few
 		load_row "$((many - few))"
 		load_keep_memory many
-		report "memory after login $few and $many" load_compare
-		load_compare
+		load_memory_report "memory after login $few and $many"
+		load_baseline "$few" "$many"
 	}
 	echo "    $((SECONDS - began)) s"
 	load_unconfigure

@@ -189,7 +189,7 @@ http_start()
 	a2dismod -q -f cgi cgid mpm_event mpm_worker mpm_prefork >/dev/null 2>&1
 	a2enmod -q "mpm_$mpm" "$cgi" >/dev/null 2>&1
 	# In a group of its own: prefork ends its whole process group.
-	hosts_start apache B setsid apache2ctl -D FOREGROUND
+	hosts_start apache B setsid "${heap_watched[@]}" apache2ctl -D FOREGROUND
 	hosts_wait 20 http_listens || {
 		tail -n 20 "$hosts_out/apache.log" "$http_log" >&2
 		hosts_die "Apache ($mpm) does not listen"

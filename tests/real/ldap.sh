@@ -9,6 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
 . "$here/exchange.sh"
 . "$here/report.sh"
+. "$here/heap_watch.sh"
 . "$here/page.sh"
 . "$here/ldap_world.sh"
 . "$here/ldap_load.sh"

@@ -9,7 +9,6 @@
 #   ldap_family 4|6                   what host A takes the server's name for
 #   ldap_as USER LOG COMMAND          runs a command of the page as USER of host A, output in LOG
 #   ldap_refuses MINOR COMMAND...     whether COMMAND fails with that sentence of doc/errors.md
-#   ldap_rss NAME                     resident kilobytes of a process that hosts_start started
 hosts_name=([A]=client.example.org [B]=ldap.example.org)
 ldap_dir=
 ldap_entries=10000
@@ -70,7 +69,7 @@ ldap_answers()
 
 ldap_start()
 {
-	hosts_start slapd B slapd -d stats -u openldap -g openldap -F "$ldap_dir/slapd.d" \
+	hosts_start slapd B "${heap_watched[@]}" slapd -d stats -u openldap -g openldap -F "$ldap_dir/slapd.d" \
 		-h "ldap:/// ldapi:///"
 	hosts_wait 20 ldap_answers || hosts_die "slapd: $(tail -n 3 "$hosts_out/slapd.log")"
 }
@@ -131,11 +130,4 @@ ldap_refuses()
 	echo "wanted: $sentence"
 	echo "$output"
 	return 1
-}
-
-ldap_rss()
-{
-	local pid=${hosts_pid[$1]}
-
-	awk '/^VmRSS:/ { print $2 }' "/proc/$pid/status"
 }
