@@ -24,12 +24,12 @@
 	X(PLUGIN_UNSEEN, BROKEN, "registration", "%1 registers %2, but MIT's library does not find the mechanism", NULL, "look for a second line with the same OID in /etc/gss, and whether libgssapi_krb5 is MIT's, 1.20 or newer") \
 	/* configuration */ \
 	X(CONFIG_OK, OK, "configuration", "in order", NULL, NULL) \
-	X(CONFIG_NONE, BROKEN, "configuration", "there is none: neither %1 nor %2 exists", NULL, "begin with 'gss-ipsec keygen'; doc/configuration.md and examples/ipsec.conf show the rest") \
+	X(CONFIG_NONE, BROKEN, "configuration", "there is none: neither %1 nor %2 exists", NULL, "begin with 'gss-ipsec keygen'; README.md and ipsec.conf(5) show the rest") \
 	X(CONFIG_NONE_NAMED, BROKEN, "configuration", "GSS_IPSEC_CONFIG names %1, which does not exist", NULL, "make that file, or take GSS_IPSEC_CONFIG out of the program's environment") \
 	X(CONFIG_UNREADABLE, BROKEN, "configuration", "this user may not read %1", "chmod a+r %1", NULL) \
 	X(CONFIG_MODE, BROKEN, "configuration", "others than its owner may write to %1, so no program takes it", "chmod go-w %1", NULL) \
 	X(CONFIG_OWNER, BROKEN, "configuration", "%1 belongs to neither root nor this user, so no program takes it", "chown root %1", NULL) \
-	X(CONFIG_MISTAKE, BROKEN, "configuration", "%1", NULL, "correct that line; doc/configuration.md has every key") \
+	X(CONFIG_MISTAKE, BROKEN, "configuration", "%1", NULL, "correct that line; ipsec.conf(5) has every key") \
 	X(LATCH_OFF, BROKEN, "configuration", "latching is switched off (latch = no) %1", NULL, "take 'latch = no' out of [gss-ipsec] and [service], or write 'latch = yes'") \
 	X(LATCH_AUTO, WARNING, "configuration", "latch = auto %1: contexts complete without a latch, too", NULL, "'latch = yes' or 'latch = require' refuse such contexts") \
 	/* identities */ \
@@ -56,7 +56,7 @@
 	X(PEER_TAKEN, WARNING, "peers", "the peer database does not have %1, but unknown_peer = accept takes it: it will be known by its key alone", NULL, NULL) \
 	X(PEER_SHORT_NAME, BROKEN, "peers", "the peer database does not have %1, but %2; a host's name is compared whole, and never looked up", NULL, "let the program ask for %2, or correct the entry's 'host'") \
 	X(PEER_OTHER_NAME, BROKEN, "peers", "the key %2 is in the peer database, but it is %3 there and not %1", NULL, "let the program ask for %3, or correct the entry's name") \
-	X(PEER_KEY_CHANGED, BROKEN, "peers", "the peer database has another key for %1 than %2: the other side has a new key, or somebody is in the middle", "gss-ipsec peer add --tag %3 %1 %2", "only when you know from the other side itself that this is its key; then take out the old one with 'gss-ipsec peer remove', and restart servers") \
+	X(PEER_KEY_CHANGED, BROKEN, "peers", "the peer database has another key for %1 than %2: the other side has a new key, or somebody is in the middle", "gss-ipsec peer add --tag %3 %1 %2", "only when you know from the other side itself that this is its key; then take out the old one with 'gss-ipsec peer remove %3 OLDKEY'") \
 	X(PEER_KEY_FILE, BROKEN, "peers", "%1: %2", NULL, "mend or take out 'key_file' of that [peer] entry") \
 	X(PEER_IS_SELF, BROKEN, "peers", "the key of %1 is this side's own (identity %2)", NULL, "give each side a key of its own with 'gss-ipsec keygen', and correct the [peer] entry") \
 	X(PEER_SERVICE, BROKEN, "peers", "the key of %1 may not answer for the service %2", NULL, "compare 'services' in its [peer] entry") \

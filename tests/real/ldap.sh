@@ -157,6 +157,7 @@ strangers()
 	CONFIG
 	report "GS2, unknown client: refused, slapd logs why" slapd_refuses "ldapwhoami $gs2"
 	report "SPNEGO, unknown client: refused, slapd logs why" slapd_refuses "ldapwhoami $spnego"
+	entered_while_it_runs
 	configure_user alice <<-CONFIG
 		[peer]
 			ldap = {
@@ -168,6 +169,19 @@ strangers()
 	configure_user alice <<<$'[gss-ipsec]\n\tbroker = /run/nobody'
 	refused "no broker at the client" 203 alice
 	configure_user alice </dev/null
+}
+
+# A running slapd sees who is entered and who is taken out.
+entered_while_it_runs()
+{
+	local key=$hosts_dir/A/home/sample/bob.pem
+
+	hosts_on B gss-ipsec peer add bob@example.org "$key" >/dev/null || hosts_die "peer add"
+	sleep 1.2
+	report "bob is entered while slapd runs: let in" ldap_as sample bob "ldapwhoami $gs2"
+	hosts_on B gss-ipsec peer remove bob@example.org >/dev/null || hosts_die "peer remove"
+	sleep 1.2
+	report "bob is taken out again: refused" slapd_refuses "ldapwhoami $gs2"
 }
 
 gs2_is_too_weak()
