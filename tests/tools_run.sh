@@ -286,7 +286,7 @@ chmod go+w "$work/it's.conf"
 says 1 "doctor: a quotation mark within a command" "mend: chmod go-w '$work/it'.''s.conf'" \
 	env "GSS_IPSEC_CONFIG=$work/it's.conf" "$tool" doctor
 chmod go-w "$config"
-says 2 "doctor: half a service" ^usage: "$tool" doctor --service imap
+says 2 "doctor: half a service" "imap: write SERVICE@HOST" "$tool" doctor --service imap
 says 1 "doctor: an unknown peer and its key" "mend: gss-ipsec peer add b.example.org SHA256:" \
 	"$tool" doctor --peer b.example.org --key "$work/ecdsa-p384.pem"
 says 1 "doctor: a peer's other key" "mend: gss-ipsec peer add --tag server.example.org " \

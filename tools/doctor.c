@@ -212,8 +212,11 @@ static bool service_split(struct doctor *doctor, char *argument)
 {
 	char *at = strchr(argument, '@');
 
-	if (at == NULL || at == argument || at[1] == '\0')
+	if (at == NULL || at == argument || at[1] == '\0') {
+		(void)tool_fail(
+			"--service %s: write SERVICE@HOST, as programs ask for it", argument);
 		return false;
+	}
 	*at = '\0';
 	doctor->service = argument;
 	doctor->target_host = at + 1;

@@ -40,7 +40,7 @@
 	X(IDENTITY_ROLE, BROKEN, "identity", "none that this user may use %1", NULL, "look at 'usage' in [identity], and whose the key files are") \
 	X(IDENTITY_SERVICE, BROKEN, "identity", "none of this user's answers for %1", NULL, "compare 'host' and 'services' in [identity] with the name that clients ask for") \
 	X(KEY_MISSING, BROKEN, "identity", "%1: its key file %2 is not there", "gss-ipsec keygen --out %2 && chown %3 %2", "then give the other side the new key's SHA256 name; its peer database has the old one") \
-	X(KEY_DENIED, BROKEN, "identity", "%1: this user may not read its key file %2", "chown %3 %2", NULL) \
+	X(KEY_DENIED, BROKEN, "identity", "%1: this user may not read its key file %2", "chown %3 %2", "only where that identity is meant for this user: the programs of the file's present owner lose it; else make this user a key and an [identity] of his own") \
 	X(KEY_MODE, BROKEN, "identity", "%1: others can read its key file %2, so no program takes it", "chmod 0600 %2", "if others may have read it, make a new key instead") \
 	X(KEY_OWNER, BROKEN, "identity", "%1: its key file %2 belongs to neither this user nor root, so no program of this user takes it", "chown %3 %2", NULL) \
 	X(KEY_BAD, BROKEN, "identity", "%1: %2", "mv %3 %3.bad && gss-ipsec keygen --out %3 && chown --reference=%3.bad %3", "then give the other side the new key's SHA256 name") \
