@@ -111,8 +111,8 @@ useradd -u "${hosts_uid[alice]}" alice && useradd -m bob || hosts_die "no users"
 hosts_up
 hostname "${hosts_name[B]}"
 make_postfix A && make_postfix B || hosts_die "no room for Postfix"
-sed -i 's/services = sample/services = smtp\n\t\toffered_to_root = yes/' "$hosts_dir/B/gss/ipsec.conf"
-sed -i '0,/user = /s//offered_to_root = yes\n\t\tuser = /' "$hosts_dir/A/gss/ipsec.conf"
+sed -i 's/services = sample/services = smtp/' "$hosts_dir/B/gss/ipsec.conf"
+sed -i 's/^.*key = .*\.pem/&\noffered_to_root = yes/' "$hosts_dir"/?/gss/ipsec.conf
 chown postfix "$hosts_dir/A/gss/alice.pem" "$hosts_dir/B/gss/sample.pem"
 page_run B "The server" 'server#' || hosts_die "the page's commands fail on the server"
 page_run A "The client" 'client#' || hosts_die "the page's commands fail on the client"
