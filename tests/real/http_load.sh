@@ -63,13 +63,15 @@ load_memory_report()
 # What went in the clear, for there are too many packets to keep: of each connection T1 and T2.
 load_capture()
 {
-	hosts_start tcpdump.load A tcpdump -i wire -n -s 0 -B 8192 -Z root -w "$hosts_out/load.pcap" \
-		'tcp port 80'
+	hosts_start tcpdump.load A tcpdump -i wire -U -n -s 0 -B 8192 --immediate-mode -Z root \
+		-w "$hosts_out/load.pcap" 'tcp port 80'
 	hosts_wait 10 grep -q 'listening on' "$hosts_out/tcpdump.load.log"
 }
 
 load_judge()
 {
+	# The last login's segments.
+	sleep 0.3
 	hosts_stop tcpdump.load
 	"$here/http_capture.py" --clear --latched "$1" --absent "$hosts_user" "$hosts_out/load.pcap" &&
 		rm "$hosts_out/load.pcap"
