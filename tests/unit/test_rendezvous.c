@@ -565,7 +565,7 @@ END_TEST
 Suite *suite_rendezvous(void)
 {
 	Suite *suite = suite_create("rendezvous");
-	TCase *tests = tcase_create("rendezvous");
+	TCase *tests = tcase_create("rendezvous"), *cancelled = tcase_create("cancelled");
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_tie_is_several);
@@ -576,7 +576,6 @@ Suite *suite_rendezvous(void)
 	tcase_add_test(tests, positions_tell_who_is_no_rival);
 	tcase_add_loop_test(tests, positions_that_cannot_be, 0, 3);
 	tcase_add_loop_test(tests, turns, 0, 4);
-	tcase_add_test(tests, a_cancelled_turn_ends);
 	tcase_add_loop_test(
 		tests, rivals_behind_t3, 0, (int)(sizeof(rival_rows) / sizeof(rival_rows[0])));
 	tcase_add_test(tests, no_rival_no_question);
@@ -591,5 +590,9 @@ Suite *suite_rendezvous(void)
 	tcase_add_test(tests, reason_reaches_the_acceptor);
 	tcase_add_test(tests, hash_failure_is_told);
 	suite_add_tcase(suite, tests);
+	tcase_add_test(cancelled, a_cancelled_turn_ends);
+	tcase_set_timeout(cancelled, 30);
+	tcase_set_tags(cancelled, "cancelled_thread");
+	suite_add_tcase(suite, cancelled);
 	return suite;
 }
