@@ -183,6 +183,8 @@ static bool cookie_read(int fd, uint64_t *ret_cookie)
 /* Fills seen, all but descriptor and inode; false when the socket is gone.  What no connection has stays zero. */
 static bool socket_look(int held, struct sighting *seen)
 {
+	int type;
+
 	seen->kind = kind_read(held);
 	if (seen->kind == KIND_OTHER)
 		return true;
@@ -192,8 +194,10 @@ static bool socket_look(int held, struct sighting *seen)
 		network_look(held, seen);
 		return true;
 	}
-	if (!traffic_read(held, seen))
-		return false;
+	if (!traffic_read(held, seen)) { /* it is over, or a raw one that carries TCP's segments */
+		seen->kind = KIND_OTHER;
+		return option_get(held, SO_TYPE, &type) && type != SOCK_STREAM;
+	}
 	if (seen->state != STATE_ESTABLISHED)
 		return true;
 	seen->fitness = fitness_read(held);

@@ -43,6 +43,12 @@ host_enter()
 	done
 	mount -t proc proc "$root/proc" && mount -t tmpfs -o mode=0755 tmpfs "$root/run" &&
 		mkdir -p "$root$out" && mount --bind "$out" "$root$out" || host_die "no /proc, /run"
+	# The tree may lie in a folder of root's own; users write their traces into it.
+	dir=$out
+	while [ "$dir" != / ]; do
+		dir=$(dirname "$dir")
+		chmod a+x "$root$dir" || host_die "no way to $out"
+	done
 	mkdir -p "$root/dev/shm"
 	hostname "$host_name"
 	ip link set lo up

@@ -17,6 +17,7 @@ PLUGIN = "/usr/lib/gss/mech_ipsec.so"
 
 # Numbers that no two runs share.
 VOLATILE = [
+    (r"\d{4}-\d\d-\d\d \d\d:[\dN:]+", "TIME"),
     (r"lifetime \d+", "lifetime N"),
     (r"(sent|received) [\d.]+", r"\1 N"),
     (r"in [\d.]+ seconds", "in N seconds"),
@@ -55,8 +56,10 @@ UNCOUNTED = set(
     "poll ppoll select pselect6 epoll_wait epoll_pwait futex clock_nanosleep restart_syscall brk"
     " munmap rt_sigreturn sched_yield wait4 rt_sigaction getpid".split()
 )
-# libgssapi looks at its configuration once a second.
-AGAIN = re.compile(r"(newfstatat|openat|close|getdents64) /etc/gss/mech(\.d)?( ENOENT)?$")
+# libgssapi and libkrb5 look at their configuration once a second.
+AGAIN = re.compile(
+    r"(newfstatat|openat|close|getdents64) /etc/gss/mech(\.d)?( ENOENT)?$|newfstatat /etc/krb5\.conf$"
+)
 CONNECTION = re.compile(
     r"^(read|write|recvfrom|sendto|recvmsg|sendmsg|writev|readv) (socket|pipe|TCP)"
 )
