@@ -275,24 +275,33 @@ size_t config_token_padding_bytes(const struct config *config)
 /* --- the lock --- */
 
 static pthread_mutex_t lock_without_page = PTHREAD_MUTEX_INITIALIZER;
-static pthread_mutex_t *lock = &lock_without_page;
-static pthread_once_t lock_once = PTHREAD_ONCE_INIT;
+/* NULL until the first who takes it; then the same for the rest of the process's life. */
+static _Atomic(pthread_mutex_t *) lock;
 
-/* A mutex of zeros is PTHREAD_MUTEX_INITIALIZER here.  No fork handler: those run for every fork of
- * the application and stay behind when the plugin is unloaded. */
-static void lock_make(void)
+/*
+ * A mutex of zeros is PTHREAD_MUTEX_INITIALIZER here.  No fork handler: those run for every fork of
+ * the application and stay behind when the plugin is unloaded.
+ *
+ * Every program that lists mechanisms comes by, so each page that it need not touch is worth it: the kernel rounds
+ * sizes up to a page by itself, and gives the page at once (bench/starts.sh).
+ */
+static pthread_mutex_t *lock_make(void)
 {
 	static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
-	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_mutex_t *made = &lock_without_page, *none = NULL;
+	void *page = mmap(NULL, sizeof(fresh), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
-	if (page == MAP_FAILED)
-		return;
-	if (madvise(page, size, MADV_WIPEONFORK) != 0 || memcmp(page, &fresh, sizeof(fresh)) != 0) {
-		munmap(page, size);
-		return;
-	}
-	lock = page;
+	if (page != MAP_FAILED && madvise(page, sizeof(fresh), MADV_WIPEONFORK) == 0 &&
+		memcmp(page, &fresh, sizeof(fresh)) == 0)
+		made = page;
+	if (atomic_compare_exchange_strong(&lock, &none, made))
+		none = made;
+	else
+		made = &lock_without_page; /* another thread's stays */
+	if (page != MAP_FAILED && made != page)
+		(void)munmap(page, sizeof(fresh));
+	return none;
 }
 
 /* As the thread was that has the lock. */
@@ -301,11 +310,14 @@ static int lock_cancel_state;
 /* A thread that was cancelled while it reads a file would keep the lock from all others. */
 enum err config_lock(void)
 {
+	pthread_mutex_t *taken = atomic_load(&lock);
 	int state;
 
 	if (pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state) != 0)
 		return ERR_INTERNAL;
-	if (pthread_once(&lock_once, lock_make) != 0 || pthread_mutex_lock(lock) != 0) {
+	if (taken == NULL)
+		taken = lock_make();
+	if (pthread_mutex_lock(taken) != 0) {
 		(void)pthread_setcancelstate(state, NULL);
 		return ERR_INTERNAL;
 	}
@@ -317,7 +329,7 @@ void config_unlock(void)
 {
 	const int state = lock_cancel_state;
 
-	pthread_mutex_unlock(lock);
+	pthread_mutex_unlock(atomic_load(&lock));
 	(void)pthread_setcancelstate(state, NULL);
 }
 

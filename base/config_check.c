@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file_status.h"
+
 /* One file on its way into a snapshot. */
 struct reading {
 	struct config *config;
@@ -261,7 +263,7 @@ enum err config_file_add(
 	status = open_profile(path, &r.profile);
 	if (status == ERR_OK)
 		status = add_lines(&r);
-	if (stat(path, &now) != 0 || !config_status_equal(&now, &lines.status)) {
+	if (stat(path, &now) != 0 || !file_status_equal(&now, &lines.status)) {
 		*ret_changed = true;
 		status = config_complain(path, 0, "the file changed while it was read");
 	}

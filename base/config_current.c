@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file_status.h"
+
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
 #endif
@@ -58,31 +60,12 @@ static time_t second_now(void)
 	return now.tv_sec;
 }
 
-/*
- * File systems stamp in ticks of the kernel's clock, or seconds: a file that was changed so lately may be
- * changed once more in the same one.  Of a time to come, set by a clock that was put back, nothing is known.
- */
-static bool status_is_fresh(const struct stat *status, const struct timespec *now)
-{
-	const time_t seconds = now->tv_sec - status->st_ctim.tv_sec;
-
-	return seconds < 1 || (seconds == 1 && now->tv_nsec < status->st_ctim.tv_nsec);
-}
-
-/* The clock first: it must not be later than the look. */
-static struct timespec stamp_now(void)
-{
-	struct timespec now = { .tv_sec = 0 };
-
-	(void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	return now;
-}
-
 static void sight_note_fresh(struct config_sight *sight, const struct timespec *now)
 {
 	for (size_t i = 0; sight->paths[i] != NULL; i++)
-		sight->is_fresh = sight->is_fresh ||
-				  (sight->exists[i] && status_is_fresh(&sight->status[i], now));
+		sight->is_fresh =
+			sight->is_fresh ||
+			(sight->exists[i] && file_status_is_fresh(&sight->status[i], now));
 }
 
 static bool sight_has_paths_of(const struct config_sight *a, const struct config_sight *b)
@@ -115,7 +98,7 @@ static bool sight_is_same(const struct config_sight *before, const struct config
 	for (size_t i = 0; before->paths[i] != NULL; i++)
 		if (before->exists[i] != now->exists[i] ||
 			(before->exists[i] &&
-				!config_status_equal(&before->status[i], &now->status[i])))
+				!file_status_equal(&before->status[i], &now->status[i])))
 			return false;
 	return true;
 }
@@ -188,13 +171,18 @@ static enum err place_answer(const struct place *place, struct config **ret_conf
 static enum err add_user_file(struct config_sight *sight, size_t *count)
 {
 	const char *home = secure_getenv("HOME");
+	const size_t home_len = home == NULL ? 0 : strlen(home);
 	struct stat status;
-	char *path = NULL;
+	char *path;
 
 	if (home == NULL || home[0] != '/')
 		return ERR_OK;
-	if (asprintf(&path, "%s%s", home, USER_FILE) < 0)
+	/* asprintf's pages cost a program that does not print by itself more than all the rest of this. */
+	path = malloc(home_len + sizeof(USER_FILE));
+	if (path == NULL)
 		return ERR_NO_MEMORY;
+	memcpy(path, home, home_len);
+	memcpy(path + home_len, USER_FILE, sizeof(USER_FILE));
 	if (stat(path, &status) != 0 && errno == EACCES)
 		free(path);
 	else
@@ -219,7 +207,7 @@ static enum err find_files(struct config_sight *sight)
 
 static enum err look_new(struct look **ret_look)
 {
-	const struct timespec now = stamp_now();
+	const struct timespec now = file_status_clock();
 	struct look *look = calloc(1, sizeof(*look));
 	struct config_sight *sight;
 	enum err status;
@@ -294,7 +282,7 @@ static void sight_look(struct config_sight *sight, const struct config_sight *se
 
 static enum err look_again(const struct config_sight *seen, struct look **ret_look)
 {
-	const struct timespec now = stamp_now();
+	const struct timespec now = file_status_clock();
 	struct look *look = calloc(1, sizeof(*look));
 
 	if (look == NULL)

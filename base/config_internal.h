@@ -140,8 +140,6 @@ struct config_lines {
 /* Reads and checks; on success the caller frees. */
 enum err config_lines_read(const char *path, struct config_lines *ret_lines) ERR_MUST_CHECK;
 void config_lines_free(struct config_lines *lines);
-/* Whether two looks saw the same file, unchanged. */
-bool config_status_equal(const struct stat *a, const struct stat *b);
 
 /* --- one file's values --- */
 /* Adds what the file says to a snapshot under construction; what earlier files said stays.
