@@ -17,6 +17,7 @@
 /* Our reqids: far above strongSwan's (from 1) and Libreswan's (from 0x3fff). */
 #define KXFRM_REQID_BASE 0x47000000u
 #define KXFRM_REQID_MASK 0x00ffffffu
+#define KXFRM_REQID_ANY 0 /* of a cover that yields: no reqid is asked for */
 
 /* Conversation for requests. */
 struct kxfrm;
@@ -77,6 +78,11 @@ int kxfrm_cover_install(struct kxfrm *xfrm, const struct kbind_tuple *tuple, uin
  * place. */
 int kxfrm_cover_repair(struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in,
 	uint32_t reqid_out) ERR_MUST_CHECK;
+/* From now on the inbound entry of a cover with this reqid takes what comes in by any SA whose selector
+ * is this connection, and nothing in the clear, as before.  With reqid_in KXFRM_REQID_ANY the others
+ * repair and remove it. EEXIST: somebody else's entry has its place. */
+int kxfrm_cover_yield(
+	struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in) ERR_MUST_CHECK;
 /* Removes what of it is there; entries of others with the same selector stay. */
 int kxfrm_cover_remove(struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in,
 	uint32_t reqid_out) ERR_MUST_CHECK;
@@ -102,15 +108,23 @@ struct kxfrm_policy {
 	uint32_t priority, index, mark, mark_mask, if_id;
 	uint32_t reqid; /* of the first template; 0: no template, or none that names one */
 	bool has_template, is_block;
+	bool is_local_ok; /* a flag that the kernel keeps and does not use: ours, where a cover yields */
 };
 typedef void kxfrm_each_policy(void *context, const struct kxfrm_policy *policy);
 /* SPD entries only, no socket policies. */
 int kxfrm_policy_dump(struct kxfrm *xfrm, kxfrm_each_policy *each, void *context) ERR_MUST_CHECK;
 /* By index and direction, as a dump showed it. */
 int kxfrm_policy_remove(struct kxfrm *xfrm, const struct kxfrm_policy *policy) ERR_MUST_CHECK;
-/* Whether the entry is a cover, or a block of its second form. */
+/* Whether the entry is a cover, one that yields included (reqid KXFRM_REQID_ANY), or a block of its
+ * second form. */
 bool kxfrm_policy_is_cover(const struct kxfrm_policy *policy);
 bool kxfrm_policy_is_block(const struct kxfrm_policy *policy);
+/* Whether the entry says how packets travel: that they do not, or protected. */
+bool kxfrm_policy_prescribes(const struct kxfrm_policy *policy);
+/* The best of these entries for packets of this path with this mark, where it prescribes something; of
+ * equal ones, one that does: the kernel takes the older, which a dump does not show.  NULL: none. */
+const struct kxfrm_policy *kxfrm_policy_find_prescribing(
+	const struct kxfrm_policy *items, size_t count, struct kxfrm_path path, uint32_t mark);
 /* Whether the entry would apply to packets of this path with this mark. */
 bool kxfrm_policy_matches(const struct kxfrm_policy *policy, struct kxfrm_path path, uint32_t mark);
 

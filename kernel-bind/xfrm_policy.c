@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Policies: on sockets (IP_XFRM_POLICY, IPV6_XFRM_POLICY) and, for the close cover, in the SPD; and the events that
- * tell what others did to policies and SAs.  A socket policy has a selector that matches all of its
- * family, since Linux takes a mismatch for "no policy" and lets the packet pass; the SA's own
- * selector is what binds it to the connection.
+ * Policies: on sockets (IP_XFRM_POLICY, IPV6_XFRM_POLICY) and, for the close cover, in the SPD.
+ * A socket policy has a selector that matches all of its family, since Linux takes a mismatch for
+ * "no policy" and lets the packet pass; the SA's own selector is what binds it to the connection.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -85,19 +84,27 @@ int kxfrm_socket_policy_clear(int fd)
 	return setsockopt(fd, option.level, option.name, NULL, 0) == 0 ? 0 : errno;
 }
 
-static int cover_install_one(struct kxfrm *xfrm, struct kxfrm_path path, uint32_t reqid)
+enum cover_how {
+	COVER_NEW,    /* EEXIST where there is an entry */
+	COVER_REPLACE /* in its place, so that there is one at any time */
+};
+
+static int cover_put_one(
+	struct kxfrm *xfrm, struct kxfrm_path path, uint32_t reqid, enum cover_how how)
 {
 	struct xfrm_userpolicy_info *info;
 	struct xfrm_user_tmpl template;
 	struct nl_msg *message;
 
-	message = kxfrm_message_new(
-		XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info), (void **)&info);
+	message = kxfrm_message_new(how == COVER_REPLACE ? XFRM_MSG_UPDPOLICY : XFRM_MSG_NEWPOLICY,
+		how == COVER_REPLACE ? 0 : NLM_F_CREATE | NLM_F_EXCL, sizeof(*info),
+		(void **)&info);
 	if (message == NULL)
 		return ENOMEM;
 	kxfrm_path_selector(path, &info->sel);
 	kxfrm_lifetime_unlimited(&info->lft);
 	info->priority = COVER_PRIORITY;
+	info->flags = reqid == KXFRM_REQID_ANY ? XFRM_POLICY_LOCALOK : 0;
 	info->dir = path.is_inbound ? XFRM_POLICY_IN : XFRM_POLICY_OUT;
 	info->action = XFRM_POLICY_ALLOW;
 	template_fill(path.tuple->family, reqid, &template);
@@ -108,7 +115,7 @@ static int cover_install_one(struct kxfrm *xfrm, struct kxfrm_path path, uint32_
 	return kxfrm_request(xfrm, message, NULL, NULL);
 }
 
-static void policy_read(const struct xfrm_userpolicy_info *info, struct nlattr **attributes,
+void kxfrm_policy_read(const struct xfrm_userpolicy_info *info, struct nlattr **attributes,
 	struct kxfrm_policy *policy)
 {
 	const struct xfrm_user_tmpl *template;
@@ -128,6 +135,7 @@ static void policy_read(const struct xfrm_userpolicy_info *info, struct nlattr *
 	policy->priority = info->priority;
 	policy->index = info->index;
 	policy->is_block = info->action == XFRM_POLICY_BLOCK;
+	policy->is_local_ok = (info->flags & XFRM_POLICY_LOCALOK) != 0;
 	if (attributes[XFRMA_MARK] != NULL &&
 		nla_len(attributes[XFRMA_MARK]) >= (int)sizeof(*mark)) {
 		mark = nla_data(attributes[XFRMA_MARK]);
@@ -158,7 +166,7 @@ static void each_policy_found(void *context, struct nlmsghdr *header)
 	if (header->nlmsg_type != XFRM_MSG_NEWPOLICY ||
 		nlmsg_parse(header, sizeof(*info), attributes, XFRMA_MAX, NULL) < 0)
 		return;
-	policy_read(info, attributes, &search->policy);
+	kxfrm_policy_read(info, attributes, &search->policy);
 	search->is_found = true;
 }
 
@@ -184,13 +192,20 @@ static int cover_find_one(
 	return result;
 }
 
+/* A cover that yields is its owner's, whose other entry has this selector. */
+static bool cover_has_reqid(const struct kxfrm_policy *policy, uint32_t reqid)
+{
+	return kxfrm_policy_is_cover(policy) &&
+	       (policy->reqid == reqid || policy->reqid == KXFRM_REQID_ANY);
+}
+
 /* By index, so that an entry of somebody else with this selector stays. */
 static int cover_remove_one(struct kxfrm *xfrm, struct kxfrm_path path, uint32_t reqid)
 {
 	struct kxfrm_policy policy;
 	int result = cover_find_one(xfrm, path, &policy);
 
-	if (result == 0 && kxfrm_policy_is_cover(&policy) && policy.reqid == reqid)
+	if (result == 0 && cover_has_reqid(&policy, reqid))
 		result = kxfrm_policy_remove(xfrm, &policy);
 	return result == ENOENT ? 0 : result;
 }
@@ -198,24 +213,26 @@ static int cover_remove_one(struct kxfrm *xfrm, struct kxfrm_path path, uint32_t
 static int cover_repair_one(struct kxfrm *xfrm, struct kxfrm_path path, uint32_t reqid)
 {
 	struct kxfrm_policy policy;
-	int result = cover_install_one(xfrm, path, reqid);
+	int result = cover_put_one(xfrm, path, reqid, COVER_NEW);
 
 	if (result != EEXIST)
 		return result;
 	result = cover_find_one(xfrm, path, &policy);
 	if (result != 0)
 		return result;
-	return kxfrm_policy_is_cover(&policy) && policy.reqid == reqid ? 0 : EEXIST;
+	if (!cover_has_reqid(&policy, reqid))
+		return EEXIST;
+	return policy.reqid == reqid ? 0 : cover_put_one(xfrm, path, reqid, COVER_REPLACE);
 }
 
 int kxfrm_cover_install(
 	struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in, uint32_t reqid_out)
 {
 	const struct kxfrm_path in = { tuple, true }, out = { tuple, false };
-	int result = cover_install_one(xfrm, out, reqid_out);
+	int result = cover_put_one(xfrm, out, reqid_out, COVER_NEW);
 
 	if (result == 0)
-		result = cover_install_one(xfrm, in, reqid_in);
+		result = cover_put_one(xfrm, in, reqid_in, COVER_NEW);
 	if (result == 0)
 		return 0;
 	/* The one that failed as well: the kernel may have done what it could not tell us. */
@@ -233,6 +250,21 @@ int kxfrm_cover_repair(
 	int result_out = cover_repair_one(xfrm, out, reqid_out);
 
 	return result_in != 0 ? result_in : result_out;
+}
+
+int kxfrm_cover_yield(struct kxfrm *xfrm, const struct kbind_tuple *tuple, uint32_t reqid_in)
+{
+	const struct kxfrm_path in = { tuple, true };
+	struct kxfrm_policy policy;
+	int result = cover_find_one(xfrm, in, &policy);
+
+	if (result == ENOENT)
+		return cover_put_one(xfrm, in, KXFRM_REQID_ANY, COVER_NEW);
+	if (result != 0)
+		return result;
+	if (!cover_has_reqid(&policy, reqid_in))
+		return EEXIST;
+	return cover_put_one(xfrm, in, KXFRM_REQID_ANY, COVER_REPLACE);
 }
 
 int kxfrm_cover_remove(
@@ -328,9 +360,23 @@ int kxfrm_blocks_remove(struct kxfrm *xfrm)
 	return result;
 }
 
+/* What yields is found again after a restart, so nobody else's entry must look like it. */
+static bool policy_is_yielding_cover(const struct kxfrm_policy *policy)
+{
+	const uint8_t bits = policy->family == AF_INET ? 32 : 128;
+
+	return policy->reqid == KXFRM_REQID_ANY && policy->is_local_ok && !policy->is_block &&
+	       policy->priority == COVER_PRIORITY && policy->direction == XFRM_POLICY_IN &&
+	       policy->protocol == IPPROTO_TCP && policy->source_bits == bits &&
+	       policy->destination_bits == bits && policy->source_port_mask == UINT16_MAX &&
+	       policy->destination_port_mask == UINT16_MAX && policy->mark_mask == 0 &&
+	       policy->if_id == 0;
+}
+
 bool kxfrm_policy_is_cover(const struct kxfrm_policy *policy)
 {
-	return policy->has_template && kxfrm_reqid_is_ours(policy->reqid);
+	return policy->has_template &&
+	       (kxfrm_reqid_is_ours(policy->reqid) || policy_is_yielding_cover(policy));
 }
 
 bool kxfrm_policy_is_block(const struct kxfrm_policy *policy)
@@ -358,7 +404,7 @@ static void each_policy_dumped(void *context, struct nlmsghdr *header)
 	 * directions of their own. */
 	if (info->dir >= XFRM_POLICY_FWD)
 		return;
-	policy_read(info, attributes, &policy);
+	kxfrm_policy_read(info, attributes, &policy);
 	dump->each(dump->context, &policy);
 }
 
@@ -418,131 +464,23 @@ bool kxfrm_policy_matches(const struct kxfrm_policy *policy, struct kxfrm_path p
 	       prefix_matches(policy->destination, policy->destination_bits, &ends.destination);
 }
 
-struct kxfrm_events {
-	struct kxfrm_netlink *netlink;
-	uint32_t own_port;
-};
-
-int kxfrm_events_open(const struct kxfrm *xfrm, struct kxfrm_events **ret_events)
+bool kxfrm_policy_prescribes(const struct kxfrm_policy *policy)
 {
-	static const int groups[] = { XFRMNLGRP_SA, XFRMNLGRP_EXPIRE, XFRMNLGRP_POLICY };
-	struct kxfrm_events *events = calloc(1, sizeof(*events));
-	int result;
-
-	if (events == NULL)
-		return ENOMEM;
-	events->own_port = kxfrm_netlink_port(xfrm->netlink);
-	result = kxfrm_netlink_open(NETLINK_XFRM, &events->netlink);
-	for (size_t i = 0; result == 0 && i < sizeof(groups) / sizeof(groups[0]); i++)
-		result = kxfrm_netlink_join(events->netlink, groups[i]);
-	if (result != 0) {
-		kxfrm_events_close(&events);
-		return result;
-	}
-	*ret_events = events;
-	return 0;
+	return policy->is_block || policy->has_template;
 }
 
-void kxfrm_events_close(struct kxfrm_events **events)
+const struct kxfrm_policy *kxfrm_policy_find_prescribing(
+	const struct kxfrm_policy *items, size_t count, struct kxfrm_path path, uint32_t mark)
 {
-	if (*events == NULL)
-		return;
-	kxfrm_netlink_close(&(*events)->netlink);
-	free(*events);
-	*events = NULL;
-}
+	const struct kxfrm_policy *best = NULL;
 
-int kxfrm_events_descriptor(const struct kxfrm_events *events)
-{
-	return kxfrm_netlink_descriptor(events->netlink);
-}
-
-struct event_reading {
-	uint32_t own_port;
-	kxfrm_each_event *each;
-	void *context;
-};
-
-/* An entry that is none of ours stays the change that the table says. */
-static void event_read_policy(const struct nlmsghdr *header, struct kxfrm_event *event)
-{
-	const struct xfrm_userpolicy_id *id = nlmsg_data(header);
-	struct kxfrm_policy policy = { 0 };
-	struct nlattr *attributes[XFRMA_MAX + 1];
-	struct xfrm_userpolicy_info info = { .action = XFRM_POLICY_BLOCK };
-
-	if (nlmsg_parse((struct nlmsghdr *)(uintptr_t)header, sizeof(*id), attributes, XFRMA_MAX,
-		    NULL) < 0)
-		return;
-	policy_read(&info, attributes, &policy);
-	if (kxfrm_policy_is_cover(&policy) || kxfrm_policy_is_block(&policy))
-		event->type = KXFRM_EVENT_COVER_GONE;
-}
-
-static void event_read_deleted(const struct nlmsghdr *header, struct kxfrm_event *event)
-{
-	const struct xfrm_usersa_id *id = nlmsg_data(header);
-
-	if (nlmsg_datalen(header) < (int)sizeof(*id))
-		return;
-	memcpy(event->destination, &id->daddr, sizeof(event->destination));
-	event->spi = ntohl(id->spi);
-}
-
-static void event_read_expired(const struct nlmsghdr *header, struct kxfrm_event *event)
-{
-	const struct xfrm_user_expire *expire = nlmsg_data(header);
-
-	/* Soft limits change nothing; spi stays 0, which is nobody's. */
-	if (nlmsg_datalen(header) < (int)sizeof(*expire) || expire->hard == 0)
-		return;
-	memcpy(event->destination, &expire->state.id.daddr, sizeof(event->destination));
-	event->spi = ntohl(expire->state.id.spi);
-}
-
-struct event_row {
-	uint16_t message;
-	enum kxfrm_event_type type;
-	void (*read)(const struct nlmsghdr *header, struct kxfrm_event *event);
-};
-
-/* clang-format off */
-static const struct event_row event_rows[] = {
-	{ XFRM_MSG_DELSA,       KXFRM_EVENT_SA_GONE,        event_read_deleted },
-	{ XFRM_MSG_EXPIRE,      KXFRM_EVENT_SA_USED_UP,     event_read_expired },
-	{ XFRM_MSG_FLUSHSA,     KXFRM_EVENT_SA_FLUSHED,     NULL },
-	{ XFRM_MSG_NEWPOLICY,   KXFRM_EVENT_POLICY_CHANGED, NULL },
-	{ XFRM_MSG_UPDPOLICY,   KXFRM_EVENT_POLICY_CHANGED, NULL },
-	{ XFRM_MSG_DELPOLICY,   KXFRM_EVENT_POLICY_CHANGED, event_read_policy },
-	{ XFRM_MSG_POLEXPIRE,   KXFRM_EVENT_POLICY_CHANGED, NULL },
-	{ XFRM_MSG_FLUSHPOLICY, KXFRM_EVENT_COVER_GONE,     NULL },
-};
-/* clang-format on */
-
-static void each_event_message(void *context, struct nlmsghdr *header)
-{
-	const struct event_reading *reading = context;
-	struct kxfrm_event event = { 0 };
-
-	if (header->nlmsg_pid == reading->own_port)
-		return;
-	for (size_t i = 0; i < sizeof(event_rows) / sizeof(event_rows[0]); i++) {
-		if (event_rows[i].message != header->nlmsg_type)
+	for (size_t i = 0; i < count; i++) {
+		if ((best != NULL && items[i].priority > best->priority) ||
+			!kxfrm_policy_matches(&items[i], path, mark))
 			continue;
-		event.type = event_rows[i].type;
-		if (event_rows[i].read != NULL)
-			event_rows[i].read(header, &event);
-		reading->each(reading->context, &event);
+		if (best == NULL || items[i].priority < best->priority ||
+			kxfrm_policy_prescribes(&items[i]))
+			best = &items[i];
 	}
-}
-
-bool kxfrm_events_read(struct kxfrm_events *events, kxfrm_each_event *each, void *context)
-{
-	struct event_reading reading = { events->own_port, each, context };
-	const struct kxfrm_event lost = { .type = KXFRM_EVENT_LOST };
-	int result = kxfrm_netlink_read_events(events->netlink, each_event_message, &reading);
-
-	if (result != 0 && result != EBUSY)
-		each(context, &lost);
-	return result != EBUSY;
+	return best != NULL && kxfrm_policy_prescribes(best) ? best : NULL;
 }
