@@ -12,8 +12,7 @@
 #include "base/secret.h"
 #include "kernel-bind/xfrm_socket.h"
 
-/* In all, so that whoever fills the socket with messages of his own (a network namespace's root can)
- * holds up nobody for longer. */
+/* In all, so that a kernel that is kept busy holds up nobody for longer. */
 #define NETLINK_WAIT_MS 2000
 #define NETLINK_DUMP_WAIT_MS 10000
 #define NETLINK_EVENTS_MS 20	/* then others have a turn */
@@ -31,6 +30,7 @@ struct kxfrm_netlink {
 
 int kxfrm_netlink_open(int protocol, struct kxfrm_netlink **ret_netlink)
 {
+	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	const int on = 1;
 	struct kxfrm_netlink *netlink = calloc(1, sizeof(*netlink));
 	int fd, result = ENOMEM;
@@ -45,8 +45,10 @@ int kxfrm_netlink_open(int protocol, struct kxfrm_netlink **ret_netlink)
 	if (nl_connect(netlink->socket, protocol) < 0)
 		goto out;
 	fd = nl_socket_get_fd(netlink->socket);
-	/* CAP_ACK: else a refusal would bring the whole request back, keys included */
-	if (setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) != 0) {
+	/* CAP_ACK: else a refusal would bring the whole request back, keys included.  Connected to the kernel,
+	 * the socket gets nothing that another process sends to it alone, and so cannot be filled. */
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) != 0 ||
+		connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) != 0) {
 		result = errno;
 		goto out;
 	}
@@ -150,12 +152,11 @@ static int netlink_receive(struct kxfrm_netlink *netlink, int flags, size_t *ret
 	return 0;
 }
 
-/* The same, waiting until then for one. */
-static int netlink_await(struct kxfrm_netlink *netlink, uint64_t end_ms, size_t *ret_len)
+static int netlink_poll(struct kxfrm_netlink *netlink, uint64_t end_ms)
 {
 	struct pollfd wait = { .fd = nl_socket_get_fd(netlink->socket), .events = POLLIN };
-	uint64_t now;
 	int ready, tries = 0;
+	uint64_t now;
 
 	do {
 		now = now_ms();
@@ -163,7 +164,23 @@ static int netlink_await(struct kxfrm_netlink *netlink, uint64_t end_ms, size_t 
 	} while (ready < 0 && (errno == EINTR || (errno == ENOMEM && tries++ < RECEIVE_TRIES)));
 	if (ready <= 0)
 		return ready < 0 ? errno : ETIMEDOUT;
-	return netlink_receive(netlink, 0, ret_len);
+	return 0;
+}
+
+/* Waits until end_ms for a datagram; poll() is asked only when none is there yet. */
+static int netlink_await(struct kxfrm_netlink *netlink, uint64_t end_ms, size_t *ret_len)
+{
+	int result;
+
+	do {
+		if (now_ms() >= end_ms)
+			return ETIMEDOUT;
+		result = netlink_receive(netlink, MSG_DONTWAIT, ret_len);
+		if (result != EAGAIN)
+			return result;
+		result = netlink_poll(netlink, end_ms);
+	} while (result == 0);
+	return result;
 }
 
 /* Whether this message ends the answer; its errno then goes to result. */
@@ -220,6 +237,7 @@ int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message
 	kxfrm_each_message *each, void *context)
 {
 	const bool is_dump = (nlmsg_hdr(message)->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
+	const uint64_t wait_ms = is_dump ? NETLINK_DUMP_WAIT_MS : NETLINK_WAIT_MS;
 	int result = EPROTO;
 	bool is_complete = false;
 	uint64_t end_ms;
@@ -228,8 +246,8 @@ int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message
 	nl_complete_msg(netlink->socket, message);
 	if (nl_send(netlink->socket, message) < 0)
 		return EPROTO;
-	/* Within nl_send() the kernel does the work, and may load modules for it: the answer is there by then. */
-	end_ms = now_ms() + (is_dump ? NETLINK_DUMP_WAIT_MS : NETLINK_WAIT_MS);
+	/* Not before: within nl_send() the kernel does the work, and may load modules for it. */
+	end_ms = now_ms() + wait_ms;
 	while (!is_complete) {
 		result = netlink_await(netlink, end_ms, &len);
 		if (result != 0)

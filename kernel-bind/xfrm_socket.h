@@ -38,7 +38,7 @@ struct nl_msg *kxfrm_message_new(int type, int flags, size_t header_bytes, void 
 /* Wipes and frees; NULL is fine. */
 void kxfrm_message_free(struct nl_msg *message);
 /* Sends message (still the caller's) and then waits for the acknowledgement, two seconds at most, or
- * the dump's end, ten; then ETIMEDOUT, whatever others send meanwhile. each may be NULL. */
+ * the dump's end, ten; then ETIMEDOUT.  each may be NULL. */
 int kxfrm_netlink_transact(struct kxfrm_netlink *netlink, struct nl_msg *message,
 	kxfrm_each_message *each, void *context) ERR_MUST_CHECK;
 /* The same for a long answer, without waiting: begin sends; continue reads one datagram of the
