@@ -24,7 +24,7 @@
 	X(NO_BPF,            11, "no-bpf",          "the kernel of this side refuses the recorder (an eBPF socket filter); give gss-ipsecd CAP_BPF, as its unit file does") \
 	X(OFFLOAD,           12, "offload",         "esp4_offload or esp6_offload is loaded on this side, with which the kernel mixes packets of different peers; unload it, or start gss-ipsecd with --gso where all peers trust each other") \
 	X(PRESCRIBED,        13, "prescribed",      "the host's own IPsec policy prescribes how this connection is protected ('ip xfrm policy'); leave it out there, set latch = auto, or start gss-ipsecd with --override-spd") \
-	X(COVERED,           14, "covered",         "an earlier connection with the same addresses and ports is still in its closing time; try again from another port, or in two minutes") \
+	X(COVERED,           14, "covered",         "an earlier connection with the same addresses and ports is not over yet; try again from another port, or in two minutes") \
 	X(OTHER_NETNS,       15, "other-netns",     "the socket is of another network namespace (start gss-ipsecd with --namespaces)") \
 	X(QUOTA,             16, "quota",           "this user, or this host, has as many latches as the broker allows; close connections, or raise --quota-user or --quota-total") \
 	X(TRAFFIC,           17, "traffic",         "the connection that was named did not carry the tokens: a wrong guess, or a lie; let the program name the descriptor") \

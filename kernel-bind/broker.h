@@ -23,6 +23,7 @@
 #define BROKER_COVER_MAX 1000 /* for a pair of addresses; see broker_cover.c */
 #define BROKER_SPI_MIN 256    /* RFC 4303 2.1: 0 to 255 are reserved */
 #define BROKER_LARVAL_MS 60000
+#define BROKER_YIELD_MS 10000 /* a yielding cover lives so long yet; few exchanges take longer */
 #define BROKER_LINGER_SEC 120 /* an orphan spends 60 s in FIN_WAIT2 and then 60 s in TIME_WAIT */
 #define BROKER_ALLOWED_USERS_MAX 64
 #define BROKER_WORKERS_MAX 64 /* those that are killed and have not ended included */
@@ -161,6 +162,12 @@ enum ipsec_latch_reason broker_judge_policies(
 /* Reads the SPD again when it changed; sees to it that covers which others took away come back. */
 void broker_refresh_policies(struct broker *broker);
 
+/* broker_quota.c */
+/* Whether uid's account, its group or all together have what they may have. */
+bool broker_quota_is_used_up(const struct broker *broker, uint32_t uid);
+/* The oldest lease of the account that does nothing any more goes, if there is one. */
+void broker_quota_make_room(struct broker *broker, uint32_t uid);
+
 /* broker_cover.c: the close cover in both its forms. */
 /* Says in the log on which interfaces it has no effect. Always 0. */
 int broker_cover_check_interfaces(struct broker *broker);
@@ -178,6 +185,11 @@ void broker_cover_end(struct broker *broker, struct broker_lease *lease);
 void broker_blocks_settle(struct broker *broker);
 /* How many SPD entries are ours while nobody else removes any. */
 size_t broker_cover_entries(const struct broker *broker);
+/* Whether no earlier connection's cover keeps this socket, whose tuple it has, from being latched: one
+ * in its closing time yields when the socket is all that the kernel has by that tuple. */
+bool broker_cover_yield(struct broker *broker, const struct kbind_tuple *tuple, uint64_t cookie);
+/* What yields to a latch on this tuple goes, when the latch's policies are set. */
+void broker_cover_take_over(struct broker *broker, const struct kbind_tuple *tuple);
 /* One lease of the round broker->covers. */
 void broker_cover_repair(struct broker *broker, struct broker_lease *lease);
 

@@ -15,7 +15,7 @@ struct found {
 	struct kxfrm_sa_seen *associations;
 	struct kxfrm_policy *policies;
 	size_t association_count, policy_count, association_room, policy_room;
-	bool has_failed, has_blocks;
+	bool has_failed, has_blocks, has_yielding;
 };
 
 static void *array_room(void *items, size_t count, size_t *room, size_t item_bytes)
@@ -62,6 +62,7 @@ static void each_policy(void *context, const struct kxfrm_policy *policy)
 		found->has_failed = true;
 		return;
 	}
+	found->has_yielding |= policy->reqid == KXFRM_REQID_ANY;
 	found->policies = grown;
 	found->policies[found->policy_count++] = *policy;
 }
@@ -151,10 +152,11 @@ static bool policy_is_kept(const struct broker *broker, const struct kxfrm_polic
 	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
 		lease = lease_table_next(lease)) {
 		in.tuple = out.tuple = &lease->tuple;
-		if (lease->has_cover && ((policy->reqid == lease->reqid_in &&
-						 kxfrm_policy_matches(policy, in, 0)) ||
-						(policy->reqid == lease->reqid_out &&
-							kxfrm_policy_matches(policy, out, 0))))
+		if (lease->has_cover &&
+			(((policy->reqid == lease->reqid_in || policy->reqid == KXFRM_REQID_ANY) &&
+				 kxfrm_policy_matches(policy, in, 0)) ||
+				(policy->reqid == lease->reqid_out &&
+					kxfrm_policy_matches(policy, out, 0))))
 			return true;
 	}
 	return false;
@@ -226,8 +228,8 @@ static void shares_settle(struct broker *broker)
 	}
 }
 
-/* The second form's blocks are there exactly when a lease needs them, and what was closed meanwhile
- * gets its cover. */
+/* The second form's blocks are there exactly when a lease needs them, what was closed meanwhile gets
+ * its cover, and no cover yields to a reservation that is lost. */
 static int covers_settle(struct broker *broker, const struct found *found)
 {
 	struct broker_lease *lease;
@@ -246,8 +248,11 @@ static int covers_settle(struct broker *broker, const struct found *found)
 	}
 	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
 		lease = lease_table_next(lease)) {
-		if (lease->state == IPSEC_LATCH_STATE_CLOSING)
-			broker_cover_close(broker, lease);
+		if (lease->state != IPSEC_LATCH_STATE_CLOSING)
+			continue;
+		broker_cover_close(broker, lease);
+		if (found->has_yielding)
+			broker_cover_repair(broker, lease);
 	}
 	return 0;
 }

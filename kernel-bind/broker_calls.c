@@ -26,7 +26,8 @@
 #include <linux/filter.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define FILTER_MAX 4096 /* instructions: BPF_MAXINSNS */
+#define FILTER_MAX 4096	     /* instructions: BPF_MAXINSNS */
+#define SOCKADDR_NL_BYTES 12 /* of struct sockaddr_nl */
 
 #define HAS_NONE_OF(number, bits)                                                          \
 	{                                                                                  \
@@ -150,10 +151,13 @@ static const struct calls_rule calls_of_keeper[] = {
 	{ .call = SCMP_SYS(umask) },
 	{ .call = SCMP_SYS(unlink) },
 	{ .call = SCMP_SYS(unlinkat) },
+	{ SCMP_SYS(connect), 1, { CALLS_IS(2, SOCKADDR_NL_BYTES) } },
 	{ SCMP_SYS(ioctl), 1, { CALLS_IS(1, NS_GET_NSTYPE) } },
 	{ SCMP_SYS(setns), 1, { CALLS_IS(1, CLONE_NEWNET) } },
 	{ SCMP_SYS(socket), 1, { CALLS_IS(0, AF_NETLINK) } },
-	{ SCMP_SYS(socket), 1, { CALLS_IS(0, AF_UNIX) } },
+	/* One that can be asked for the namespace's cookie, and connect() to nothing that sendto() does not
+	 * reach as well. */
+	{ SCMP_SYS(socket), 2, { CALLS_IS(0, AF_UNIX), CALLS_IS(1, SOCK_DGRAM | SOCK_CLOEXEC) } },
 	OPTION(setsockopt, SOL_SOCKET, SO_RCVBUF),
 	OPTION(setsockopt, SOL_SOCKET, SO_RCVBUFFORCE),
 	OPTION(setsockopt, SOL_SOCKET, SO_SNDBUF),

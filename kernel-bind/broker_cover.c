@@ -217,10 +217,88 @@ void broker_cover_repair(struct broker *broker, struct broker_lease *lease)
 
 	if (!lease->has_cover)
 		return;
-	result = kxfrm_cover_repair(broker->xfrm, &lease->tuple, lease->reqid_in, lease->reqid_out);
+	result = kxfrm_cover_repair(broker->xfrm, &lease->tuple,
+		lease->is_yielding ? KXFRM_REQID_ANY : lease->reqid_in, lease->reqid_out);
 	if (result != 0)
 		broker_log_user(lease->uid, "cover of lease %llu cannot be put back: %s",
 			(unsigned long long)lease->id,
 			result == EEXIST ? "an SPD entry of somebody else has its place"
 					 : strerror(result));
+}
+
+/* --- the same addresses and ports again --- */
+
+/*
+ * Linux may give a client the port of a connection that is in its closing time, and the server's
+ * TIME_WAIT makes room for it.  What the new connection says before its latch travels by the old
+ * one's cover and SAs, both ways.  Where the new socket is all that the kernel has by that tuple,
+ * nothing is left of the old connection that could answer for it, and its cover need not keep the
+ * new latch away.
+ *
+ *	RESERVE  what comes in may come by any SA of this tuple, old or new, never in the clear.
+ *		 What leaves still goes by the old ones, since the peer may still demand them.
+ *	LATCH	 the socket has its own policies: old SAs and cover go, its own cover comes.
+ *
+ * Without LATCH the old lease ends in its time, as it would have.
+ */
+
+static bool lease_is_yielding(const struct broker_lease *lease)
+{
+	return lease->is_yielding && lease->state == IPSEC_LATCH_STATE_CLOSING && !lease->is_busy;
+}
+
+static bool lease_is_in_the_way(const struct broker_lease *lease)
+{
+	return (lease->has_cover || lease->is_marked) && !lease_is_yielding(lease);
+}
+
+/* Its own socket may yet be there, or both ends are on this host and share their SAs. */
+static bool lease_may_yield(
+	const struct broker *broker, const struct broker_lease *lease, uint64_t cookie)
+{
+	struct kbind_tuple mirrored;
+
+	tuple_mirror(&lease->tuple, &mirrored);
+	return lease->state == IPSEC_LATCH_STATE_CLOSING && !lease->is_busy &&
+	       lease->cookie != cookie &&
+	       lease_table_find_tuple(broker->leases, &mirrored, lease, lease_is_any) == NULL;
+}
+
+static bool lease_yield(struct broker *broker, struct broker_lease *lease)
+{
+	const uint64_t needed_ms = broker_now_ms() + BROKER_YIELD_MS;
+
+	if (lease->has_cover &&
+		kxfrm_cover_yield(broker->xfrm, &lease->tuple, lease->reqid_in) != 0)
+		return false;
+	lease->is_yielding = true;
+	/* The exchange goes by its SAs.  Once: nobody keeps it longer by trying again. */
+	if (lease->due_ms < needed_ms)
+		lease->due_ms = needed_ms;
+	return true;
+}
+
+bool broker_cover_yield(struct broker *broker, const struct kbind_tuple *tuple, uint64_t cookie)
+{
+	struct broker_lease *lease;
+	bool is_alone = false;
+
+	while ((lease = lease_table_find_tuple(broker->leases, tuple, NULL, lease_is_in_the_way)) !=
+		NULL) {
+		if (!lease_may_yield(broker, lease, cookie))
+			return false;
+		is_alone = is_alone || watch_is_alone(broker->watch, tuple, cookie);
+		if (!is_alone || !lease_yield(broker, lease))
+			return false;
+	}
+	return true;
+}
+
+void broker_cover_take_over(struct broker *broker, const struct kbind_tuple *tuple)
+{
+	struct broker_lease *lease;
+
+	while ((lease = lease_table_find_tuple(broker->leases, tuple, NULL, lease_is_yielding)) !=
+		NULL)
+		broker_drop_lease(broker, lease);
 }

@@ -229,7 +229,8 @@ static bool record_apply(struct lease_table *table, const struct broker_lease *r
 		return true;
 	if (lease == NULL)
 		return lease_table_insert(table, record) != NULL;
-	if (lease->id != record->id || !tuple_is_same(&lease->tuple, &record->tuple))
+	if (lease->id != record->id || lease->uid != record->uid ||
+		!tuple_is_same(&lease->tuple, &record->tuple))
 		return false;
 	lease_update(lease, record);
 	return lease_table_recount(table, lease);

@@ -181,6 +181,7 @@ static enum ipsec_latch_reason cover_install(struct broker_work *work)
 	/* A cover outlives its socket: only for a connection on which the peer proved its SA. */
 	if (record.protected_packets == 0)
 		return IPSEC_LATCH_SHORT;
+	broker_cover_take_over(work->broker, &lease->tuple);
 	return broker_cover_begin(work->broker, lease);
 }
 

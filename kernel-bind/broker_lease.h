@@ -32,8 +32,9 @@ struct broker_lease {
 	uint32_t buffer_bytes;	   /* largest SO_RCVBUF seen while LARVAL */
 	uint64_t taken_bytes;	   /* off the connection by its program, when it was reserved */
 	bool is_destroyed;	   /* CLOSING: the kernel told that the socket is no more */
-	uint64_t seen_in;	   /* the last sweep that met the socket */
-	uint8_t missed;		   /* so many sweeps since did not */
+	bool is_yielding; /* while CLOSING: a new connection has its tuple, see broker_cover_yield() */
+	uint64_t seen_in; /* the last sweep that met the socket */
+	uint8_t missed;	  /* so many sweeps since did not */
 	char local_name[KBIND_NAME_BYTES_MAX + 1], peer_name[KBIND_NAME_BYTES_MAX + 1];
 	char method[32], service[65], peer_key[KBIND_KEY_NAME_BYTES_MAX + 1];
 	/* private to broker_lease.c */

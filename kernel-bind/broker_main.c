@@ -16,9 +16,10 @@
 
 static const char usage[] =
 	"usage: gss-ipsecd [--socket PATH] [--state PATH] [--foreground] [--quota-user N]\n"
-	"                  [--quota-total N] [--cover-max N] [--linger-seconds N] [--gso]\n"
-	"                  [--override-spd] [--allow-user UID]... [--namespaces]\n"
-	"                  [--idle-seconds N] [-v]\n"
+	"                  [--quota-total N] [--cover-max N] [--gso] [--override-spd]\n"
+	"                  [--allow-user UID]... [--namespaces] [-v]\n"
+	"                  [--linger-seconds N | --linger-least N] [--larval-seconds N]\n"
+	"                  [--idle-seconds N]\n"
 	"\n"
 	"  --socket PATH       listen here, unless systemd passes the socket\n"
 	"  --state PATH        keep here what a restarted broker needs\n"

@@ -67,20 +67,7 @@ void broker_refresh_policies(struct broker *broker)
 static bool path_is_prescribed(
 	const struct policy_cache *cache, struct kxfrm_path path, uint32_t mark)
 {
-	const struct kxfrm_policy *policy;
-	uint32_t best = UINT32_MAX;
-	bool is_prescribed = false, prescribes;
-
-	for (size_t i = 0; i < cache->count; i++) {
-		policy = &cache->items[i];
-		if (policy->priority > best || !kxfrm_policy_matches(policy, path, mark))
-			continue;
-		prescribes = policy->is_block || policy->has_template;
-		/* Of equal ones the kernel takes the older, which a dump does not show. */
-		is_prescribed = policy->priority < best ? prescribes : is_prescribed || prescribes;
-		best = policy->priority;
-	}
-	return is_prescribed;
+	return kxfrm_policy_find_prescribing(cache->items, cache->count, path, mark) != NULL;
 }
 
 /* What is not read yet may say that the SPD has changed; whoever sends without end is not listened to

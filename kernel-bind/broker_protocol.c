@@ -279,33 +279,46 @@ static void queried_read(struct reader *r, struct broker_reply *reply)
 	reply->count = 1;
 }
 
-static void listed_write(const struct broker_reply *reply, struct writer *w)
+/* How a page of either list begins; returns how many items follow. */
+static size_t page_write(const struct broker_reply *reply, struct writer *w)
 {
-	size_t i;
-
 	if (reply->count > BROKER_LIST_MAX) {
 		writer_fail(w, ERR_TOO_LARGE);
-		return;
+		return 0;
 	}
 	writer_put_u64(w, reply->cursor);
 	writer_put_u8(w, (uint8_t)reply->count);
-	for (i = 0; i < reply->count; i++)
-		lease_write(&reply->items[i], w);
+	return reply->count;
 }
 
-static void listed_read(struct reader *r, struct broker_reply *reply)
+static size_t page_read(struct reader *r, struct broker_reply *reply)
 {
-	size_t i, count;
+	size_t count;
 
 	reply->cursor = reader_get_u64(r);
 	count = reader_get_u8(r);
 	if (count > BROKER_LIST_MAX) {
 		reader_fail(r, ERR_TOO_LARGE);
-		return;
+		return 0;
 	}
-	for (i = 0; i < count; i++)
-		lease_read(r, &reply->items[i]);
 	reply->count = count;
+	return count;
+}
+
+static void listed_write(const struct broker_reply *reply, struct writer *w)
+{
+	const size_t count = page_write(reply, w);
+
+	for (size_t i = 0; i < count; i++)
+		lease_write(&reply->items[i], w);
+}
+
+static void listed_read(struct reader *r, struct broker_reply *reply)
+{
+	const size_t count = page_read(r, reply);
+
+	for (size_t i = 0; i < count; i++)
+		lease_read(r, &reply->items[i]);
 }
 
 static void refusal_write(const struct kbind_refusal *refusal, struct writer *w)
@@ -345,31 +358,18 @@ static void refusal_read(struct reader *outer, struct kbind_refusal *refusal)
 
 static void refusals_write(const struct broker_reply *reply, struct writer *w)
 {
-	size_t i;
+	const size_t count = page_write(reply, w);
 
-	if (reply->count > BROKER_LIST_MAX) {
-		writer_fail(w, ERR_TOO_LARGE);
-		return;
-	}
-	writer_put_u64(w, reply->cursor);
-	writer_put_u8(w, (uint8_t)reply->count);
-	for (i = 0; i < reply->count; i++)
+	for (size_t i = 0; i < count; i++)
 		refusal_write(&reply->refusals[i], w);
 }
 
 static void refusals_read(struct reader *r, struct broker_reply *reply)
 {
-	size_t i, count;
+	const size_t count = page_read(r, reply);
 
-	reply->cursor = reader_get_u64(r);
-	count = reader_get_u8(r);
-	if (count > BROKER_LIST_MAX) {
-		reader_fail(r, ERR_TOO_LARGE);
-		return;
-	}
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		refusal_read(r, &reply->refusals[i]);
-	reply->count = count;
 }
 
 static void done_write(const struct broker_reply *reply, struct writer *w)
@@ -387,6 +387,7 @@ static void done_read(struct reader *r, struct broker_reply *reply)
 /* --- both --- */
 
 struct broker_form {
+	const char *word;
 	void (*request_write)(const struct broker_request *request, struct writer *w);
 	void (*request_read)(struct reader *r, struct broker_request *request);
 	void (*reply_write)(const struct broker_reply *reply, struct writer *w);
@@ -395,13 +396,13 @@ struct broker_form {
 
 /* clang-format off */
 static const struct broker_form broker_forms[] = {
-	[BROKER_RESERVE] = { reserve_write, reserve_read, reserved_write, reserved_read },
-	[BROKER_LATCH]   = { latch_write,   latch_read,   done_write,     done_read },
-	[BROKER_RELEASE] = { release_write, release_read, done_write,     done_read },
-	[BROKER_QUERY]   = { empty_write,   empty_read,   queried_write,  queried_read },
-	[BROKER_LIST]    = { list_write,    list_read,    listed_write,   listed_read },
-	[BROKER_PING]    = { empty_write,   empty_read,   done_write,     done_read },
-	[BROKER_REFUSALS] = { list_write,   list_read,    refusals_write, refusals_read },
+	[BROKER_RESERVE] = { "reserve",   reserve_write, reserve_read, reserved_write, reserved_read },
+	[BROKER_LATCH]   = { "latch",     latch_write,   latch_read,   done_write,     done_read },
+	[BROKER_RELEASE] = { "release",   release_write, release_read, done_write,     done_read },
+	[BROKER_QUERY]   = { "query",     empty_write,   empty_read,   queried_write,  queried_read },
+	[BROKER_LIST]    = { "list",      list_write,    list_read,    listed_write,   listed_read },
+	[BROKER_PING]    = { "ping",      empty_write,   empty_read,   done_write,     done_read },
+	[BROKER_REFUSALS] = { "refusals", list_write,    list_read,    refusals_write, refusals_read },
 };
 /* clang-format on */
 
@@ -410,6 +411,13 @@ static const struct broker_form *form_find(uint8_t type)
 	if (type < BROKER_RESERVE || type >= sizeof(broker_forms) / sizeof(broker_forms[0]))
 		return NULL;
 	return &broker_forms[type];
+}
+
+const char *broker_request_word(uint8_t type)
+{
+	const struct broker_form *form = form_find(type);
+
+	return form != NULL ? form->word : "unknown";
 }
 
 enum err broker_request_write(const struct broker_request *request, struct writer *w)

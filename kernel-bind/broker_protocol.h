@@ -13,7 +13,7 @@
 #define BROKER_VERSION 1
 #define BROKER_REQUEST_BYTES_MAX 2048
 #define BROKER_REPLY_BYTES_MAX 32768
-#define BROKER_LIST_MAX 24 /* leases in one reply */
+#define BROKER_LIST_MAX 24 /* leases, or refusals, in one reply */
 
 enum broker_request_type {
 	BROKER_RESERVE = 1, /* with descriptor */
@@ -24,6 +24,9 @@ enum broker_request_type {
 	BROKER_PING = 6,    /* the same: is it alive, can this kernel latch */
 	BROKER_REFUSALS = 7 /* the same: what it refused of late */
 };
+
+/* "reserve", "latch", ...; of a type that there is not: "unknown". */
+const char *broker_request_word(uint8_t type);
 
 /* One struct for all; a field is meaningful where kernel_bind.h says so for that request. */
 struct broker_request {

@@ -198,6 +198,25 @@ static size_t queue_pick(const struct broker *broker)
 	return pick;
 }
 
+/* Within a crowd who came first goes first, and leaves his rank to the one he went before: else those
+ * who come while it grows less would overtake the last ones until their time is over. */
+static size_t queue_pick_oldest(struct broker *broker, size_t pick)
+{
+	struct broker_connection *chosen = &broker->queue[pick];
+
+	for (size_t i = 0; i < pick; i++) {
+		struct broker_connection *older = &broker->queue[i];
+		const size_t rank = older->rank;
+
+		if (!older->is_ready || older->user.account != chosen->user.account)
+			continue;
+		older->rank = chosen->rank;
+		chosen->rank = rank;
+		return i;
+	}
+	return pick;
+}
+
 static void queue_expire(struct broker *broker)
 {
 	const uint64_t now_ms = broker_now_ms();
@@ -230,6 +249,7 @@ bool broker_queue_dispatch(struct broker *broker, bool *ret_has_more)
 		}
 		if (worker == NULL)
 			break;
+		i = queue_pick_oldest(broker, i);
 		connection = broker->queue[i];
 		queue_remove(broker, i);
 		connection_hand_over(broker, worker, &connection);

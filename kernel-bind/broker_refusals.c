@@ -2,51 +2,54 @@
 /* Recent refusals, see broker_refusals.h. */
 #include "kernel-bind/broker_refusals.h"
 
-static size_t count_of(const struct refused *refusals, uint32_t uid)
+#include "kernel-bind/broker_users.h"
+
+static size_t count_of(const struct refused *refusals, uint32_t account)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < REFUSED_MAX; i++)
-		if (refusals->items[i].number != 0 && refusals->items[i].told.uid == uid)
+		if (refusals->items[i].number != 0 && refusals->items[i].account == account)
 			count++;
 	return count;
 }
 
-static struct refusal *oldest_of(struct refused *refusals, uint32_t uid)
+static struct refusal *oldest_of(struct refused *refusals, uint32_t account)
 {
 	struct refusal *oldest = NULL;
 
 	for (size_t i = 0; i < REFUSED_MAX; i++) {
 		struct refusal *item = &refusals->items[i];
 
-		if (item->number != 0 && item->told.uid == uid &&
+		if (item->number != 0 && item->account == account &&
 			(oldest == NULL || item->number < oldest->number))
 			oldest = item;
 	}
 	return oldest;
 }
 
-/* Whoever has most gives one up; the first found of several, as any would do. */
+/* Whoever has most gives one up; of several the one whose is the oldest.  All places are taken. */
 static struct refusal *oldest_of_greatest(struct refused *refusals)
 {
-	uint32_t greatest = refusals->items[0].told.uid;
+	struct refusal *oldest = NULL;
 	size_t most = 0;
 
 	for (size_t i = 0; i < REFUSED_MAX; i++) {
-		size_t count = count_of(refusals, refusals->items[i].told.uid);
+		struct refusal *item = &refusals->items[i];
+		size_t count = count_of(refusals, item->account);
 
-		if (count > most) {
+		if (count > most || (count == most && item->number < oldest->number)) {
 			most = count;
-			greatest = refusals->items[i].told.uid;
+			oldest = item;
 		}
 	}
-	return oldest_of(refusals, greatest);
+	return oldest;
 }
 
-static struct refusal *place_find(struct refused *refusals, uint32_t uid)
+static struct refusal *place_find(struct refused *refusals, uint32_t account)
 {
-	if (count_of(refusals, uid) >= REFUSED_USER_MAX)
-		return oldest_of(refusals, uid);
+	if (count_of(refusals, account) >= REFUSED_USER_MAX)
+		return oldest_of(refusals, account);
 	for (size_t i = 0; i < REFUSED_MAX; i++)
 		if (refusals->items[i].number == 0)
 			return &refusals->items[i];
@@ -56,10 +59,14 @@ static struct refusal *place_find(struct refused *refusals, uint32_t uid)
 void refused_note(struct refused *refusals, uint32_t uid, uint8_t request,
 	enum ipsec_latch_reason reason, const struct kbind_tuple *tuple, uint64_t now_ms)
 {
-	struct refusal *place = place_find(refusals, uid);
+	struct broker_user user;
+	struct refusal *place;
 
+	users_find(uid, &user);
+	place = place_find(refusals, user.account);
 	*place = (struct refusal){
 		.number = ++refusals->last,
+		.account = user.account,
 		.at_ms = now_ms,
 		.told = { .uid = uid,
 			.request = request,

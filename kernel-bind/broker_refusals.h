@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the broker refused of late, for 'gss-ipsec status --refused': a list of fixed size.  A user has
- * a few places in it, and a crowd of users makes room at the cost of who has most, so that nobody's
- * refusals push out another one's.  Lost when the broker restarts; nothing is decided by it.
+ * What the broker refused of late, for 'gss-ipsec status --refused': a list of fixed size.  A user
+ * (an account: one person's ids in /etc/subuid are one) has a few places in it, and a crowd of users
+ * makes room at the cost of who has most, so that nobody's refusals push out another one's.  Lost when the broker restarts; nothing is decided by it.
  */
 #ifndef KERNEL_BIND_BROKER_REFUSALS_H
 #define KERNEL_BIND_BROKER_REFUSALS_H
@@ -17,6 +17,7 @@ struct refused {
 	struct refusal {
 		uint64_t number; /* counts up; 0: a free place */
 		uint64_t at_ms;
+		uint32_t account;
 		struct kbind_refusal told; /* but for its age */
 	} items[REFUSED_MAX];
 	uint64_t last;

@@ -19,7 +19,6 @@
 #define PROBE_TRIES 2 /* of two seconds at worst: who asks waits for five */
 
 struct request_row {
-	const char *name;
 	bool needs_descriptor; /* one whose cookie is known */
 	bool names_cookie;     /* the request says which socket it means */
 	enum broker_step (*steps[3])(struct broker_work *work);
@@ -32,16 +31,16 @@ static enum broker_step refusals_begin(struct broker_work *work);
 
 /* clang-format off */
 static const struct request_row request_rows[] = {
-	[BROKER_RESERVE] = { "reserve", true,  true,
+	[BROKER_RESERVE] = { true,  true,
 		{ broker_reserve_begin, broker_reserve_attached, broker_reserve_undone } },
-	[BROKER_LATCH]   = { "latch",   true,  true,
+	[BROKER_LATCH]   = { true,  true,
 		{ broker_latch_begin, broker_latch_required, broker_latch_blocked } },
-	[BROKER_RELEASE] = { "release", true,  false,
+	[BROKER_RELEASE] = { true,  false,
 		{ broker_release_begin, broker_release_done } },
-	[BROKER_QUERY]   = { "query",   true,  false, { query_begin } },
-	[BROKER_LIST]    = { "list",    false, false, { list_begin } },
-	[BROKER_PING]    = { "ping",    false, false, { ping_begin } },
-	[BROKER_REFUSALS] = { "refusals", false, false, { refusals_begin } },
+	[BROKER_QUERY]   = { true,  false, { query_begin } },
+	[BROKER_LIST]    = { false, false, { list_begin } },
+	[BROKER_PING]    = { false, false, { ping_begin } },
+	[BROKER_REFUSALS] = { false, false, { refusals_begin } },
 };
 /* clang-format on */
 
@@ -56,7 +55,7 @@ enum broker_step broker_refuse(struct broker_work *work, enum ipsec_latch_reason
 	refused_note(&work->broker->refused, job->uid, job->message.request.type, reason,
 		&job->message.facts.tuple, broker_now_ms());
 	broker_log_user(job->uid, "refused %s of uid %u %s: %s: %s",
-		request_rows[job->message.request.type].name, job->uid,
+		broker_request_word(job->message.request.type), job->uid,
 		job->message.facts.tuple.family == 0
 			? "without tuple"
 			: broker_log_tuple(&job->message.facts.tuple, text),
@@ -68,7 +67,7 @@ static const struct request_row *row_of(const struct broker_job *job)
 {
 	const uint8_t type = job->message.request.type;
 
-	if (type >= COUNT(request_rows) || request_rows[type].name == NULL)
+	if (type >= COUNT(request_rows) || request_rows[type].steps[0] == NULL)
 		return NULL;
 	return &request_rows[type];
 }

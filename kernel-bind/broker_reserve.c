@@ -14,15 +14,6 @@
 #include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
 
-#define QUOTA_SPARE_PART 8
-#define QUOTA_SPARE_SHARE 16
-#define QUOTA_CLOSING_PART 4 /* that much of the total no group fills with what it has closed */
-
-static bool lease_has_cover(const struct broker_lease *lease)
-{
-	return lease->has_cover || lease->is_marked;
-}
-
 /* A lease whose context is gone makes room for the next try, unless this connection demands ESP: what
  * was sent in ESP and not acknowledged would be repeated in the clear. */
 static bool lease_is_replaceable(
@@ -55,78 +46,6 @@ static bool lease_is_overtaken(const struct broker_lease *lease, const struct br
 	recorder_read(lease->recorder, &record);
 	return record.protected_packets == 0 &&
 	       facts->taken_bytes - lease->taken_bytes >= request->token_bytes;
-}
-
-struct quota_use {
-	struct broker_user user;
-	size_t of_account, of_group; /* leases that are not CLOSING */
-	size_t closing_of_account, closing_of_group;
-};
-
-static void each_user(void *context, uint32_t uid, size_t count, size_t closing)
-{
-	struct quota_use *use = context;
-	struct broker_user other;
-
-	users_find(uid, &other);
-	if (other.account == use->user.account) {
-		use->of_account += count - closing;
-		use->closing_of_account += closing;
-	}
-	if (other.group == use->user.group) {
-		use->of_group += count - closing;
-		use->closing_of_group += closing;
-	}
-}
-
-/*
- * What an account has closed is kept for the closing time, and is not what it holds: a server may see 12 times its
- * quota of connections come and go meanwhile.  Whoever has a few leases only may have them while others hoard: the
- * last eighth of the total is for accounts with less than a sixteenth of what they may have else, closed ones included.
- */
-static bool quota_is_used_up(const struct broker *broker, uint32_t uid)
-{
-	const struct broker_options *options = &broker->options;
-	const size_t all = lease_table_count(broker->leases);
-	struct quota_use use = { .of_account = 0 };
-	size_t limit = options->quota_user;
-
-	users_find(uid, &use.user);
-	lease_table_each_user(broker->leases, each_user, &use);
-	if (uid != 0 && all >= options->quota_total - options->quota_total / QUOTA_SPARE_PART) {
-		limit = (limit + QUOTA_SPARE_SHARE - 1) / QUOTA_SPARE_SHARE;
-		use.of_account += use.closing_of_account;
-		use.of_group += use.closing_of_group;
-	}
-	return all >= options->quota_total || use.of_account >= limit ||
-	       use.of_group >= USERS_GROUP_FACTOR * limit ||
-	       use.closing_of_group >=
-		       options->quota_total - options->quota_total / QUOTA_CLOSING_PART;
-}
-
-/* Nothing on such a lease's socket but the recorder, which lets everything pass; only that no new
- * try can be made there is lost with it. */
-static bool lease_is_spent(const struct broker_lease *lease)
-{
-	return lease->state == IPSEC_LATCH_STATE_BROKEN && !lease->has_in_policy &&
-	       !lease->has_out_policy && !lease->is_busy;
-}
-
-/* Reservations that nobody used stay as long as their sockets; anybody can have a server make them, and
- * hold the connections.  The oldest one of the account makes room. */
-static void quota_make_room(struct broker *broker, uint32_t uid)
-{
-	struct broker_lease *lease = lease_table_after(broker->leases, 0);
-	struct broker_user user, other;
-
-	users_find(uid, &user);
-	for (; lease != NULL; lease = lease_table_next(lease)) {
-		users_find(lease->uid, &other);
-		if (other.account == user.account && lease_is_spent(lease)) {
-			broker_drop_lease(broker, lease);
-			return;
-		}
-	}
 }
 
 /* The new try is one lease for one of the same user's, so no quota refuses it: the policy that was
@@ -169,16 +88,17 @@ static enum ipsec_latch_reason reserve_check(struct broker_work *work)
 	reason = broker_judge_policies(broker, &facts->tuple, facts->mark);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
-	if (lease_table_find_tuple(broker->leases, &facts->tuple, old, lease_has_cover) != NULL)
-		return IPSEC_LATCH_COVERED;
-	if (old != NULL) {
-		reserve_replace(work, old);
-		return IPSEC_LATCH_LATCHED;
+	if (old == NULL && broker_quota_is_used_up(broker, job->uid)) {
+		broker_quota_make_room(broker, job->uid);
+		if (broker_quota_is_used_up(broker, job->uid))
+			return IPSEC_LATCH_QUOTA;
 	}
-	if (!quota_is_used_up(broker, job->uid))
-		return IPSEC_LATCH_LATCHED;
-	quota_make_room(broker, job->uid);
-	return quota_is_used_up(broker, job->uid) ? IPSEC_LATCH_QUOTA : IPSEC_LATCH_LATCHED;
+	/* Behind all else that could refuse: this changes something. */
+	if (!broker_cover_yield(broker, &facts->tuple, facts->cookie))
+		return IPSEC_LATCH_COVERED;
+	if (old != NULL)
+		reserve_replace(work, old);
+	return IPSEC_LATCH_LATCHED;
 }
 
 static bool reqid_draw(const struct broker *broker, uint32_t *ret_reqid)

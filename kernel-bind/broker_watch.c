@@ -7,11 +7,13 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netlink/attr.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "kernel-bind/broker_watch.h"
+#include "kernel-bind/tuple.h"
 #include "kernel-bind/xfrm_socket.h"
 
 #define STATES_OF_CONNECTIONS (0xfffu & ~(1u << TCP_TIME_WAIT) & ~(1u << TCP_LISTEN))
@@ -149,7 +151,10 @@ static void each_answer(void *context, struct nlmsghdr *header)
 	struct search *search = context;
 	const struct inet_diag_msg *socket = nlmsg_data(header);
 
-	if (message_is_socket(header) && cookie_of(&socket->id) == search->cookie)
+	/* Where nothing has the tuple the kernel shows who listens at its local port: perhaps this
+	 * very socket, disconnected and made a listener. */
+	if (message_is_socket(header) && cookie_of(&socket->id) == search->cookie &&
+		socket->idiag_state != TCP_LISTEN)
 		search->finding = socket_is_remnant(socket) ? WATCH_REMNANT : WATCH_ALIVE;
 }
 
@@ -221,6 +226,96 @@ static void socket_tuple(const struct inet_diag_msg *socket, struct kbind_tuple 
 	tuple.local_port = ntohs(socket->id.idiag_sport);
 	tuple.remote_port = ntohs(socket->id.idiag_dport);
 	*ret_tuple = tuple;
+}
+
+struct census {
+	const struct kbind_tuple *tuple;
+	uint64_t cookie;
+	bool has_it, has_other;
+};
+
+static void each_counted(void *context, struct nlmsghdr *header)
+{
+	struct census *census = context;
+	const struct inet_diag_msg *socket = nlmsg_data(header);
+	struct kbind_tuple tuple;
+
+	if (!message_is_socket(header))
+		return;
+	socket_tuple(socket, &tuple);
+	if (!tuple_is_same(&tuple, census->tuple))
+		return;
+	if (cookie_of(&socket->id) == census->cookie && !socket_is_over(socket))
+		census->has_it = true;
+	else
+		census->has_other = true;
+}
+
+#define CONDITION_BYTES(address_bytes) \
+	(sizeof(struct inet_diag_bc_op) + sizeof(struct inet_diag_hostcond) + (address_bytes))
+
+/* One condition, of which and what follows it are left octets: behind all of them is "no". */
+static void condition_put(
+	uint8_t *out, size_t left, uint8_t which, uint8_t family, const uint8_t *address)
+{
+	const size_t address_bytes = family == AF_INET ? 4 : 16;
+	const struct inet_diag_bc_op operation = { .code = which,
+		.yes = (uint8_t)CONDITION_BYTES(address_bytes),
+		.no = (uint16_t)(left + sizeof(operation)) };
+	const struct inet_diag_hostcond host = {
+		.family = family, .prefix_len = (uint8_t)(address_bytes * 8), .port = -1
+	};
+
+	memcpy(out, &operation, sizeof(operation));
+	memcpy(out + sizeof(operation), &host, sizeof(host));
+	memcpy(out + sizeof(operation) + sizeof(host), address, address_bytes);
+}
+
+/* The kernel compares addresses too: anybody may have any number of sockets with one pair of ports, and
+ * others wait while they are told one by one. */
+static int question_put_addresses(struct nl_msg *message, const struct kbind_tuple *tuple)
+{
+	const size_t each = CONDITION_BYTES(tuple->family == AF_INET ? 4 : 16);
+	uint8_t conditions[2 * CONDITION_BYTES(16)];
+
+	condition_put(conditions, 2 * each, INET_DIAG_BC_S_COND, tuple->family, tuple->local);
+	condition_put(conditions + each, each, INET_DIAG_BC_D_COND, tuple->family, tuple->remote);
+	return nla_put(message, INET_DIAG_REQ_BYTECODE, (int)(2 * each), conditions) == 0 ? 0
+											  : ENOMEM;
+}
+
+static int census_take(struct watch *watch, uint8_t family, struct census *census)
+{
+	struct inet_diag_req_v2 *request;
+	struct nl_msg *message =
+		question_new(family, STATES_ALL & ~(1u << TCP_LISTEN), NLM_F_DUMP, &request);
+	int result = ENOMEM;
+
+	if (message == NULL)
+		return result;
+	request->id.idiag_sport = htons(census->tuple->local_port);
+	request->id.idiag_dport = htons(census->tuple->remote_port);
+	result = question_put_addresses(message, census->tuple);
+	if (result == 0)
+		result = kxfrm_netlink_transact(watch->questions, message, each_counted, census);
+	kxfrm_message_free(message);
+	return result;
+}
+
+bool watch_is_alone(struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie)
+{
+	struct census census = { .tuple = tuple, .cookie = cookie };
+	int result = 0;
+
+	/* A connection over IPv4 may be an IPv6 socket's, but not the other way. */
+	for (size_t i = 0; result == 0 && i < FAMILY_COUNT; i++) {
+		if (families[i] == AF_INET && tuple->family != AF_INET)
+			continue;
+		result = census_take(watch, families[i], &census);
+		if (result == ENOENT && families[i] == AF_INET6)
+			result = 0;
+	}
+	return result == 0 && census.has_it && !census.has_other;
 }
 
 struct sweeping {

@@ -31,6 +31,9 @@ bool watch_read(struct watch *watch, watch_each_ended *each, void *context);
 /* By tuple and cookie, at once. */
 enum watch_finding watch_look(
 	struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie);
+/* Whether this socket, and no other nor what is left of one, has this tuple, on whatever device; false
+ * also where the kernel did not say.  Goes through all sockets of the host. */
+bool watch_is_alone(struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie);
 
 /* Begins a sweep; only when the one before is over.  0 or a positive errno. */
 int watch_sweep_begin(struct watch *watch) ERR_MUST_CHECK;

@@ -404,12 +404,26 @@ static bool request_take(struct worker *worker, struct worker_message *message)
 	return true;
 }
 
+/*
+ * Who has waited too long goes on as after a refusal: what is done to its connection now it would
+ * neither know of nor undo.  A release is carried out for nobody, too.
+ */
+static bool request_is_given_up(const struct worker *worker, uint8_t type)
+{
+	uint8_t octet;
+	struct iovec vector = { &octet, sizeof(octet) };
+	struct message_parts parts = { .vectors = &vector, .count = 1 };
+
+	return (type == BROKER_RESERVE || type == BROKER_LATCH) &&
+	       message_receive(worker->connection, &parts, 0, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void client_serve(struct worker *worker, struct worker_message *message)
 {
 	struct operation_arguments arguments = { .operations = &message->operations };
 	size_t reply_bytes;
 
-	if (!request_take(worker, message)) {
+	if (!request_take(worker, message) || request_is_given_up(worker, message->request.type)) {
 		client_answer(worker, 0);
 		return;
 	}

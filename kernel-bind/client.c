@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Asks the broker: one connection, one request, one reply, all within KBIND_BROKER_TIMEOUT_MS.
- * Keeps no descriptor: the duplicate that goes with a request is closed as soon as it is sent, and
- * the connection before the call returns.  No signal is raised or lost (MSG_NOSIGNAL).
+ * Asks the broker: one connection, one request, one reply, within KBIND_BROKER_TIMEOUT_MS.  A broker
+ * that hangs up without having read the request has a crowd waiting: it is asked again, for
+ * KBIND_BROKER_CROWD_MS at most.  Keeps no descriptor: the duplicate that goes with a request and the
+ * connection are closed before the call returns.  No signal is raised or lost (MSG_NOSIGNAL).
  */
 #include "kernel-bind/broker_protocol.h"
 #include "kernel-bind/client.h"
@@ -20,13 +21,16 @@
 #include <unistd.h>
 
 #define SETTLE_POLL_NS 10000000L
+#define CROWD_PAUSE_NS_FIRST 50000000L
+#define CROWD_PAUSE_NS_MAX 800000000L
 #define OVERFLOW_UID 65534 /* user_namespaces(7): who has no name here */
 
 /* One request on its way. */
 struct exchange {
-	int broker;	  /* the connection */
-	int passed;	  /* the duplicate that goes with it; -1: none, or sent and closed */
-	int64_t deadline; /* kbind_clock_ms() */
+	int broker;			 /* the connection */
+	int passed;			 /* the duplicate that goes with it; -1: none */
+	int64_t deadline;		 /* kbind_clock_ms() */
+	bool is_unread;			 /* the broker hung up before it had read the request */
 	enum ipsec_latch_reason silence; /* why there is no answer */
 	uint8_t reply[BROKER_REPLY_BYTES_MAX];
 	size_t reply_len;
@@ -110,8 +114,11 @@ static bool broker_connect(struct exchange *exchange, const char *path)
 		if (setsockopt(exchange->broker, SOL_SOCKET, SO_SNDTIMEO, &timeout,
 			    sizeof(timeout)) != 0)
 			return false;
-		if (connect(exchange->broker, (struct sockaddr *)&address, sizeof(address)) == 0)
+		if (connect(exchange->broker, (struct sockaddr *)&address, sizeof(address)) == 0) {
+			/* Who waited for others has as much time as they had. */
+			exchange->deadline = kbind_clock_ms() + KBIND_BROKER_TIMEOUT_MS;
 			return broker_is_trusted(exchange->broker, path);
+		}
 	} while (errno == EINTR);
 	return false;
 }
@@ -143,7 +150,7 @@ static bool broker_send(struct exchange *exchange, struct bytes request)
 	do
 		sent = sendmsg(exchange->broker, &message, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
-	descriptor_close(&exchange->passed);
+	exchange->is_unread = sent < 0 && (errno == EPIPE || errno == ECONNRESET);
 	secret_wipe(copy, sizeof(copy));
 	return sent == (ssize_t)request.len;
 }
@@ -165,21 +172,42 @@ static bool broker_receive(struct exchange *exchange)
 			return false;
 		received = recvmsg(exchange->broker, &message, MSG_DONTWAIT);
 	} while (received < 0 && (errno == EAGAIN || errno == EINTR));
+	/* unix(7): closed with something unread in it. */
+	exchange->is_unread = received < 0 && errno == ECONNRESET;
 	if (received <= 0 || (message.msg_flags & MSG_TRUNC) != 0)
 		return false;
 	exchange->reply_len = (size_t)received;
 	return true;
 }
 
+/* Once: is_unread tells whether that changed nothing at the broker. */
+static bool broker_try(struct exchange *exchange, const char *path, struct bytes request)
+{
+	descriptor_close(&exchange->broker);
+	exchange->is_unread = false;
+	exchange->deadline = kbind_clock_ms() + KBIND_BROKER_TIMEOUT_MS;
+	return broker_connect(exchange, path) && broker_send(exchange, request) &&
+	       broker_receive(exchange);
+}
+
 static bool broker_converse(
 	struct exchange *exchange, const char *path, const struct broker_request *request)
 {
+	const int64_t end = kbind_clock_ms() + KBIND_BROKER_CROWD_MS;
+	struct timespec pause = { .tv_nsec = CROWD_PAUSE_NS_FIRST };
 	struct writer w;
 	bool is_done;
 
 	writer_init(&w, BROKER_REQUEST_BYTES_MAX);
-	is_done = broker_request_write(request, &w) == ERR_OK && broker_connect(exchange, path) &&
-		  broker_send(exchange, writer_view(&w)) && broker_receive(exchange) &&
+	is_done = broker_request_write(request, &w) == ERR_OK;
+	while (is_done && !broker_try(exchange, path, writer_view(&w))) {
+		is_done = exchange->is_unread && kbind_clock_ms() < end;
+		if (is_done)
+			(void)nanosleep(&pause, NULL); /* a signal only makes it ask sooner */
+		if (pause.tv_nsec < CROWD_PAUSE_NS_MAX)
+			pause.tv_nsec *= 2;
+	}
+	is_done = is_done &&
 		  broker_reply_read(request->type, BYTES(exchange->reply, exchange->reply_len),
 			  &exchange->decoded) == ERR_OK;
 	writer_free(&w);
@@ -187,7 +215,8 @@ static bool broker_converse(
 }
 
 /* Takes passed, -1 when the request has none.  NO_BROKER when there is no answer in time, TOO_MANY
- * without a descriptor for the connection; else the broker's reason, and *ret_exchange, which the caller frees, when that is 0. */
+ * without a descriptor for the connection; else the broker's reason, and *ret_exchange, which the
+ * caller frees, when that is 0. */
 static enum ipsec_latch_reason broker_ask(const char *path, const struct broker_request *request,
 	int passed, struct exchange **ret_exchange)
 {
@@ -201,7 +230,6 @@ static enum ipsec_latch_reason broker_ask(const char *path, const struct broker_
 	exchange->broker = -1;
 	exchange->passed = passed;
 	exchange->silence = IPSEC_LATCH_NO_BROKER;
-	exchange->deadline = kbind_clock_ms() + KBIND_BROKER_TIMEOUT_MS;
 	reason = broker_converse(exchange, path, request)
 			 ? (enum ipsec_latch_reason)exchange->decoded.reason
 			 : exchange->silence;
@@ -401,13 +429,13 @@ static int place_show(void)
 	return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
-enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
-	struct kbind_status *ret_items, size_t room, size_t *ret_count)
+/* A page of a list, with room items at most; the caller frees *ret_exchange, which has them. */
+static enum ipsec_latch_reason page_ask(const char *broker_path, enum broker_request_type type,
+	uint64_t *cursor, size_t room, size_t *ret_count, struct exchange **ret_exchange)
 {
-	const struct broker_request request = { .type = BROKER_LIST, .cursor = *cursor };
+	const struct broker_request request = { .type = (uint8_t)type, .cursor = *cursor };
 	struct exchange *exchange;
 	enum ipsec_latch_reason reason;
-	size_t i;
 
 	reason = broker_ask(broker_path, &request, place_show(), &exchange);
 	if (reason != IPSEC_LATCH_LATCHED)
@@ -416,10 +444,23 @@ enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
 		exchange_free(exchange);
 		return IPSEC_LATCH_TOO_MANY;
 	}
-	for (i = 0; i < exchange->decoded.count; i++)
-		ret_items[i] = exchange->decoded.items[i];
 	*ret_count = exchange->decoded.count;
 	*cursor = exchange->decoded.cursor;
+	*ret_exchange = exchange;
+	return IPSEC_LATCH_LATCHED;
+}
+
+enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
+	struct kbind_status *ret_items, size_t room, size_t *ret_count)
+{
+	struct exchange *exchange;
+	enum ipsec_latch_reason reason =
+		page_ask(broker_path, BROKER_LIST, cursor, room, ret_count, &exchange);
+
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
+	for (size_t i = 0; i < *ret_count; i++)
+		ret_items[i] = exchange->decoded.items[i];
 	exchange_free(exchange);
 	return IPSEC_LATCH_LATCHED;
 }
@@ -427,22 +468,14 @@ enum ipsec_latch_reason kbind_list(const char *broker_path, uint64_t *cursor,
 enum ipsec_latch_reason kbind_refusals(const char *broker_path, uint64_t *cursor,
 	struct kbind_refusal *ret_items, size_t room, size_t *ret_count)
 {
-	const struct broker_request request = { .type = BROKER_REFUSALS, .cursor = *cursor };
 	struct exchange *exchange;
-	enum ipsec_latch_reason reason;
-	size_t i;
+	enum ipsec_latch_reason reason =
+		page_ask(broker_path, BROKER_REFUSALS, cursor, room, ret_count, &exchange);
 
-	reason = broker_ask(broker_path, &request, place_show(), &exchange);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
-	if (exchange->decoded.count > room) {
-		exchange_free(exchange);
-		return IPSEC_LATCH_TOO_MANY;
-	}
-	for (i = 0; i < exchange->decoded.count; i++)
+	for (size_t i = 0; i < *ret_count; i++)
 		ret_items[i] = exchange->decoded.refusals[i];
-	*ret_count = exchange->decoded.count;
-	*cursor = exchange->decoded.cursor;
 	exchange_free(exchange);
 	return IPSEC_LATCH_LATCHED;
 }

@@ -18,8 +18,9 @@
 #define KBIND_CANDIDATES_MAX 64
 #define KBIND_SECRET_BYTES 16
 #define KBIND_NAME_BYTES_MAX 255
-#define KBIND_KEY_NAME_BYTES_MAX 50 /* "SHA256:" and 43 digits */
-#define KBIND_BROKER_TIMEOUT_MS 5000
+#define KBIND_KEY_NAME_BYTES_MAX 50  /* "SHA256:" and 43 digits */
+#define KBIND_BROKER_TIMEOUT_MS 5000 /* for an answer, and before it for a place in the queue */
+#define KBIND_BROKER_CROWD_MS 30000  /* as long as it hangs up on a crowd, it is asked again */
 
 struct kbind_tuple {
 	uint8_t family;			  /* AF_INET or AF_INET6; v4-mapped is given as AF_INET */
@@ -65,21 +66,23 @@ struct kbind_candidates {
  * 4096 descriptors), ALREADY_LATCHED, SELF, SOCKET_GONE.  No DNS, no broker, nothing is changed. */
 enum ipsec_latch_reason kbind_find_candidates(
 	int fd, struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
-/* For a process that holds thousands: which of its sockets a search looks at.  Cookie and tuple cost one and two
- * system calls, all else a dozen more.  What is not taken, or has no such tuple, is not looked at: as if it were
- * not there.  Asked for each descriptor unless one is named; NULL: not asked. */
+/* For a process that holds thousands: which of its sockets a search looks at.  Cookie and tuple cost one
+ * and two system calls, all else a dozen more.  What is not taken, or has no such tuple, is not looked
+ * at: as if it were not there.  Asked for each descriptor unless one is named; NULL: not asked. */
 struct kbind_pick {
 	bool (*takes_cookie)(uint64_t cookie, const void *argument);
 	bool (*takes_tuple)(const struct kbind_tuple *tuple, const void *argument);
 	const void *argument;
 };
-/* The same for an acceptor, with SOCKET_GONE where pick takes only what either end has closed: those of pick (NULL: all) that wants accepts (NULL: all), the one on
- * which data arrived last first, so that of more than KBIND_CANDIDATES_MAX the freshest are kept. */
+/* kbind_find_candidates() for an acceptor: those of pick (NULL: all) that wants accepts (NULL: all), the
+ * one on which data arrived last first, so that of more than KBIND_CANDIDATES_MAX the freshest are kept.
+ * SOCKET_GONE also where pick takes only what either end has closed. */
 typedef bool (*kbind_wants)(const struct kbind_candidate *candidate, const void *argument);
 enum ipsec_latch_reason kbind_find_wanted(int fd, const struct kbind_pick *pick, kbind_wants wants,
 	const void *argument, struct kbind_candidates *ret_candidates) ERR_MUST_CHECK;
-/* Shows all connections of this process, or those of pick (NULL: all), to visit, in no order, once for each descriptor: closed ones whose
- * descriptor is still open (also such as never were one, which have carried nothing), latched ones and those that cannot be latched too.  fd >= 0: only that one.
+/* Shows the connections of this process, all or those of pick (NULL: all), to visit, in no order, once for
+ * each descriptor: latched ones and those that cannot be latched too, and closed ones whose descriptor is
+ * still open (also such as never were one, which have carried nothing).  fd >= 0: only that one.
  * LATCHED when none was overlooked; else NO_PROC, TOO_MANY, of one fd SOCKET_GONE or NOT_TCP. */
 typedef void (*kbind_visit)(const struct kbind_candidate *connection, void *argument);
 enum ipsec_latch_reason kbind_visit_all(
