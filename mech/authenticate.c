@@ -2,6 +2,8 @@
 /* ID, CERT and AUTH of both directions: who each end is, and the proof (RFC 7296 2.15, RFC 7427, RFC 7670). */
 #include "mech/context.h"
 
+#include <string.h>
+
 /* Which side speaks decides payload types, keys and nonces; everything else is the same. */
 struct auth_side {
 	uint8_t id_payload;
@@ -222,36 +224,32 @@ static enum err auth_verify_signature(const struct mech_exchange *exchange,
 }
 
 /* The judged name with what AUTH has shown. */
-static enum err auth_note_facts(const struct mech_name *judged, const char *method,
-	struct bytes spki, struct mech_name **ret_name)
+static enum err auth_note_facts(
+	const struct mech_name *judged, const char *method, struct mech_name **ret_name)
 {
 	const struct mech_facts *judged_facts = mech_name_facts(judged);
 	struct mech_facts facts = { .method = "", .entry = "", .reason = IPSEC_LATCH_NONE };
-	enum err err = ERR_OK;
 
-	if (judged_facts != NULL)
+	if (judged_facts != NULL) /* nobody has no key */
 		facts = *judged_facts;
 	facts.method = method;
-	facts.has_digest = spki.len > 0; /* nobody has no key */
-	if (facts.has_digest)
-		err = crypto_sha256(&spki, 1, facts.digest);
-	return err == ERR_OK ? mech_name_with_facts(judged, &facts, ret_name) : err;
+	return mech_name_with_facts(judged, &facts, ret_name);
 }
 
 /* The acceptor's key is the end-point binding, whichever side we are; one without a key has none. */
-static enum err auth_note_end_point(struct mech_context *context, struct bytes peer_spki)
+static void auth_note_end_point(struct mech_context *context)
 {
 	const struct crypto_private_key *own = mech_exchange_key(context->exchange);
-	struct bytes spki = peer_spki;
-	enum err err;
+	const struct mech_facts *peer = mech_name_facts(context->exchange->peer);
+	struct bytes digest = BYTES_NONE;
 
-	if (!context->is_initiator)
-		spki = own != NULL ? crypto_private_key_spki(own) : BYTES_NONE;
-	if (spki.len == 0)
-		return ERR_OK;
-	err = crypto_sha256(&spki, 1, context->end_point);
-	context->has_end_point = err == ERR_OK;
-	return err;
+	if (context->is_initiator && peer->has_digest)
+		digest = BYTES_OF(peer->digest);
+	else if (!context->is_initiator && own != NULL)
+		digest = crypto_private_key_digest(own);
+	context->has_end_point = digest.len > 0;
+	if (context->has_end_point)
+		memcpy(context->end_point, digest.data, sizeof(context->end_point));
 }
 
 static bool auth_is_own_key(const struct mech_exchange *exchange, struct bytes spki)
@@ -299,11 +297,11 @@ static enum err auth_verify_key(struct mech_context *context, const struct ike_m
 		err = auth_verify_signature(
 			exchange, &side, message, id->body, writer_view(&spki), &method);
 	if (err == ERR_OK)
-		err = auth_note_end_point(context, writer_view(&spki));
-	if (err == ERR_OK)
-		err = auth_note_facts(name, method, writer_view(&spki), &exchange->peer);
-	if (err == ERR_OK)
+		err = auth_note_facts(name, method, &exchange->peer);
+	if (err == ERR_OK) {
+		auth_note_end_point(context);
 		*ret_is_proven = is_proven;
+	}
 	mech_name_release(&name);
 	writer_free(&spki);
 	return err;
@@ -336,11 +334,11 @@ static enum err auth_verify_null(struct mech_context *context, const struct ike_
 				     BYTES(value, exchange->algorithms.prf->output_bytes)))
 		err = ERR_AUTH_FAILED;
 	if (err == ERR_OK)
-		err = auth_note_end_point(context, BYTES_NONE);
-	if (err == ERR_OK)
 		err = mech_name_anonymous(&nobody);
 	if (err == ERR_OK)
-		err = auth_note_facts(nobody, "NULL", BYTES_NONE, &exchange->peer);
+		err = auth_note_facts(nobody, "NULL", &exchange->peer);
+	if (err == ERR_OK)
+		auth_note_end_point(context);
 	mech_name_release(&nobody);
 	secret_wipe(mac, sizeof(mac));
 	secret_wipe(value, sizeof(value));

@@ -40,7 +40,7 @@ static const struct kbind_candidate *carriers_find(
 static const struct kbind_candidate *carriers_before(
 	const struct mech_exchange *exchange, uint64_t cookie)
 {
-	const struct kbind_candidates *seen = &exchange->candidates;
+	const struct kbind_candidates *seen = exchange->candidates;
 	const struct kbind_candidate *before = carriers_find(seen->items, seen->count, cookie);
 
 	return before != NULL ? before : carriers_find(seen->unfit, seen->unfit_count, cookie);
@@ -55,7 +55,7 @@ static void carriers_count(const struct mech_exchange *exchange, const struct kb
 {
 	const struct kbind_candidate *before = carriers_before(exchange, now->cookie);
 	bool is_fresh = kbind_clock_ms() - (int64_t)now->last_received_ms + FRESHNESS_MS >=
-			exchange->candidates.found_ms;
+			exchange->candidates->found_ms;
 
 	*ret_sent = *ret_received = 0;
 	if (before != NULL) {
@@ -128,7 +128,7 @@ static bool carriers_is_hidden(
 	const struct mech_context *context, const struct kbind_candidate *connection)
 {
 	const struct mech_exchange *exchange = context->exchange;
-	const struct kbind_candidates *listed = &exchange->candidates;
+	const struct kbind_candidates *listed = exchange->candidates;
 	const struct kbind_tuple *named = &exchange->chosen.tuple, *other = &connection->tuple;
 
 	return carriers_find(listed->items, listed->count, connection->cookie) == NULL &&
@@ -143,7 +143,7 @@ static bool carriers_takes_named(uint64_t cookie, const void *argument)
 {
 	const struct carriers_search *search = argument;
 	const struct mech_exchange *exchange = search->context->exchange;
-	const struct kbind_candidates *listed = &exchange->candidates;
+	const struct kbind_candidates *listed = exchange->candidates;
 
 	return cookie == exchange->chosen.cookie ||
 	       carriers_find(listed->items, listed->count, cookie) == NULL;

@@ -214,9 +214,9 @@ static bool choosing_contest(struct choosing *choosing)
 }
 
 enum err mech_choosing_run(struct mech_context *context, const struct ike_latch_offer *offer,
-	size_t t1_bytes, const struct kbind_candidates *listed, mech_choosing_reserve reserve,
-	enum ipsec_latch_reason *ret_reason)
+	size_t t1_bytes, enum ipsec_latch_reason *ret_reason)
 {
+	const struct kbind_candidates *listed = context->exchange->candidates;
 	struct choosing choosing = {
 		.context = context, .offer = offer, .t1_bytes = t1_bytes, .listed = listed
 	};
@@ -231,7 +231,7 @@ enum err mech_choosing_run(struct mech_context *context, const struct ike_latch_
 	if (err != ERR_OK)
 		return err;
 	if (choosing_contest(&choosing)) {
-		err = reserve(context, t1_bytes, ret_reason);
+		err = mech_latching_reserve(context, t1_bytes, ret_reason);
 		if (err != ERR_OK || *ret_reason == IPSEC_LATCH_LATCHED)
 			return err;
 		context->exchange->chosen.fd = -1;
@@ -239,5 +239,7 @@ enum err mech_choosing_run(struct mech_context *context, const struct ike_latch_
 	*ret_reason = reason;
 	if (reason == IPSEC_LATCH_LATCHED)
 		*ret_reason = choosing_pick(&choosing);
-	return *ret_reason == IPSEC_LATCH_LATCHED ? reserve(context, t1_bytes, ret_reason) : ERR_OK;
+	return *ret_reason == IPSEC_LATCH_LATCHED
+		       ? mech_latching_reserve(context, t1_bytes, ret_reason)
+		       : ERR_OK;
 }

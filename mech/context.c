@@ -48,8 +48,32 @@ static void exchange_free(struct mech_exchange **exchange)
 	message_free(&x->t2);
 	message_free(&x->t3);
 	mech_name_release(&x->peer);
+	free(x->candidates);
 	secret_free(x, sizeof(*x));
 	*exchange = NULL;
+}
+
+void mech_candidates_clear(struct kbind_candidates *candidates)
+{
+	candidates->count = candidates->unfit_count = 0;
+	candidates->is_cut = false;
+	candidates->found_ms = 0;
+}
+
+static struct mech_exchange *exchange_new(void)
+{
+	struct mech_exchange *made = calloc(1, sizeof(*made));
+
+	if (made == NULL)
+		return NULL;
+	made->chosen.fd = -1;
+	made->candidates = malloc(sizeof(*made->candidates));
+	if (made->candidates == NULL) {
+		free(made);
+		return NULL;
+	}
+	mech_candidates_clear(made->candidates);
+	return made;
 }
 
 void mech_context_free(struct mech_context **context)
@@ -106,10 +130,9 @@ static enum err context_new(const struct mech_credential *credential, enum mech_
 	context->ops = ops;
 	context->descriptor = -1;
 	context->reason = IPSEC_LATCH_NONE;
-	context->exchange = calloc(1, sizeof(*context->exchange));
+	context->exchange = exchange_new();
 	if (context->exchange == NULL)
 		goto out;
-	context->exchange->chosen.fd = -1;
 	err = context_take_credential(context, credential, usage);
 	if (err == ERR_OK)
 		err = mech_name_anonymous(&context->initiator_name);
@@ -542,8 +565,8 @@ enum err mech_context_set_descriptor(struct mech_context *context, int fd)
 
 	if (!context->is_initiator || context->state != MECH_STATE_SENT_T1)
 		return ERR_ARGUMENT;
-	for (size_t i = 0; i < x->candidates.count; i++)
-		if (x->candidates.items[i].fd == fd) {
+	for (size_t i = 0; i < x->candidates->count; i++)
+		if (x->candidates->items[i].fd == fd) {
 			context->descriptor = fd;
 			return ERR_OK;
 		}

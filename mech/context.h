@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Inside of a context (pToken): private to mech/context.c, initiator.c, acceptor.c, latching.c,
- * choosing.c, turns.c, carriers.c, authenticate.c, bindings.c, failure.c, context_token.c and pseudo_random.c.  What is needed only until the exchange ends is kept
- * in struct mech_exchange, which goes away at completion, so that an idle context is small.
+ * choosing.c, turns.c, carriers.c, authenticate.c, bindings.c, failure.c, context_token.c and
+ * pseudo_random.c.  What is needed only until the exchange ends is kept in struct mech_exchange, which
+ * goes away at completion, so that an idle context is small.
  */
 #ifndef MECH_CONTEXT_H
 #define MECH_CONTEXT_H
@@ -51,8 +52,8 @@ struct mech_exchange {
 	const struct crypto_signature *signature; /* how it signs */
 
 	/* latching */
-	struct kbind_candidates candidates; /* as they were at T1 */
-	struct kbind_candidate chosen;	    /* fd -1: none yet; counters as they were at T1 */
+	struct kbind_candidates *candidates; /* as they were at T1 */
+	struct kbind_candidate chosen;	     /* fd -1: none yet; counters as they were at T1 */
 	uint64_t rivals[2 *
 			KBIND_CANDIDATES_MAX]; /* acceptor: cookies of the others that T1 names */
 	size_t rival_count;
@@ -178,6 +179,8 @@ uint32_t mech_policy_ike_suites(const struct config *config); /* a set, as ike.h
 bool mech_policy_allows_esp(const struct config *config, const struct esp_suite *suite);
 
 /* --- latching.c: the connection, from both ends (doc/protocol.md 6) --- */
+/* None.  Their 14 kB are not written to: a context that latches nothing has no use for them. */
+void mech_candidates_clear(struct kbind_candidates *candidates);
 /* Initiator, T1: finds candidates and fills the offer. ERR_LATCH + reason under require. */
 enum err mech_latching_offer(
 	struct mech_context *context, struct ike_latch_offer *ret_offer) ERR_MUST_CHECK;
@@ -205,25 +208,26 @@ void mech_latching_release(struct mech_context *context);
 /* The latch policy: the credential's, or the configuration's for mech_context_service(). */
 enum config_latch mech_latching_policy(const struct mech_context *context);
 
-/* Whether T1 names this connection. ret_since: how much has come on it since T1 was made; 0 where the position that T1
- * gives cannot be this one's, all that it has received where T1 gives none. */
+/* Whether T1 names this connection. ret_since: how much has come on it since T1 was made; 0 where the
+ * position that T1 gives cannot be this one's, all that it has received where T1 gives none. */
 enum err mech_latching_compare(const struct mech_context *context,
 	const struct ike_latch_offer *offer, const struct kbind_candidate *candidate,
 	bool *ret_is_named, uint64_t *ret_since) ERR_MUST_CHECK;
+/* Derives the keys and reserves exchange->chosen; ret_reason: why the broker does not, 0 where it does. */
+enum err mech_latching_reserve(struct mech_context *context, size_t token_bytes,
+	enum ipsec_latch_reason *ret_reason) ERR_MUST_CHECK;
 
 /* --- choosing.c: which of the connections that T1 names (doc/protocol.md 6) --- */
 /*
- * Reserves the one on which so much has come, and has been read, since T1 was made.  Of several the one that other
- * threads' contexts leave, for which this waits a moment; without threads the one on which data arrived last.  One that another
- * context has reserved is tried first where it is the likeliest.  Sets chosen and rivals.
- * *ret_reason: why listed is empty, 0 where it is not; then SEVERAL where the one cannot be told, TRAFFIC where T1 came
- * on none, or what reserve says.
+ * Reserves the one of exchange->candidates on which so much has come, and has been read, since T1 was made.
+ * Of several the one that other threads' contexts leave, for which this waits a moment; without threads the
+ * one on which data arrived last.  One that another context has reserved is tried first where it is the
+ * likeliest.  Sets chosen and rivals.
+ * *ret_reason: why there are no candidates, 0 where there are; then SEVERAL where the one cannot be told,
+ * TRAFFIC where T1 came on none, or what mech_latching_reserve() says.
  */
-typedef enum err (*mech_choosing_reserve)(
-	struct mech_context *context, size_t t1_bytes, enum ipsec_latch_reason *ret_reason);
 enum err mech_choosing_run(struct mech_context *context, const struct ike_latch_offer *offer,
-	size_t t1_bytes, const struct kbind_candidates *listed, mech_choosing_reserve reserve,
-	enum ipsec_latch_reason *ret_reason) ERR_MUST_CHECK;
+	size_t t1_bytes, enum ipsec_latch_reason *ret_reason) ERR_MUST_CHECK;
 
 /* --- turns.c: the threads of one process make their T1s one after the other --- */
 /* Waits, a moment at most, until the T1 made before by another thread has left on some connection, so that what is
@@ -231,6 +235,8 @@ enum err mech_choosing_run(struct mech_context *context, const struct ike_latch_
 bool mech_turn_begin(const struct mech_context *context);
 /* t1_bytes 0: no T1 was made, or it lists nothing. */
 void mech_turn_end(const struct mech_context *context, size_t t1_bytes);
+/* T2 has come, so T1 has left: called before anything is reserved for it. */
+void mech_turn_answered(const struct mech_context *context);
 
 /* --- carriers.c: which connections carried the tokens (doc/protocol.md 6); since: octets sent and received
  * since T1 --- */

@@ -112,16 +112,10 @@ static unsigned int roles_wanted(
 	return roles & roles_of(config);
 }
 
-static enum err check_digest(
-	const struct mech_identity *identity, const struct mech_name *desired, bool *ret_is_same)
+static bool has_digest(const struct mech_identity *identity, const struct mech_name *desired)
 {
-	uint8_t digest[CRYPTO_SHA256_BYTES];
-	enum err err = mech_identity_digest(identity, digest);
-
-	if (err == ERR_OK)
-		*ret_is_same = bytes_equal(
-			BYTES_OF(digest), BYTES(mech_name_digest(desired), CRYPTO_SHA256_BYTES));
-	return err;
+	return bytes_equal(crypto_private_key_digest(identity->key),
+		BYTES(mech_name_digest(desired), CRYPTO_SHA256_BYTES));
 }
 
 /* Loads an identity and adds it, unless its key turns out not to be the desired one. */
@@ -144,7 +138,7 @@ static enum err choose(struct holding *holding, const struct config_identity *co
 		return ERR_OK;
 	}
 	if (err == ERR_OK && desired != NULL && mech_name_kind(desired) == MECH_NAME_KEY)
-		err = check_digest(&identity, desired, &is_same);
+		is_same = has_digest(&identity, desired);
 	if (err != ERR_OK || !is_same) {
 		mech_identity_wipe(&identity);
 		return err;
@@ -423,20 +417,16 @@ const struct mech_identity *mech_credential_initiator(const struct mech_credenti
 	return chosen == NULL ? NULL : &chosen->identity;
 }
 
-static enum err identity_is(
-	const struct mech_identity *identity, const struct mech_name *wanted, bool *ret_is_wanted)
+static bool identity_is(const struct mech_identity *identity, const struct mech_name *wanted)
 {
-	*ret_is_wanted = true;
 	if (wanted == NULL)
-		return ERR_OK;
+		return true;
 	if (mech_name_kind(wanted) == MECH_NAME_KEY)
-		return check_digest(identity, wanted, ret_is_wanted);
+		return has_digest(identity, wanted);
 	if (mech_name_kind(wanted) == MECH_NAME_HOSTBASED)
-		*ret_is_wanted = mech_name_host(wanted)[0] == '\0' ||
-				 mech_name_is_host(identity->name, mech_name_host(wanted));
-	else
-		*ret_is_wanted = mech_name_equal(identity->name, wanted);
-	return ERR_OK;
+		return mech_name_host(wanted)[0] == '\0' ||
+		       mech_name_is_host(identity->name, mech_name_host(wanted));
+	return mech_name_equal(identity->name, wanted);
 }
 
 /* Nothing asked for is no service refused: then the initiator named a key, a user, or only a
@@ -480,15 +470,9 @@ enum err mech_credential_acceptor(const struct mech_credential *credential,
 
 	for (size_t i = 0; i < holding->count; i++) {
 		const struct chosen *chosen = &holding->chosen[i];
-		bool is_wanted;
-		enum err trouble;
 
-		if ((chosen->roles & MECH_ACCEPT) == 0 || chosen->identity.key == NULL)
-			continue;
-		trouble = identity_is(&chosen->identity, wanted, &is_wanted);
-		if (trouble != ERR_OK)
-			return trouble;
-		if (!is_wanted)
+		if ((chosen->roles & MECH_ACCEPT) == 0 || chosen->identity.key == NULL ||
+			!identity_is(&chosen->identity, wanted))
 			continue;
 		if (answers_for(holding, &chosen->identity, asked)) {
 			*ret_identity = &chosen->identity;

@@ -26,20 +26,15 @@ enum err mech_credential_key(const struct mech_credential *credential, struct me
 	struct bytes *ret_spki)
 {
 	const struct mech_identity *identity = identity_of(credential, MECH_INITIATE);
-	uint8_t digest[CRYPTO_SHA256_BYTES];
-	struct bytes spki;
 	enum err err;
 
 	if (identity == NULL)
 		identity = identity_of(credential, MECH_ACCEPT);
 	if (identity == NULL || identity->key == NULL)
 		return ERR_UNSUPPORTED;
-	spki = crypto_private_key_spki(identity->key);
-	err = crypto_sha256(&spki, 1, digest);
+	err = mech_name_of_key(crypto_private_key_digest(identity->key).data, ret_name);
 	if (err == ERR_OK)
-		err = mech_name_of_key(digest, ret_name);
-	if (err == ERR_OK)
-		*ret_spki = spki;
+		*ret_spki = crypto_private_key_spki(identity->key);
 	return err;
 }
 

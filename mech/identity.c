@@ -14,17 +14,8 @@ bool mech_services_include(const char *const *services, size_t count, const char
 	return count == 0;
 }
 
-enum err mech_identity_digest(
-	const struct mech_identity *identity, uint8_t ret_digest[CRYPTO_SHA256_BYTES])
-{
-	struct bytes spki = crypto_private_key_spki(identity->key);
-
-	return crypto_sha256(&spki, 1, ret_digest);
-}
-
 static enum err make_name(const struct config_identity *config, struct mech_identity *identity)
 {
-	uint8_t digest[CRYPTO_SHA256_BYTES];
 	enum err err;
 
 	if (config->is_anonymous) {
@@ -34,9 +25,8 @@ static enum err make_name(const struct config_identity *config, struct mech_iden
 	} else if (config->user != NULL) {
 		err = mech_name_of_user(config->user, &identity->name);
 	} else {
-		err = mech_identity_digest(identity, digest);
-		if (err == ERR_OK)
-			err = mech_name_of_key(digest, &identity->name);
+		err = mech_name_of_key(
+			crypto_private_key_digest(identity->key).data, &identity->name);
 	}
 	if (err == ERR_NAME_FORMAT || err == ERR_NAME_NO_DOMAIN) {
 		err = ERR_CONFIG;

@@ -20,9 +20,10 @@ enum err mech_private_key_load(
 /* Whether a file is there that belongs to the effective user or root (for_any_root: or the user is root)
  * and may be read. */
 bool mech_private_key_is_ours(const char *path, bool for_any_root);
-/* A PEM public key's DER SubjectPublicKeyInfo, appended to w; any mode. KEY_FILE, KEY_FORMAT,
- * KEY_SIZE, KEY_CURVE. */
-enum err mech_public_key_load(const char *path, struct writer *w) ERR_MUST_CHECK;
+/* A PEM public key's DER SubjectPublicKeyInfo, appended to w, and its SHA-256 (NULL: not wanted, else
+ * CRYPTO_SHA256_BYTES); any mode. KEY_FILE, KEY_FORMAT, KEY_SIZE, KEY_CURVE. */
+enum err mech_public_key_load(
+	const char *path, struct writer *w, uint8_t *ret_digest) ERR_MUST_CHECK;
 
 /* Loads the key and makes the name: nobody's (then there is no key), host, else user, else the key's own.  What is in
  * *ret_identity is the caller's and ends with mech_identity_wipe.  ERR_CONFIG for a bad host or
@@ -31,9 +32,6 @@ enum err mech_identity_load(const struct config_identity *config,
 	struct mech_identity *ret_identity, bool *ret_is_denied) ERR_MUST_CHECK;
 /* Frees what the identity holds; safe on a zeroed one. */
 void mech_identity_wipe(struct mech_identity *identity);
-/* Digest of the identity's SPKI: its key's own name. */
-enum err mech_identity_digest(const struct mech_identity *identity,
-	uint8_t ret_digest[CRYPTO_SHA256_BYTES]) ERR_MUST_CHECK;
 /* An empty list serves all. */
 bool mech_services_include(const char *const *services, size_t count, const char *service);
 

@@ -164,6 +164,7 @@ static enum err initiator_take_latch(
 	struct ike_notify notify;
 	enum err err;
 
+	mech_turn_answered(context);
 	if (ike_message_find_notify(message, IKE_NOTIFY_GSS_LATCH, &notify)) {
 		err = ike_latch_answer_parse(notify.data, &answer);
 		if (err != ERR_OK)

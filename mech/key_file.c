@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Key files: permission checks, and a small cache for the process so that a server reads its key
- * once, not for each context.  A cached key is good for the effective user it was read by only,
- * and goes when its file does.
+ * once, not for each context.  A cached private key is good for the effective user it was read by
+ * only; what is cached goes when its file does.
  */
 #include "mech/identity.h"
 
@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file_status.h"
+
 #define KEY_FILE_BYTES_MAX 65536
 #define CACHE_SLOTS 32
 #define LOOK_AGAIN_MS 1000
@@ -26,14 +28,20 @@ struct key_content {
 	struct crypto_private_key *key;
 	uint8_t *spki;
 	size_t spki_len;
+	uint8_t digest[CRYPTO_SHA256_BYTES]; /* of spki */
+};
+
+/* What one look at a file saw. */
+struct key_look {
+	struct stat status;
+	bool is_fresh; /* a change since may have left no trace in status */
 };
 
 struct key_slot {
 	char *path;
 	enum key_kind kind;
-	uid_t user;
-	struct stat status;
-	bool is_fresh; /* changed so lately that a change since may have left no trace in status */
+	uid_t user; /* of a private key: whose it was when it was read */
+	struct key_look look;
 	int64_t looked_ms;
 	struct key_content content;
 };
@@ -67,6 +75,7 @@ static enum err content_copy(const struct key_content *from, struct key_content 
 		if (copy.spki == NULL)
 			return ERR_NO_MEMORY;
 		memcpy(copy.spki, from->spki, from->spki_len);
+		memcpy(copy.digest, from->digest, sizeof(copy.digest));
 	}
 	if (from->key != NULL)
 		copy.key = crypto_private_key_ref(from->key);
@@ -110,29 +119,11 @@ static struct key_slot *slot_claim(void)
 	return oldest;
 }
 
-static bool status_equal(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mode == b->st_mode && a->st_uid == b->st_uid &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-/* File systems stamp in ticks of the kernel's clock, or seconds; of a time to come nothing is known. */
-static bool status_is_fresh(const struct stat *status)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	return now.tv_sec - status->st_ctim.tv_sec < 1 ||
-	       (now.tv_sec - status->st_ctim.tv_sec == 1 && now.tv_nsec < status->st_ctim.tv_nsec);
-}
-
 /* --- cache, from outside --- */
 
-/* status NULL: takes what was looked at within the last second; else what is still that file's. */
-static bool cache_take(const char *path, enum key_kind kind, uid_t user, const struct stat *status,
-	struct key_content *ret_content)
+/* look NULL: takes what was looked at within the last second; else what is still that file's. */
+static bool cache_take(const char *path, enum key_kind kind, uid_t user,
+	const struct key_look *look, struct key_content *ret_content)
 {
 	struct key_slot *slot;
 	int64_t now = now_ms();
@@ -142,10 +133,11 @@ static bool cache_take(const char *path, enum key_kind kind, uid_t user, const s
 		return false;
 	slot = slot_find(path, kind, user);
 	if (slot != NULL) {
-		is_found = status == NULL ? now - slot->looked_ms < LOOK_AGAIN_MS
-					  : !slot->is_fresh && status_equal(status, &slot->status);
+		is_found = look == NULL ? now - slot->looked_ms < LOOK_AGAIN_MS
+					: !slot->look.is_fresh && file_status_equal(&look->status,
+									  &slot->look.status);
 		is_found = is_found && content_copy(&slot->content, ret_content) == ERR_OK;
-		if (is_found && status != NULL)
+		if (is_found && look != NULL)
 			slot->looked_ms = now;
 	}
 	(void)pthread_mutex_unlock(&cache_lock);
@@ -154,7 +146,7 @@ static bool cache_take(const char *path, enum key_kind kind, uid_t user, const s
 
 /* Keeps a copy, or forgets the path when content is NULL. Best effort: a cache that is full or
  * busy costs time only. */
-static void cache_put(const char *path, enum key_kind kind, uid_t user, const struct stat *status,
+static void cache_put(const char *path, enum key_kind kind, uid_t user, const struct key_look *look,
 	const struct key_content *content)
 {
 	struct key_slot *slot;
@@ -172,8 +164,7 @@ static void cache_put(const char *path, enum key_kind kind, uid_t user, const st
 		} else {
 			slot->kind = kind;
 			slot->user = user;
-			slot->status = *status;
-			slot->is_fresh = status_is_fresh(status);
+			slot->look = *look;
 			slot->looked_ms = now_ms();
 		}
 	}
@@ -232,6 +223,7 @@ static enum err content_parse(enum key_kind kind, struct bytes pem, struct key_c
 {
 	struct key_content content = { 0 };
 	struct writer spki;
+	struct bytes view;
 	enum err err;
 	int guard = crypto_guard_begin();
 
@@ -240,6 +232,9 @@ static enum err content_parse(enum key_kind kind, struct bytes pem, struct key_c
 	} else {
 		writer_init(&spki, KEY_FILE_BYTES_MAX);
 		err = crypto_spki_read_pem(pem, &spki);
+		view = writer_view(&spki);
+		if (err == ERR_OK)
+			err = crypto_sha256(&view, 1, content.digest);
 		if (err == ERR_OK)
 			err = writer_take(&spki, &content.spki, &content.spki_len);
 		writer_free(&spki);
@@ -275,7 +270,8 @@ static enum err content_read(const char *path, int fd, enum key_kind kind,
 static enum err file_load(const char *path, enum key_kind kind, uid_t user,
 	struct key_content *ret_content, bool *ret_is_denied)
 {
-	struct stat status;
+	const struct timespec clock = file_status_clock();
+	struct key_look look = { .is_fresh = false };
 	enum err err;
 	/* O_NONBLOCK: a FIFO in the file's place must not hang the program. Links are followed:
 	 * fstat judges the file. */
@@ -285,14 +281,15 @@ static enum err file_load(const char *path, enum key_kind kind, uid_t user,
 		*ret_is_denied = errno == EACCES || errno == EPERM;
 		return file_refuse(ERR_KEY_FILE, path, strerror(errno));
 	}
-	if (fstat(fd, &status) != 0)
+	if (fstat(fd, &look.status) != 0)
 		err = file_refuse(ERR_KEY_FILE, path, strerror(errno));
 	else
-		err = file_check(path, kind, user, &status);
-	if (err == ERR_OK && !cache_take(path, kind, user, &status, ret_content)) {
-		err = content_read(path, fd, kind, &status, ret_content);
+		err = file_check(path, kind, user, &look.status);
+	if (err == ERR_OK && !cache_take(path, kind, user, &look, ret_content)) {
+		look.is_fresh = file_status_is_fresh(&look.status, &clock);
+		err = content_read(path, fd, kind, &look.status, ret_content);
 		if (err == ERR_OK)
-			cache_put(path, kind, user, &status, ret_content);
+			cache_put(path, kind, user, &look, ret_content);
 	}
 	(void)close(fd);
 	return err;
@@ -301,7 +298,8 @@ static enum err file_load(const char *path, enum key_kind kind, uid_t user,
 static enum err content_load(
 	const char *path, enum key_kind kind, struct key_content *ret_content, bool *ret_is_denied)
 {
-	uid_t user = geteuid();
+	/* A peer's key is good for any user; to ask who this is costs a system call in each context. */
+	const uid_t user = kind == KEY_PRIVATE ? geteuid() : 0;
 	enum err err;
 
 	*ret_is_denied = false;
@@ -334,7 +332,7 @@ enum err mech_private_key_load(
 	return err;
 }
 
-enum err mech_public_key_load(const char *path, struct writer *w)
+enum err mech_public_key_load(const char *path, struct writer *w, uint8_t *ret_digest)
 {
 	struct key_content content = { 0 };
 	bool is_denied;
@@ -343,6 +341,9 @@ enum err mech_public_key_load(const char *path, struct writer *w)
 	if (err != ERR_OK)
 		return err;
 	writer_put_bytes(w, BYTES(content.spki, content.spki_len));
+	err = writer_status(w);
+	if (err == ERR_OK && ret_digest != NULL)
+		memcpy(ret_digest, content.digest, sizeof(content.digest));
 	content_free(&content);
-	return writer_status(w);
+	return err;
 }

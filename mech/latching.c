@@ -58,7 +58,7 @@ static enum err latching_tag(const struct mech_context *context,
 
 static enum err latching_list(struct mech_context *context, struct ike_latch_offer *offer)
 {
-	const struct kbind_candidates *candidates = &context->exchange->candidates;
+	const struct kbind_candidates *candidates = context->exchange->candidates;
 	enum err err;
 
 	for (size_t i = 0; i < candidates->count && i < IKE_LATCH_CANDIDATES_MAX; i++) {
@@ -85,14 +85,14 @@ enum err mech_latching_offer(struct mech_context *context, struct ike_latch_offe
 	enum err err;
 
 	exchange->chosen.fd = -1;
-	exchange->candidates = (struct kbind_candidates){ .count = 0 }; /* of a refused T1 */
+	mech_candidates_clear(exchange->candidates); /* of a refused T1 */
 	context->reason = IPSEC_LATCH_POLICY_NO;
 	if (policy != CONFIG_LATCH_NO)
 		context->reason =
-			context->ops->find_candidates(context->descriptor, &exchange->candidates);
+			context->ops->find_candidates(context->descriptor, exchange->candidates);
 	offer.reason = (uint8_t)context->reason;
 	if (context->reason != IPSEC_LATCH_LATCHED) {
-		exchange->candidates.count = 0;
+		exchange->candidates->count = 0;
 		if (policy == CONFIG_LATCH_REQUIRE)
 			return latching_failure(context->reason);
 	}
@@ -192,7 +192,7 @@ static const struct esp_suite *latching_choose_suite(
 static enum ipsec_latch_reason latching_find_listed(const struct latching_wanted *wanted)
 {
 	const struct mech_context *context = wanted->context;
-	struct kbind_candidates *found = &context->exchange->candidates;
+	struct kbind_candidates *found = context->exchange->candidates;
 	const struct kbind_pick pick = { .takes_tuple = latching_takes, .argument = wanted };
 	enum ipsec_latch_reason reason = context->ops->find_wanted(
 		context->descriptor, &pick, latching_wants, wanted, found);
@@ -218,7 +218,7 @@ static enum err latching_derive(struct mech_context *context)
 		i_to_r, r_to_i);
 }
 
-static enum err latching_reserve(
+enum err mech_latching_reserve(
 	struct mech_context *context, size_t token_bytes, enum ipsec_latch_reason *ret_reason)
 {
 	struct mech_exchange *exchange = context->exchange;
@@ -252,8 +252,7 @@ static enum err latching_match(struct mech_context *context, const struct ike_la
 
 	*ret_reason = latching_find_listed(&wanted);
 	if (err == ERR_OK)
-		err = mech_choosing_run(context, offer, t1_bytes, &context->exchange->candidates,
-			latching_reserve, ret_reason);
+		err = mech_choosing_run(context, offer, t1_bytes, ret_reason);
 	return err;
 }
 
@@ -273,7 +272,7 @@ static void latching_explain(struct mech_context *context, const struct ike_latc
 {
 	const struct latching_wanted wanted = { .context = context, .t1_bytes = t1_bytes };
 	enum ipsec_latch_reason found = context->ops->find_wanted(context->descriptor, NULL,
-		latching_may_carry, &wanted, &context->exchange->candidates);
+		latching_may_carry, &wanted, context->exchange->candidates);
 
 	if (found == IPSEC_LATCH_LATCHED && offer->candidate_count == 0) {
 		mech_latching_take_reason(context, offer->reason);
@@ -342,8 +341,8 @@ static enum err latching_find_named(struct mech_context *context,
 	/* One that we did not offer is none that we install. */
 	if (exchange->suite == NULL || !mech_policy_allows_esp(context->config, exchange->suite))
 		return ERR_CONTEXT_MISMATCH;
-	for (size_t i = 0; i < exchange->candidates.count; i++) {
-		const struct kbind_candidate *candidate = &exchange->candidates.items[i];
+	for (size_t i = 0; i < exchange->candidates->count; i++) {
+		const struct kbind_candidate *candidate = &exchange->candidates->items[i];
 
 		if (context->descriptor >= 0 && candidate->fd != context->descriptor)
 			continue;
@@ -371,7 +370,7 @@ static enum err latching_take_named(struct mech_context *context,
 	if (*ret_reason != IPSEC_LATCH_LATCHED)
 		return ERR_OK;
 	context->exchange->spi_out = answer->spi;
-	return latching_reserve(context, 0, ret_reason);
+	return mech_latching_reserve(context, 0, ret_reason);
 }
 
 void mech_latching_take_reason(struct mech_context *context, uint8_t reason)

@@ -102,7 +102,7 @@ struct mech_facts {
 	const char *entry;		/* [peer] that vouches for the name; "": none */
 	enum ipsec_latch_reason reason; /* at completion: latched, or why not */
 	bool has_digest;
-	uint8_t digest[CRYPTO_SHA256_BYTES]; /* of the key that verified AUTH */
+	uint8_t digest[CRYPTO_SHA256_BYTES]; /* of the key that verified AUTH, or is to do so */
 };
 /* A name that equals this one, with a copy of these facts in place of its own. */
 enum err mech_name_with_facts(const struct mech_name *name, const struct mech_facts *facts,

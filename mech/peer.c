@@ -33,9 +33,17 @@ enum finding {
 	FOUND
 };
 
+/* A host's claim names no service. */
+static const char *claimed_text(const struct judgement *judgement)
+{
+	const char *text = mech_name_display(judgement->claimed);
+
+	return text[0] == '/' ? text + 1 : text;
+}
+
 /* --- one entry's keys --- */
 
-/* A key of an entry: its digest, and all of it in spki (emptied first) when the entry has that. */
+/* A key as it stands in the configuration. */
 static enum err key_parse(const char *text, struct writer *spki, uint8_t *ret_digest)
 {
 	struct bytes view = BYTES((const uint8_t *)text, strlen(text));
@@ -46,8 +54,12 @@ static enum err key_parse(const char *text, struct writer *spki, uint8_t *ret_di
 		view = BYTES(view.data + strlen(KEY_PREFIX), view.len - strlen(KEY_PREFIX));
 	err = mech_base64_read(view, spki);
 	view = writer_view(spki);
-	if (err != ERR_OK || !is_digest)
+	if (err == ERR_OK && !is_digest)
+		err = crypto_spki_check(view);
+	if (err != ERR_OK)
 		return err;
+	if (!is_digest)
+		return crypto_sha256(&view, 1, ret_digest);
 	if (view.len != CRYPTO_SHA256_BYTES)
 		return ERR_NAME_FORMAT;
 	memcpy(ret_digest, view.data, view.len);
@@ -61,23 +73,17 @@ static size_t key_total(const struct config_peer *entry)
 	return entry->key_count + (entry->key_file != NULL ? 1 : 0);
 }
 
+/* A key of an entry: its digest, and all of it in spki (emptied first) when the entry has that. */
 static enum err key_at(
 	const struct config_peer *entry, size_t index, struct writer *spki, uint8_t *ret_digest)
 {
 	const char *text = index < entry->key_count ? entry->keys[index] : entry->key_file;
-	struct bytes view;
 	enum err err;
 
 	writer_free(spki);
 	writer_init(spki, SPKI_BYTES_MAX);
 	err = index < entry->key_count ? key_parse(text, spki, ret_digest)
-				       : mech_public_key_load(text, spki);
-	view = writer_view(spki);
-	if (err == ERR_OK && view.len > 0) {
-		err = crypto_spki_check(view);
-		if (err == ERR_OK)
-			err = crypto_sha256(&view, 1, ret_digest);
-	}
+				       : mech_public_key_load(text, spki, ret_digest);
 	if (err == ERR_OK || err == ERR_NO_MEMORY || err == ERR_CRYPTO)
 		return err;
 	if (err == ERR_KEY_FILE)
@@ -204,7 +210,7 @@ static enum err find_whole_key(struct judgement *judgement)
 		return ERR_OK;
 	mech_set_detail(ERR_PEER_UNKNOWN,
 		"%s sent no key, and the database has no whole one for it",
-		mech_name_display(judgement->claimed));
+		claimed_text(judgement));
 	return ERR_PEER_UNKNOWN;
 }
 
@@ -240,7 +246,7 @@ static enum err read_key(const struct mech_peer_claim *claim, struct judgement *
 		err = crypto_spki_check(claim->spki);
 		if (err == ERR_KEY_FORMAT || err == ERR_KEY_SIZE || err == ERR_KEY_CURVE) {
 			mech_set_detail(ERR_AUTH_METHOD, "%s has a key of %s not used here",
-				mech_name_display(judgement->claimed), kind_of_refusal(err));
+				claimed_text(judgement), kind_of_refusal(err));
 			return ERR_AUTH_METHOD;
 		}
 		writer_put_bytes(&judgement->spki, claim->spki);
@@ -342,8 +348,8 @@ enum err mech_peer_judge_nobody(const struct config *config, const struct mech_n
 
 static enum err refuse(enum err code, const struct judgement *judgement)
 {
-	mech_set_detail(code, "the peer says it is %s, its key is %s%s%s",
-		mech_name_display(judgement->claimed), mech_name_display(judgement->key_name),
+	mech_set_detail(code, "the peer says it is %s, its key is %s%s%s", claimed_text(judgement),
+		mech_name_display(judgement->key_name),
 		judgement->wanted == NULL ? "" : "; wanted: ",
 		judgement->wanted == NULL ? "" : mech_name_display(judgement->wanted));
 	return code;
@@ -413,14 +419,16 @@ static enum err judge(const struct judgement *judgement, const struct config_pee
 	return err;
 }
 
-/* The name, knowing which entry vouches for it. */
-static enum err name_with_entry(
-	const struct mech_name *name, const struct config_peer *entry, struct mech_name **ret_name)
+/* The name, knowing its key, and which entry vouches for it. */
+static enum err name_with_entry(const struct judgement *judgement, const struct mech_name *name,
+	const struct config_peer *entry, struct mech_name **ret_name)
 {
-	const struct mech_facts facts = {
-		.method = "", .entry = entry == NULL ? "" : entry->tag, .reason = IPSEC_LATCH_NONE
-	};
+	struct mech_facts facts = { .method = "",
+		.entry = entry == NULL ? "" : entry->tag,
+		.reason = IPSEC_LATCH_NONE,
+		.has_digest = true };
 
+	memcpy(facts.digest, judgement->digest, sizeof(facts.digest));
 	return mech_name_with_facts(name, &facts, ret_name);
 }
 
@@ -448,7 +456,7 @@ enum err mech_peer_judge(const struct config *config, bool we_initiate,
 		err = writer_status(ret_spki);
 	}
 	if (err == ERR_OK)
-		err = name_with_entry(name, entry, ret_name);
+		err = name_with_entry(&judgement, name, entry, ret_name);
 	if (err == ERR_OK)
 		*ret_is_proven = is_proven;
 	mech_name_release(&name);

@@ -23,8 +23,9 @@
 #define POLL_NS 500000L
 #define TURN_POLL_NS 100000000L
 
-static _Atomic(uint32_t) turn_ends;   /* who waits is woken when it changes */
-static _Atomic(uint64_t) turn_holder; /* generation of the process whose turn it is; 0: nobody's */
+static _Atomic(uint32_t) turn_ends;    /* who waits is woken when it changes */
+static _Atomic(uint64_t) turn_holder;  /* generation of the process whose turn it is; 0: nobody's */
+static _Atomic(uint64_t) turn_awaited; /* SPI of the last T1; 0 once it is answered */
 
 /* Whoever has the turn may read and write it. */
 static struct {
@@ -70,18 +71,23 @@ static bool turn_take(uint64_t generation)
 	}
 }
 
+/* What was written since to a connection that is reserved by now is the T3 of that one's own context, or the
+ * T1 that is meant, which was answered then. */
 static bool turn_has_left(const struct mech_context *context)
 {
 	struct kbind_candidate now, before;
 
+	if (atomic_load(&turn_awaited) == 0)
+		return true;
 	for (size_t i = 0; i < turn_last.count; i++) {
 		before = (struct kbind_candidate){ .fd = turn_last.listed[i].fd,
 			.cookie = turn_last.listed[i].cookie };
 		if (context->ops->refresh(&before, &now) == IPSEC_LATCH_LATCHED &&
+			now.fitness == IPSEC_LATCH_LATCHED &&
 			now.written_bytes - turn_last.listed[i].written_bytes >= turn_last.t1_bytes)
 			return true;
 	}
-	return turn_last.count == 0;
+	return false;
 }
 
 bool mech_turn_begin(const struct mech_context *context)
@@ -90,9 +96,10 @@ bool mech_turn_begin(const struct mech_context *context)
 	uint64_t generation;
 	int state;
 
-	/* One descriptor needs no order; one thread could only wait for itself. */
-	if (context->descriptor >= 0 || !kbind_has_threads() ||
-		mech_generation_get(&generation) != ERR_OK ||
+	/* Without latches no connection is listed, one descriptor needs no order, and one thread could only
+	 * wait for itself. */
+	if (mech_latching_policy(context) == CONFIG_LATCH_NO || context->descriptor >= 0 ||
+		!kbind_has_threads() || mech_generation_get(&generation) != ERR_OK ||
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state) != 0)
 		return false;
 	if (!turn_take(generation)) {
@@ -111,7 +118,7 @@ bool mech_turn_begin(const struct mech_context *context)
 
 static void turn_note(const struct mech_context *context, size_t t1_bytes)
 {
-	const struct kbind_candidates *listed = &context->exchange->candidates;
+	const struct kbind_candidates *listed = context->exchange->candidates;
 
 	turn_last.thread = pthread_self();
 	turn_last.made_ms = kbind_clock_ms();
@@ -122,6 +129,7 @@ static void turn_note(const struct mech_context *context, size_t t1_bytes)
 		turn_last.listed[i].cookie = listed->items[i].cookie;
 		turn_last.listed[i].written_bytes = listed->items[i].written_bytes;
 	}
+	atomic_store(&turn_awaited, context->exchange->spi_i);
 	turn_last.generation = atomic_load(&turn_holder);
 }
 
@@ -129,10 +137,17 @@ void mech_turn_end(const struct mech_context *context, size_t t1_bytes)
 {
 	const int state = turn_last.cancel_state;
 
-	if (t1_bytes > 0 && context->exchange->candidates.count > 0)
+	if (t1_bytes > 0 && context->exchange->candidates->count > 0)
 		turn_note(context, t1_bytes);
 	atomic_store(&turn_holder, 0);
 	(void)atomic_fetch_add(&turn_ends, 1);
 	(void)syscall(SYS_futex, &turn_ends, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	(void)pthread_setcancelstate(state, NULL);
+}
+
+void mech_turn_answered(const struct mech_context *context)
+{
+	uint64_t awaited = context->exchange->spi_i;
+
+	(void)atomic_compare_exchange_strong(&turn_awaited, &awaited, 0);
 }

@@ -59,6 +59,10 @@ enum err crypto_prf_compute(const struct crypto_prf *prf, struct bytes key,
 /* prf+(key, parts...), len octets, at most 255 outputs (RFC 7296 2.13). */
 enum err crypto_prf_plus(const struct crypto_prf *prf, struct bytes key, const struct bytes *parts,
 	size_t count, uint8_t *ret_output, size_t len) ERR_MUST_CHECK;
+/* prf+(prf(salt, secret), parts...), in one go (RFC 7296 2.14). */
+enum err crypto_prf_plus_salted(const struct crypto_prf *prf, struct bytes salt,
+	struct bytes secret, const struct bytes *parts, size_t count, uint8_t *ret_output,
+	size_t len) ERR_MUST_CHECK;
 
 /* --- AEADs (RFC 5282, RFC 4106, RFC 7634) --- */
 struct crypto_aead {
@@ -199,6 +203,8 @@ const struct crypto_key_kind *crypto_private_key_kind(const struct crypto_privat
 const struct crypto_signature *crypto_private_key_signature(const struct crypto_private_key *key);
 /* DER SubjectPublicKeyInfo of the key, borrowed. */
 struct bytes crypto_private_key_spki(const struct crypto_private_key *key);
+/* The SHA-256 of that, CRYPTO_SHA256_BYTES octets, borrowed. */
+struct bytes crypto_private_key_digest(const struct crypto_private_key *key);
 /* Signs parts one after the other, the best way; ret_signature holds CRYPTO_SIGNATURE_MAX octets. */
 enum err crypto_sign(const struct crypto_private_key *key, const struct bytes *parts, size_t count,
 	uint8_t *ret_signature, size_t *ret_len) ERR_MUST_CHECK;

@@ -26,6 +26,32 @@ struct crypto_exchange {
 
 static struct crypto_pool *exchange_pool(const struct exchange_row *row);
 
+/* --- peers' public values, in objects that are kept: to make one takes longer than to fill it --- */
+
+static struct crypto_pool *exchange_peer_pool(const struct exchange_row *row);
+
+/* NULL when none is idle, or it does not take the value. */
+static EVP_PKEY *exchange_peer_take(const struct exchange_row *row, struct bytes encoded)
+{
+	EVP_PKEY *peer = crypto_pool_take(exchange_peer_pool(row));
+
+	if (peer != NULL &&
+		EVP_PKEY_set1_encoded_public_key(peer, encoded.data, encoded.len) != 1) {
+		EVP_PKEY_free(peer);
+		peer = NULL;
+	}
+	return peer;
+}
+
+/* Nothing of it is secret. */
+static void exchange_peer_give(const struct exchange_row *row, EVP_PKEY *peer)
+{
+	if (peer != NULL && !crypto_pool_put(exchange_peer_pool(row), peer))
+		EVP_PKEY_free(peer);
+}
+
+/* --- X25519 --- */
+
 /* RFC 7748 section 5: any 32 octets are a private key. */
 static enum err exchange_raw_draw(const struct exchange_row *row, struct secret_key *ret_private)
 {
@@ -43,7 +69,11 @@ static EVP_PKEY *exchange_raw_import_private(
 static EVP_PKEY *exchange_raw_import_public(
 	const struct exchange_row *row, struct bytes public_value)
 {
-	return crypto_import_public(exchange_pool(row), row->group.key_type, public_value);
+	EVP_PKEY *peer = exchange_peer_take(row, public_value);
+
+	if (peer == NULL)
+		peer = crypto_import_public(exchange_pool(row), row->group.key_type, public_value);
+	return peer;
 }
 
 static bool exchange_raw_write(const struct exchange_row *row, const EVP_PKEY *key, uint8_t *out)
@@ -72,11 +102,14 @@ static EVP_PKEY *exchange_point_import_public(
 	const struct exchange_row *row, struct bytes public_value)
 {
 	uint8_t point[1 + CRYPTO_PUBLIC_MAX] = { CRYPTO_POINT_UNCOMPRESSED };
+	struct bytes encoded = BYTES(point, public_value.len + 1);
+	EVP_PKEY *peer;
 
-	if (public_value.len + 1 > sizeof(point))
+	if (encoded.len > sizeof(point))
 		return NULL;
 	memcpy(point + 1, public_value.data, public_value.len);
-	return crypto_import_point(row->group.key_type, BYTES(point, public_value.len + 1));
+	peer = exchange_peer_take(row, encoded);
+	return peer != NULL ? peer : crypto_import_point(row->group.key_type, encoded);
 }
 
 static bool exchange_point_write(const struct exchange_row *row, const EVP_PKEY *key, uint8_t *out)
@@ -108,10 +141,16 @@ static const struct exchange_row exchange_table[] = {
 /* clang-format on */
 
 static struct crypto_pool exchange_pools[CRYPTO_COUNT(exchange_table)];
+static struct crypto_pool exchange_peer_pools[CRYPTO_COUNT(exchange_table)];
 
 static struct crypto_pool *exchange_pool(const struct exchange_row *row)
 {
 	return &exchange_pools[row - exchange_table];
+}
+
+static struct crypto_pool *exchange_peer_pool(const struct exchange_row *row)
+{
+	return &exchange_peer_pools[row - exchange_table];
 }
 
 static const struct exchange_row *exchange_row(const struct crypto_group *group)
@@ -236,7 +275,7 @@ static enum err exchange_derive_once(
 	if (err == ERR_OK)
 		*ret_secret = secret;
 	secret_key_wipe(&secret);
-	EVP_PKEY_free(peer);
+	exchange_peer_give(row, peer);
 	return err;
 }
 

@@ -20,6 +20,7 @@ struct crypto_private_key {
 	EVP_PKEY *key;
 	/* ready to sign, one for each way of the kind; copied for each signature, never changed */
 	EVP_MD_CTX *signers[CRYPTO_KIND_SIGNATURES_MAX];
+	uint8_t digest[CRYPTO_SHA256_BYTES]; /* of the SPKI */
 	size_t spki_len;
 	uint8_t spki[KEY_SPKI_BYTES_MAX];
 };
@@ -87,6 +88,7 @@ static enum err key_make_spki(struct crypto_private_key *made)
 {
 	struct crypto_public parsed;
 	unsigned char *der = NULL;
+	struct bytes spki;
 	enum err err;
 	int len;
 
@@ -98,12 +100,15 @@ static enum err key_make_spki(struct crypto_private_key *made)
 	len = i2d_PUBKEY(made->key, &der);
 	if (len <= 0)
 		return ERR_CRYPTO;
-	err = crypto_public_parse(BYTES(der, (size_t)len), &parsed);
-	if (err == ERR_OK && (parsed.kind != made->kind || (size_t)len > sizeof(made->spki)))
+	spki = BYTES(der, (size_t)len);
+	err = crypto_public_parse(spki, &parsed);
+	if (err == ERR_OK && (parsed.kind != made->kind || spki.len > sizeof(made->spki)))
 		err = ERR_KEY_FORMAT;
+	if (err == ERR_OK)
+		err = crypto_sha256(&spki, 1, made->digest);
 	if (err == ERR_OK) {
-		memcpy(made->spki, der, (size_t)len);
-		made->spki_len = (size_t)len;
+		memcpy(made->spki, der, spki.len);
+		made->spki_len = spki.len;
 	}
 	OPENSSL_free(der);
 	return err;
@@ -387,6 +392,11 @@ const struct crypto_signature *crypto_private_key_signature(const struct crypto_
 struct bytes crypto_private_key_spki(const struct crypto_private_key *key)
 {
 	return BYTES(key->spki, key->spki_len);
+}
+
+struct bytes crypto_private_key_digest(const struct crypto_private_key *key)
+{
+	return BYTES_OF(key->digest);
 }
 
 /* --- signing --- */

@@ -145,12 +145,39 @@ static bool prf_plus_round(const struct crypto_prf *prf, EVP_MAC_CTX *context,
 	       prf_final(prf, context, block);
 }
 
-enum err crypto_prf_plus(const struct crypto_prf *prf, struct bytes key, const struct bytes *parts,
-	size_t count, uint8_t *ret_output, size_t len)
+static bool prf_plus_rounds(const struct crypto_prf *prf, EVP_MAC_CTX *context,
+	const struct bytes *parts, size_t count, uint8_t *output, size_t len)
 {
 	uint8_t block[CRYPTO_PRF_OUTPUT_MAX] = { 0 };
+	bool is_done = true;
+
+	for (size_t done = 0, round = 1; done < len && is_done; round++) {
+		size_t part = len - done < prf->output_bytes ? len - done : prf->output_bytes;
+
+		is_done = prf_plus_round(prf, context, parts, count, (uint8_t)round, block);
+		memcpy(output + done, block, part);
+		done += part;
+	}
+	secret_wipe(block, sizeof(block));
+	return is_done;
+}
+
+/* prf(key, secret) is the key from here on. */
+static bool prf_rekey(const struct crypto_prf *prf, EVP_MAC_CTX *context, struct bytes secret)
+{
+	uint8_t key[CRYPTO_PRF_OUTPUT_MAX];
+	bool is_done = prf_update(context, &secret, 1) && prf_final(prf, context, key) &&
+		       EVP_MAC_init(context, key, prf->output_bytes, NULL) == 1;
+
+	secret_wipe(key, sizeof(key));
+	return is_done;
+}
+
+/* secret NULL: prf+(key, parts). */
+static enum err prf_plus(const struct crypto_prf *prf, struct bytes key, const struct bytes *secret,
+	const struct bytes *parts, size_t count, uint8_t *ret_output, size_t len)
+{
 	EVP_MAC_CTX *context = NULL;
-	size_t done = 0;
 	enum err err;
 	int guard;
 
@@ -158,23 +185,25 @@ enum err crypto_prf_plus(const struct crypto_prf *prf, struct bytes key, const s
 		return ERR_TOO_LARGE;
 	guard = crypto_guard_begin();
 	err = prf_context_take(prf, key, &context);
-	if (err != ERR_OK)
-		goto out;
-	for (uint8_t round = 1; done < len; round++) {
-		size_t part = len - done < prf->output_bytes ? len - done : prf->output_bytes;
-
-		if (!prf_plus_round(prf, context, parts, count, round, block)) {
-			err = ERR_CRYPTO;
-			goto out;
-		}
-		memcpy(ret_output + done, block, part);
-		done += part;
-	}
-out:
+	if (err == ERR_OK && ((secret != NULL && !prf_rekey(prf, context, *secret)) ||
+				     !prf_plus_rounds(prf, context, parts, count, ret_output, len)))
+		err = ERR_CRYPTO;
 	if (err != ERR_OK)
 		secret_wipe(ret_output, len);
-	secret_wipe(block, sizeof(block));
 	if (context != NULL)
 		prf_context_give(prf, context);
 	return crypto_guard_end(guard, err);
+}
+
+enum err crypto_prf_plus(const struct crypto_prf *prf, struct bytes key, const struct bytes *parts,
+	size_t count, uint8_t *ret_output, size_t len)
+{
+	return prf_plus(prf, key, NULL, parts, count, ret_output, len);
+}
+
+enum err crypto_prf_plus_salted(const struct crypto_prf *prf, struct bytes salt,
+	struct bytes secret, const struct bytes *parts, size_t count, uint8_t *ret_output,
+	size_t len)
+{
+	return prf_plus(prf, salt, &secret, parts, count, ret_output, len);
 }

@@ -62,8 +62,8 @@ enum err ike_keys_derive(const struct ike_algorithms *algorithms, const struct s
 {
 	size_t len = 3 * algorithms->prf->key_bytes +
 		     2 * (algorithms->aead->key_bytes + algorithms->aead->salt_bytes);
-	uint8_t skeyseed[CRYPTO_PRF_OUTPUT_MAX], stream[SK_BYTES_MAX];
-	struct bytes seed, secret = secret_key_view(shared);
+	uint8_t stream[SK_BYTES_MAX];
+	struct bytes seed;
 	struct ike_keys keys = { 0 };
 	struct writer w;
 	enum err status;
@@ -81,14 +81,10 @@ enum err ike_keys_derive(const struct ike_algorithms *algorithms, const struct s
 	if (status != ERR_OK)
 		goto out;
 	seed = writer_view(&w);
-	/* SKEYSEED = prf(Ni | Nr, g^ir) */
-	status = crypto_prf_compute(
-		algorithms->prf, BYTES(seed.data, ni.len + nr.len), &secret, 1, skeyseed);
-	if (status != ERR_OK)
-		goto out;
-	/* {SK_d | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr) */
-	status = crypto_prf_plus(algorithms->prf, BYTES(skeyseed, algorithms->prf->output_bytes),
-		&seed, 1, stream, len);
+	/* SKEYSEED = prf(Ni | Nr, g^ir)
+	 * {SK_d | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr) */
+	status = crypto_prf_plus_salted(algorithms->prf, BYTES(seed.data, ni.len + nr.len),
+		secret_key_view(shared), &seed, 1, stream, len);
 	if (status != ERR_OK)
 		goto out;
 	status = take_keys(algorithms, BYTES(stream, len), &keys);
@@ -96,7 +92,6 @@ enum err ike_keys_derive(const struct ike_algorithms *algorithms, const struct s
 		*ret_keys = keys;
 out:
 	writer_free(&w);
-	secret_wipe(skeyseed, sizeof(skeyseed));
 	secret_wipe(stream, sizeof(stream));
 	ike_keys_wipe(&keys);
 	return status;
