@@ -24,10 +24,10 @@
 
 static void print_trouble(const char *kind, const char *tag, enum err err)
 {
-	const char *detail = mech_last_detail(err);
+	char *why = tool_error_text(err);
 
-	printf("%s %s: %s%s%s%s\n", kind, tag, error_text(err), detail[0] != '\0' ? " (" : "",
-		detail, detail[0] != '\0' ? ")" : "");
+	printf("%s %s: %s\n", kind, tag, why != NULL ? why : error_text(err));
+	free(why);
 }
 
 /* Root may read every key, but uses root's only: one that its owner keeps from others is in order,
@@ -121,7 +121,7 @@ static bool check_peers(const struct config *config)
 		if (peer->key_file == NULL)
 			continue;
 		writer_init(&spki, TOOL_FILE_BYTES_MAX);
-		err = mech_public_key_load(peer->key_file, &spki);
+		err = mech_public_key_load(peer->key_file, &spki, NULL);
 		writer_free(&spki);
 		if (err != ERR_OK)
 			print_trouble("peer", peer->tag, err);
@@ -183,7 +183,7 @@ int tool_check(int argc, char **argv)
 			return tool_refuse_usage(CHECK_USAGE);
 		file = optarg;
 	}
-	if (optind != argc)
+	if (!tool_options_end(argc, argv))
 		return tool_refuse_usage(CHECK_USAGE);
 	return check_run(file);
 }

@@ -55,16 +55,7 @@ static void (*const examinations[])(struct doctor *doctor) = {
 	doctor_examine_trial,
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* --- texts --- */
-
-/* Names and rules come from files and from other programs; a terminal takes no orders of theirs. */
-static void put_printable(FILE *stream, const char *text)
-{
-	for (; *text != '\0'; text++)
-		(void)fputc(*text >= ' ' && *text <= '~' ? *text : '?', stream);
-}
 
 static void put_quoted(FILE *stream, const char *word)
 {
@@ -72,14 +63,14 @@ static void put_quoted(FILE *stream, const char *word)
 				    "0123456789/._-+=:@%,";
 
 	if (word[0] != '\0' && strspn(word, plain) == strlen(word)) {
-		put_printable(stream, word);
+		tool_put_printable(word, stream);
 		return;
 	}
 	(void)fputc('\'', stream);
 	for (; *word != '\0'; word++) {
 		const char octet[] = { *word, '\0' };
 
-		put_printable(stream, *word == '\'' ? "'\\''" : octet);
+		tool_put_printable(*word == '\'' ? "'\\''" : octet, stream);
 	}
 	(void)fputc('\'', stream);
 }
@@ -117,7 +108,7 @@ char *doctor_expand(const char *format, const char *const arguments[3], bool is_
 		if (is_command && !is_raw)
 			put_quoted(stream, argument);
 		else
-			put_printable(stream, argument);
+			tool_put_printable(argument, stream);
 		format += is_raw ? 2 : 1;
 	}
 	return fclose(stream) == 0 ? text : NULL;
@@ -128,14 +119,10 @@ char *doctor_expand(const char *format, const char *const arguments[3], bool is_
 static void print_json_text(const char *name, const char *text)
 {
 	printf(", \"%s\": ", name);
-	if (text == NULL) {
+	if (text == NULL)
 		printf("null");
-		return;
-	}
-	printf("\"");
-	for (; *text != '\0'; text++)
-		printf(*text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-	printf("\"");
+	else
+		tool_put_json(text, stdout);
 }
 
 static void print_json(const struct doctor *doctor, const struct doctor_row *row, const char *text,
@@ -143,7 +130,7 @@ static void print_json(const struct doctor *doctor, const struct doctor_row *row
 {
 	size_t told = 0;
 
-	for (size_t i = 0; i < COUNT(doctor->counts); i++)
+	for (size_t i = 0; i < DOCTOR_COUNT(doctor->counts); i++)
 		told += doctor->counts[i];
 	printf("%s  {\"finding\": \"%s\"", told > 1 ? ",\n" : "", row->id);
 	print_json_text("verdict", verdict_words[row->verdict]);
@@ -223,26 +210,25 @@ static bool service_split(struct doctor *doctor, char *argument)
 	return true;
 }
 
-static bool key_read(struct doctor *doctor, const char *argument)
-{
-	struct writer spki;
-
-	if (strncmp(argument, "SHA256:", 7) == 0) {
-		doctor->key = strdup(argument);
-		return doctor->key != NULL;
-	}
-	writer_init(&spki, TOOL_FILE_BYTES_MAX);
-	if (tool_key_read(argument, &spki))
-		doctor->key = tool_key_name(writer_view(&spki));
-	writer_free(&spki);
-	return doctor->key != NULL;
-}
-
 /* The other side, unless it was named: a client's is the host that it asks for. */
 static void peer_choose(struct doctor *doctor)
 {
 	if (doctor->peer == NULL && !doctor->is_server)
 		doctor->peer = doctor->target_host;
+}
+
+static bool units_are_installed(void)
+{
+	static const char *const paths[] = { "/etc/systemd/system/gss-ipsecd.service",
+		"/usr/local/lib/systemd/system/gss-ipsecd.service",
+		"/usr/lib/systemd/system/gss-ipsecd.service",
+		"/lib/systemd/system/gss-ipsecd.service" };
+
+	for (size_t i = 0; i < DOCTOR_COUNT(paths); i++) {
+		if (access(paths[i], F_OK) == 0)
+			return true;
+	}
+	return false;
 }
 
 static int doctor_run_all(struct doctor *doctor)
@@ -251,12 +237,13 @@ static int doctor_run_all(struct doctor *doctor)
 
 	peer_choose(doctor);
 	doctor->has_systemd = access("/run/systemd/system", F_OK) == 0;
+	doctor->has_units = doctor->has_systemd && units_are_installed();
 	doctor->broker_path = BROKER_SOCKET_PATH;
 	doctor->broker_options = strdup("");
 	if (doctor->broker_options == NULL)
 		return tool_fail("%s", error_text(ERR_NO_MEMORY));
 	print_begin(doctor);
-	for (size_t i = 0; i < COUNT(examinations); i++)
+	for (size_t i = 0; i < DOCTOR_COUNT(examinations); i++)
 		examinations[i](doctor);
 	print_end(doctor);
 	code = doctor->counts[DOCTOR_BROKEN] == 0 ? TOOL_OK : TOOL_FAILED;
@@ -283,10 +270,14 @@ int tool_doctor(int argc, char **argv)
 		doctor.is_json = doctor.is_json || option == 'j';
 		if (option == 'p')
 			doctor.peer = optarg;
+		if (option == 'k') {
+			free(doctor.key);
+			doctor.key = tool_key_name_of(optarg);
+		}
 		is_good = option != '?' && (option != 's' || service_split(&doctor, optarg)) &&
-			  (option != 'k' || key_read(&doctor, optarg));
+			  (option != 'k' || doctor.key != NULL);
 	}
-	if (!is_good || optind != argc)
+	if (!is_good || !tool_options_end(argc, argv))
 		code = tool_refuse_usage(DOCTOR_USAGE);
 	else
 		code = doctor_run_all(&doctor);

@@ -14,6 +14,9 @@
 #include "tools/doctor_texts.h"
 #include "tools/tools.h"
 
+#define DOCTOR_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define DOCTOR_PROCESS_BYTES 32
+
 enum doctor_verdict { DOCTOR_OK, DOCTOR_UNSEEN, DOCTOR_WARNING, DOCTOR_BROKEN };
 
 enum doctor_finding {
@@ -32,6 +35,7 @@ struct doctor {
 	bool is_server, is_json;
 
 	bool has_systemd;
+	bool has_units;	       /* systemd's, of the broker */
 	struct config *config; /* NULL: there is none to go by */
 	const char *broker_path;
 	bool broker_answers;
@@ -56,6 +60,12 @@ char *doctor_run(const char *const *arguments);
 bool doctor_can_run(const char *name);
 /* The number in a file of /proc or /sys; false: there is none. */
 bool doctor_read_number(const char *path, long *ret_number);
+/* What a process is called, which it may have chosen itself; false: there is none. */
+bool doctor_process_name(pid_t pid, char ret_name[DOCTOR_PROCESS_BYTES]);
+/* Whether it lives in this network namespace, or in another one; of other users' processes only root can
+ * see that. */
+enum doctor_place { DOCTOR_PLACE_UNSEEN, DOCTOR_PLACE_HERE, DOCTOR_PLACE_APART };
+enum doctor_place doctor_process_place(pid_t pid);
 
 /* The command that starts gss-ipsecd, or ends it and starts it anew with the same options and these,
  * which begin with a blank.  malloc'ed. */

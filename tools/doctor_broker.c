@@ -53,31 +53,15 @@ static bool process_is_roots(pid_t pid)
 
 static bool process_is_broker(pid_t pid)
 {
-	char path[48], name[32] = "";
-	FILE *file;
+	char name[DOCTOR_PROCESS_BYTES];
 
-	if (!process_is_roots(pid))
-		return false;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	if (fscanf(file, "%31s", name) != 1)
-		name[0] = '\0';
-	(void)fclose(file);
-	return strcmp(name, BROKER_PROGRAM) == 0;
+	return process_is_roots(pid) && doctor_process_name(pid, name) &&
+	       strcmp(name, BROKER_PROGRAM) == 0;
 }
 
-/* Whether it is known to live in this network namespace; of other users' processes only root can know. */
 static bool process_is_here(pid_t pid)
 {
-	char path[48], theirs[64] = "", ours[64] = "";
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	return readlink(path, theirs, sizeof(theirs) - 1) > 0 &&
-	       readlink("/proc/self/ns/net", ours, sizeof(ours) - 1) > 0 &&
-	       strcmp(theirs, ours) == 0;
+	return doctor_process_place(pid) == DOCTOR_PLACE_HERE;
 }
 
 static bool process_is_any(pid_t pid)
@@ -155,23 +139,30 @@ bool doctor_broker_has(const struct doctor *doctor, const char *option)
 
 /* --- commands --- */
 
+/* What --namespaces wants besides; gss-ipsecd(8), CONTAINERS. */
+static const char namespaces_lines[] = " 'CapabilityBoundingSet=CAP_SYS_ADMIN CAP_SETPCAP'"
+				       " RestrictNamespaces= RestrictNamespaces=net";
+
+/* The file's name comes behind that of "systemctl edit", whose options the running daemon has shown. */
 static char *command_for_systemd(const struct doctor *doctor, const char *more_options)
 {
 	static const char folder[] = "/etc/systemd/system/gss-ipsecd.service.d";
 	static const char restart[] = "systemctl restart gss-ipsecd.socket gss-ipsecd.service";
 	char *line = NULL, *quoted = NULL, *command = NULL;
+	const char *more_lines;
 
 	if (more_options[0] == '\0')
 		return strdup(restart);
 	if (asprintf(&line, "ExecStart=/usr/sbin/gss-ipsecd%s%s", doctor->broker_options,
 		    more_options) < 0)
 		return NULL;
+	more_lines = strstr(line, " --namespaces") != NULL ? namespaces_lines : "";
 	quoted = doctor_quote(line);
 	if (quoted != NULL && asprintf(&command,
-				      "mkdir -p %s && printf '%%s\\n' '[Service]' ExecStart= %s "
-				      ">%s/options.conf && "
+				      "mkdir -p %s && printf '%%s\\n' '[Service]' ExecStart= %s%s "
+				      ">%s/zz-doctor.conf && "
 				      "systemctl daemon-reload && %s",
-				      folder, quoted, folder, restart) < 0)
+				      folder, quoted, more_lines, folder, restart) < 0)
 		command = NULL;
 	free(line);
 	free(quoted);
@@ -184,7 +175,7 @@ char *doctor_broker_command(const struct doctor *doctor, const char *more_option
 	char *command = NULL;
 	int result;
 
-	if (doctor->has_systemd)
+	if (doctor->has_units)
 		return command_for_systemd(doctor, more_options);
 	if (doctor->broker_pid > 0)
 		result = asprintf(&command,
@@ -272,8 +263,6 @@ static const struct {
 	{ IPSEC_LATCH_CLEAR_BEHIND, FOUND_TRIAL_MARKS, NULL },
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 void doctor_tell_reason(struct doctor *doctor, enum ipsec_latch_reason reason, const char *over)
 {
 	const char *missing = reason == IPSEC_LATCH_NO_BPF ? capability_missing(doctor) : NULL;
@@ -289,7 +278,7 @@ void doctor_tell_reason(struct doctor *doctor, enum ipsec_latch_reason reason, c
 	/* What loaded it is told with the module's name. */
 	if (reason == IPSEC_LATCH_OFFLOAD && doctor->is_told[FOUND_OFFLOAD])
 		return;
-	for (size_t i = 0; i < COUNT(reason_rows); i++) {
+	for (size_t i = 0; i < DOCTOR_COUNT(reason_rows); i++) {
 		if (reason_rows[i].reason != reason)
 			continue;
 		if (doctor->is_told[reason_rows[i].finding])

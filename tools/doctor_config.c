@@ -32,7 +32,7 @@ static bool file_examine(struct doctor *doctor, const char *path)
 
 static void files_examine(struct doctor *doctor)
 {
-	const char *named = secure_getenv("GSS_IPSEC_CONFIG"), *home = secure_getenv("HOME");
+	const char *named = tool_config_named(), *home = secure_getenv("HOME");
 	char *own = NULL;
 	bool is_there;
 

@@ -18,8 +18,6 @@
 #define OTHER_MARKS "meta mark and 0x7f000000 != 0x47000000"
 #define OTHER_MARKS_IPTABLES "-m mark ! --mark 0x47000000/0x7f000000"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* A base chain that drops what no rule of its table accepts. */
 struct dropping_chain {
 	char place[CHAIN_TEXT_BYTES];
@@ -65,7 +63,7 @@ static bool rule_is_about_esp(const char *rule)
 	static const char *const words[] = { "esp", "protocol 50", "l4proto 50", "nexthdr 50",
 		"-p 50" };
 
-	return has_any(rule, words, COUNT(words));
+	return has_any(rule, words, DOCTOR_COUNT(words));
 }
 
 /* Whether it says nothing by which ESP from another host would be left out. */
@@ -74,14 +72,14 @@ static bool rule_is_open(const char *rule)
 	static const char *const narrower[] = { "tcp", "udp", "icmp", "icmpv6", "ipv6-icmp", "igmp",
 		"th", "sctp", "ah", "lo", "state", "ctstate", "vmap", "ipsec", "policy" };
 
-	return !has_any(rule, narrower, COUNT(narrower));
+	return !has_any(rule, narrower, DOCTOR_COUNT(narrower));
 }
 
 static bool rule_drops(const char *rule)
 {
 	static const char *const words[] = { "drop", "reject", "DROP", "REJECT" };
 
-	return has_any(rule, words, COUNT(words));
+	return has_any(rule, words, DOCTOR_COUNT(words));
 }
 
 static bool rule_accepts(const char *rule)
@@ -98,8 +96,9 @@ static bool rule_touches_marks(const struct rules *rules, const char *rule)
 	static const char *const words[] = { "meta mark set", "ct mark set meta mark",
 		"ct mark set mark", "restore-mark", "save-mark", "-j MARK" };
 
-	return has_any(rule, words, COUNT(words)) && !has_any(rule, guards, COUNT(guards)) &&
-	       !has_any(rules->hook, on_the_way_out, COUNT(on_the_way_out));
+	return has_any(rule, words, DOCTOR_COUNT(words)) &&
+	       !has_any(rule, guards, DOCTOR_COUNT(guards)) &&
+	       !has_any(rules->hook, on_the_way_out, DOCTOR_COUNT(on_the_way_out));
 }
 
 static void rule_tell(struct doctor *doctor, struct rules *rules, enum doctor_finding finding,
@@ -108,6 +107,22 @@ static void rule_tell(struct doctor *doctor, struct rules *rules, enum doctor_fi
 	rules->found++;
 	doctor_tell(doctor, finding, text, command, NULL);
 	free(command);
+}
+
+/* established: what this program calls answers to what was sent. */
+static void rule_note_accepted(struct rules *rules, const char *rule, const char *established)
+{
+	if (!rule_accepts(rule))
+		return;
+	rules->accepts_esp = rules->accepts_esp || rule_is_about_esp(rule) || rule_is_open(rule);
+	rules->accepts_answers = rules->accepts_answers || has_word(rule, established);
+}
+
+/* A chain of this table drops what no rule accepts, and ESP is none of that. */
+static enum doctor_finding dropping_finding(const struct doctor *doctor, const struct rules *rules)
+{
+	return rules->accepts_answers && !doctor->is_server ? FOUND_FIREWALL_ANSWERS
+							    : FOUND_FIREWALL_POLICY;
 }
 
 /* --- nft --- */
@@ -145,10 +160,7 @@ static void nft_rule(
 	if (rule_touches_marks(rules, rule))
 		rule_tell(doctor, rules, FOUND_FIREWALL_MARKS, rule,
 			nft_rule_command(rules, "replace", handle, " " OTHER_MARKS " ", rule));
-	if (!rule_accepts(rule))
-		return;
-	rules->accepts_esp = rules->accepts_esp || rule_is_about_esp(rule) || rule_is_open(rule);
-	rules->accepts_answers = rules->accepts_answers || has_word(rule, "established");
+	rule_note_accepted(rules, rule, "established");
 }
 
 /* "type filter hook input priority filter; policy drop;" */
@@ -171,13 +183,11 @@ static void nft_table_end(struct doctor *doctor, struct rules *rules)
 {
 	for (size_t i = 0; i < rules->dropping_count && !rules->accepts_esp; i++) {
 		const struct dropping_chain *chain = &rules->dropping[i];
-		const bool lets_answers = rules->accepts_answers && !doctor->is_server;
 		char *words = NULL;
 
 		if (asprintf(&words, "insert rule %s meta l4proto esp accept", chain->place) < 0)
 			continue;
-		rule_tell(doctor, rules,
-			lets_answers ? FOUND_FIREWALL_ANSWERS : FOUND_FIREWALL_POLICY, chain->place,
+		rule_tell(doctor, rules, dropping_finding(doctor, rules), chain->place,
 			nft_command(words));
 		free(words);
 	}
@@ -256,9 +266,14 @@ static char *iptables_quote(const char *rule)
 	return fclose(stream) == 0 ? text : NULL;
 }
 
+static const char *iptables_name(const struct rules *rules)
+{
+	return strcmp(rules->program, "ip6tables-save") == 0 ? "ip6tables" : "iptables";
+}
+
 static char *iptables_command(const struct rules *rules, const char *rule, const char *guard)
 {
-	const char *name = strcmp(rules->program, "ip6tables-save") == 0 ? "ip6tables" : "iptables";
+	const char *name = iptables_name(rules);
 	char *whole = iptables_quote(rule), *chain = iptables_quote(rules->chain);
 	char *behind = iptables_quote(rule + strlen(rules->chain)), *command = NULL;
 	int result = -1;
@@ -277,15 +292,11 @@ static char *iptables_command(const struct rules *rules, const char *rule, const
 
 static void iptables_policy(struct doctor *doctor, struct rules *rules, const char *name)
 {
-	const char *tool = strcmp(rules->program, "ip6tables-save") == 0 ? "ip6tables" : "iptables";
 	char *command = NULL;
 
-	if (asprintf(&command, "%s -I %s -p esp -j ACCEPT", tool, name) < 0)
+	if (asprintf(&command, "%s -I %s -p esp -j ACCEPT", iptables_name(rules), name) < 0)
 		return;
-	rule_tell(doctor, rules,
-		rules->accepts_answers && !doctor->is_server ? FOUND_FIREWALL_ANSWERS
-							     : FOUND_FIREWALL_POLICY,
-		name, command);
+	rule_tell(doctor, rules, dropping_finding(doctor, rules), name, command);
 }
 
 static void iptables_table_end(struct doctor *doctor, struct rules *rules)
@@ -319,11 +330,7 @@ static void iptables_line(struct doctor *doctor, struct rules *rules, char *line
 		if (rule_touches_marks(rules, rule))
 			rule_tell(doctor, rules, FOUND_FIREWALL_MARKS, rule,
 				iptables_command(rules, rule, OTHER_MARKS_IPTABLES));
-		rules->accepts_esp =
-			rules->accepts_esp ||
-			(rule_accepts(rule) && (rule_is_about_esp(rule) || rule_is_open(rule)));
-		rules->accepts_answers = rules->accepts_answers ||
-					 (rule_accepts(rule) && has_word(rule, "ESTABLISHED"));
+		rule_note_accepted(rules, rule, "ESTABLISHED");
 	}
 }
 
@@ -365,7 +372,7 @@ void doctor_examine_firewall(struct doctor *doctor)
 		doctor_tell(doctor, FOUND_FIREWALL_UNSEEN, NULL, NULL, NULL);
 		return;
 	}
-	for (size_t i = 0; i < COUNT(firewalls); i++) {
+	for (size_t i = 0; i < DOCTOR_COUNT(firewalls); i++) {
 		if (!doctor_can_run(firewalls[i].arguments[0]))
 			continue;
 		can_read = true;

@@ -40,7 +40,8 @@ static void key_tell(
 	doctor_tell(doctor, finding, identity->tag, identity->key_file, user);
 }
 
-/* Root sees every key file; those that their owners keep to themselves are theirs. */
+/* Root sees every key file; those that their owners keep to themselves are theirs.  What root is offered
+ * is the whole configuration's matter. */
 static bool others_examine(struct doctor *doctor, const struct config_identity *identity,
 	const struct stat *file, struct identities *all)
 {
@@ -53,7 +54,10 @@ static bool others_examine(struct doctor *doctor, const struct config_identity *
 		return true;
 	}
 	user_name(file->st_uid, user, sizeof(user));
-	doctor_tell(doctor, FOUND_IDENTITY_OTHERS, identity->tag, user, NULL);
+	doctor_tell(doctor,
+		mech_credential_is_possible(doctor->config) ? FOUND_IDENTITY_OTHERS
+							    : FOUND_IDENTITY_NOT_OFFERED,
+		identity->tag, user, NULL);
 	all->usable++;
 	all->in_role++;
 	all->in_service++;
@@ -97,8 +101,7 @@ static void loaded_tell(struct doctor *doctor, const struct config_identity *con
 static void trouble_tell(struct doctor *doctor, const struct config_identity *identity,
 	const struct stat *file, enum err err)
 {
-	const char *detail = mech_last_detail(err);
-	char *why = NULL;
+	char *why;
 
 	if (err == ERR_KEY_FILE_MODE && file->st_uid != geteuid() && file->st_uid != 0) {
 		key_tell(doctor, FOUND_KEY_OWNER, identity);
@@ -108,9 +111,7 @@ static void trouble_tell(struct doctor *doctor, const struct config_identity *id
 		key_tell(doctor, FOUND_KEY_MODE, identity);
 		return;
 	}
-	if (asprintf(&why, "%s%s%s%s", error_text(err), detail[0] != '\0' ? " (" : "", detail,
-		    detail[0] != '\0' ? ")" : "") < 0)
-		return;
+	why = tool_error_text(err);
 	doctor_tell(doctor, err == ERR_CONFIG ? FOUND_IDENTITY_BAD : FOUND_KEY_BAD, identity->tag,
 		why, identity->key_file);
 	free(why);

@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* --- modules and settings --- */
 
 static bool offload_examine(struct doctor *doctor, const char *module)
@@ -101,7 +99,7 @@ void doctor_examine_interfaces(struct doctor *doctor)
 	static const char *const kinds[] = { "xfrm", "vti", "vti6" };
 
 	settings_examine(doctor);
-	for (size_t i = 0; i < COUNT(kinds); i++)
+	for (size_t i = 0; i < DOCTOR_COUNT(kinds); i++)
 		kind_examine(doctor, kinds[i]);
 }
 
@@ -117,17 +115,6 @@ static const struct {
 	{ "racoon", "racoon" },
 };
 
-/* In a container of its own it does no harm here; whose namespace it is only root can see. */
-static bool process_is_apart(const char *pid)
-{
-	char path[64], theirs[64] = "", ours[64] = "";
-
-	(void)snprintf(path, sizeof(path), "/proc/%s/ns/net", pid);
-	return readlink(path, theirs, sizeof(theirs) - 1) > 0 &&
-	       readlink("/proc/self/ns/net", ours, sizeof(ours) - 1) > 0 &&
-	       strcmp(theirs, ours) != 0;
-}
-
 static void daemon_tell(
 	struct doctor *doctor, const char *process, const char *unit, const char *pid)
 {
@@ -141,20 +128,17 @@ static void daemon_tell(
 	free(command);
 }
 
+/* In a container of its own it does no harm here. */
 static void process_examine(struct doctor *doctor, const char *pid)
 {
-	char path[64], name[32] = "";
-	FILE *file;
+	const pid_t number = (pid_t)strtol(pid, NULL, 10);
+	char name[DOCTOR_PROCESS_BYTES];
 
-	(void)snprintf(path, sizeof(path), "/proc/%.16s/comm", pid);
-	file = fopen(path, "re");
-	if (file == NULL)
+	if (!doctor_process_name(number, name))
 		return;
-	if (fscanf(file, "%31s", name) != 1)
-		name[0] = '\0';
-	(void)fclose(file);
-	for (size_t i = 0; i < COUNT(daemons); i++) {
-		if (strcmp(name, daemons[i].process) == 0 && !process_is_apart(pid))
+	for (size_t i = 0; i < DOCTOR_COUNT(daemons); i++) {
+		if (strcmp(name, daemons[i].process) == 0 &&
+			doctor_process_place(number) != DOCTOR_PLACE_APART)
 			daemon_tell(doctor, daemons[i].process, daemons[i].unit, pid);
 	}
 }

@@ -31,7 +31,7 @@ static char *key_file_name(const struct config_peer *peer, enum err *ret_err)
 	if (peer->key_file == NULL)
 		return NULL;
 	writer_init(&spki, TOOL_FILE_BYTES_MAX);
-	*ret_err = mech_public_key_load(peer->key_file, &spki);
+	*ret_err = mech_public_key_load(peer->key_file, &spki, NULL);
 	if (*ret_err == ERR_OK)
 		name = tool_key_name(writer_view(&spki));
 	writer_free(&spki);
@@ -57,11 +57,12 @@ static bool peer_has_key(const struct config_peer *peer, const char *key)
 static void key_file_examine(struct doctor *doctor, const struct config_peer *peer)
 {
 	enum err err;
-	char *why = NULL;
+	char *why;
 
 	free(key_file_name(peer, &err));
-	if (err == ERR_OK || asprintf(&why, "%s (%s)", error_text(err), mech_last_detail(err)) < 0)
+	if (err == ERR_OK)
 		return;
+	why = tool_error_text(err);
 	doctor_tell(doctor, FOUND_PEER_KEY_FILE, peer->tag, why, NULL);
 	free(why);
 }
@@ -167,14 +168,9 @@ static void unknown_tell(struct doctor *doctor)
 /* By its name, also where the whole key stands in the configuration. */
 static void key_tell(struct doctor *doctor, const struct config_peer *peer, const char *value)
 {
-	struct writer spki;
-	char *name = NULL;
+	char *name = tool_key_name_of(value);
 
-	writer_init(&spki, TOOL_FILE_BYTES_MAX);
-	if (strncmp(value, "SHA256:", 7) != 0 && tool_key_read(value, &spki))
-		name = tool_key_name(writer_view(&spki));
 	doctor_tell(doctor, FOUND_PEER_OK, peer_name(peer), name != NULL ? name : value, NULL);
-	writer_free(&spki);
 	free(name);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * gss-ipsec doctor: the host's own IPsec policy (SPD), which the broker does not pass over.  It is
- * judged as the broker judges it (kernel-bind/broker_policies.c), with ports that nobody prescribes
+ * judged as the broker judges it (kxfrm_policy_find_prescribing), with ports that nobody prescribes
  * anything for.
  */
 #include "tools/doctor.h"
@@ -36,11 +36,6 @@ static void each_policy(void *context, const struct kxfrm_policy *policy)
 	all->items[all->count++] = *policy;
 }
 
-static bool policy_prescribes(const struct kxfrm_policy *policy)
-{
-	return policy->is_block || policy->has_template;
-}
-
 /* As 'ip xfrm policy' shows it. */
 static void policy_text(const struct kxfrm_policy *policy, char text[POLICY_TEXT_BYTES])
 {
@@ -52,23 +47,6 @@ static void policy_text(const struct kxfrm_policy *policy, char text[POLICY_TEXT
 		policy->source_bits, destination, policy->destination_bits,
 		policy->direction == POLICY_DIRECTION_IN ? "in" : "out",
 		policy->is_block ? " action block" : "");
-}
-
-/* The best one for this path prescribes something; of equal ones, one that does. */
-static const struct kxfrm_policy *path_find(const struct policies *all, struct kxfrm_path path)
-{
-	const struct kxfrm_policy *best = NULL;
-
-	for (size_t i = 0; i < all->count; i++) {
-		const struct kxfrm_policy *policy = &all->items[i];
-
-		if (!kxfrm_policy_matches(policy, path, 0) ||
-			(best != NULL && policy->priority > best->priority))
-			continue;
-		if (best == NULL || policy->priority < best->priority || policy_prescribes(policy))
-			best = policy;
-	}
-	return best != NULL && policy_prescribes(best) ? best : NULL;
 }
 
 static void address_copy(const struct sockaddr *from, uint8_t to[16])
@@ -132,7 +110,8 @@ static bool target_examine(struct doctor *doctor, const struct policies *all, co
 			continue;
 		for (int direction = 0; direction < 2; direction++) {
 			const struct kxfrm_path path = { &tuple, direction == 0 };
-			const struct kxfrm_policy *policy = path_find(all, path);
+			const struct kxfrm_policy *policy =
+				kxfrm_policy_find_prescribing(all->items, all->count, path, 0);
 
 			if (policy != NULL)
 				prescribed_tell(doctor, policy, host);
@@ -154,7 +133,7 @@ static void policies_judge(struct doctor *doctor, const struct policies *all)
 	if (host != NULL && target_examine(doctor, all, host))
 		return;
 	for (size_t i = 0; i < all->count; i++) {
-		if (!policy_prescribes(&all->items[i]))
+		if (!kxfrm_policy_prescribes(&all->items[i]))
 			continue;
 		foreign++;
 		policy_text(&all->items[i], text);

@@ -22,7 +22,7 @@ static char *program_find(const char *name)
 {
 	char *path = NULL;
 
-	for (size_t i = 0; i < sizeof(run_folders) / sizeof(run_folders[0]); i++) {
+	for (size_t i = 0; i < DOCTOR_COUNT(run_folders); i++) {
 		if (asprintf(&path, "%s/%s", run_folders[i], name) < 0)
 			return NULL;
 		if (access(path, X_OK) == 0)
@@ -133,4 +133,30 @@ bool doctor_read_number(const char *path, long *ret_number)
 	is_read = fscanf(file, "%ld", ret_number) == 1;
 	(void)fclose(file);
 	return is_read;
+}
+
+bool doctor_process_name(pid_t pid, char ret_name[DOCTOR_PROCESS_BYTES])
+{
+	char path[48];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	if (fscanf(file, "%31s", ret_name) != 1)
+		ret_name[0] = '\0';
+	(void)fclose(file);
+	return true;
+}
+
+enum doctor_place doctor_process_place(pid_t pid)
+{
+	char path[48], theirs[64] = "", ours[64] = "";
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	if (readlink(path, theirs, sizeof(theirs) - 1) <= 0 ||
+		readlink("/proc/self/ns/net", ours, sizeof(ours) - 1) <= 0)
+		return DOCTOR_PLACE_UNSEEN;
+	return strcmp(theirs, ours) == 0 ? DOCTOR_PLACE_HERE : DOCTOR_PLACE_APART;
 }

@@ -36,6 +36,7 @@
 	X(IDENTITY_OK, OK, "identity", "%1 is %2, key %3", NULL, NULL) \
 	X(IDENTITY_ANONYMOUS, OK, "identity", "%1 is nobody (anonymous)", NULL, NULL) \
 	X(IDENTITY_OTHERS, OK, "identity", "%1 is for programs of %2; run as that user, the doctor can tell more", NULL, NULL) \
+	X(IDENTITY_NOT_OFFERED, OK, "identity", "%1 is for programs of %2; run as that user, the doctor can tell more. One that looks for mechanisms as root and becomes %2 afterwards (slapd, Postfix) finds it only with 'offered_to_root = yes' there", NULL, NULL) \
 	X(IDENTITY_NONE, BROKEN, "identity", "none is configured, so programs say \"No credentials\" or \"Key table file not found\"", NULL, "make a key with 'gss-ipsec keygen', name it in an [identity] section of the configuration, and give the other side the SHA256 name that it prints") \
 	X(IDENTITY_ROLE, BROKEN, "identity", "none that this user may use %1", NULL, "look at 'usage' in [identity], and whose the key files are") \
 	X(IDENTITY_SERVICE, BROKEN, "identity", "none of this user's answers for %1", NULL, "compare 'host' and 'services' in [identity] with the name that clients ask for") \
@@ -63,13 +64,13 @@
 	X(PEER_NOT_FOUND, BROKEN, "peers", "this host's resolver knows no address for %1", NULL, "correct the name, or enter it in the DNS or in /etc/hosts") \
 	/* broker */ \
 	X(BROKER_OK, OK, "broker", "gss-ipsecd answers at %1", NULL, NULL) \
-	X(BROKER_ABSENT, BROKEN, "broker", "gss-ipsecd is not running: there is no socket %1", "%=2", NULL) \
-	X(BROKER_DEAD, BROKEN, "broker", "gss-ipsecd is not running: nobody listens at %1", "%=2", NULL) \
+	X(BROKER_ABSENT, BROKEN, "broker", "gss-ipsecd is not running: there is no socket %1", "%=2", "if it does not stay, its log says why: 'journalctl -u gss-ipsecd', or /var/log/gss-ipsecd.log") \
+	X(BROKER_DEAD, BROKEN, "broker", "gss-ipsecd is not running: nobody listens at %1", "%=2", "if it does not stay, its log says why: 'journalctl -u gss-ipsecd', or /var/log/gss-ipsecd.log") \
 	X(BROKER_FOLDER, BROKEN, "broker", "this user cannot get to the broker's socket %1: a folder above it is closed to others", "chmod a+x %2", NULL) \
 	X(BROKER_CLOSED, BROKEN, "broker", "this user may not write to the broker's socket %1", "chmod 0666 %1", NULL) \
 	X(BROKER_NO_SOCKET, BROKEN, "broker", "%1 is no socket of gss-ipsecd's: %2", NULL, "set 'broker' in [gss-ipsec] to the path that gss-ipsecd listens at") \
 	X(BROKER_STRANGER, BROKEN, "broker", "who listens at %1 is neither root nor this user (uid %2), so programs do not talk to it", "kill %3 && rm -f %1", "then start gss-ipsecd") \
-	X(BROKER_SILENT, BROKEN, "broker", "gss-ipsecd listens at %1 but does not answer: it hangs, or is of another version", "%=2", NULL) \
+	X(BROKER_SILENT, BROKEN, "broker", "gss-ipsecd listens at %1 but does not answer: it hangs, or is of another version", "%=2", "if it does not stay, its log says why: 'journalctl -u gss-ipsecd', or /var/log/gss-ipsecd.log") \
 	X(BROKER_REFUSES, BROKEN, "broker", "gss-ipsecd does not serve this user: its --allow-user names others", "%=1", NULL) \
 	X(BROKER_NAMESPACE, BROKEN, "broker", "gss-ipsecd does not serve this network namespace", "%=1", "or start it with --namespaces; gss-ipsecd(8), CONTAINERS") \
 	X(BROKER_QUOTA, BROKEN, "broker", "this user, or this host, has as many latches as gss-ipsecd allows", "%=1", "or close connections: 'gss-ipsec status' shows them, those in their closing time count for two minutes") \

@@ -35,6 +35,13 @@ char *tool_path_default(const char *user_name, const char *system_name)
 	return path;
 }
 
+const char *tool_config_named(void)
+{
+	const char *named = secure_getenv("GSS_IPSEC_CONFIG");
+
+	return named != NULL && named[0] != '\0' ? named : NULL;
+}
+
 static bool descriptor_read(int fd, struct writer *w)
 {
 	uint8_t buffer[4096];

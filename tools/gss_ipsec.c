@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct subcommand {
 	const char *name;
@@ -47,6 +48,13 @@ int tool_refuse_usage(const char *usage)
 {
 	fprintf(stderr, "usage: %s\n", usage);
 	return TOOL_USAGE;
+}
+
+bool tool_options_end(int argc, char **argv)
+{
+	if (optind < argc)
+		(void)tool_fail("'%s' is no option", argv[optind]);
+	return optind >= argc;
 }
 
 /* Names come from files of others; a terminal takes no orders of theirs, in UTF-8 (C2 80 to C2 9F) neither. */

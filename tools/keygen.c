@@ -119,17 +119,14 @@ static int keygen_run(const char *path, const struct keygen_options *options)
 
 static bool keygen_bits_read(const char *text, size_t *ret_bits)
 {
-	char *end = NULL;
-	unsigned long bits;
+	long bits;
 
-	bits = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
-	if (end == NULL || *end != '\0' || bits < CRYPTO_RSA_BITS_MIN ||
-		bits > CRYPTO_RSA_BITS_MAX) {
+	if (!tool_number_read(text, CRYPTO_RSA_BITS_MAX, &bits) || bits < CRYPTO_RSA_BITS_MIN) {
 		(void)tool_fail("--bits %s: an RSA key has %d to %d bits", text,
 			CRYPTO_RSA_BITS_MIN, CRYPTO_RSA_BITS_MAX);
 		return false;
 	}
-	*ret_bits = bits;
+	*ret_bits = (size_t)bits;
 	return true;
 }
 
@@ -164,7 +161,7 @@ static bool keygen_options_read(int argc, char **argv, struct keygen_options *op
 		else
 			is_good = false;
 	}
-	return is_good && optind == argc;
+	return is_good && tool_options_end(argc, argv);
 }
 
 /* What was asked for has to fit together. */

@@ -24,6 +24,20 @@ char *tool_key_name(struct bytes spki)
 	return text;
 }
 
+char *tool_key_name_of(const char *given)
+{
+	struct writer spki;
+	char *name = NULL;
+
+	if (strncmp(given, "SHA256:", 7) == 0)
+		return strdup(given);
+	writer_init(&spki, TOOL_FILE_BYTES_MAX);
+	if (tool_key_read(given, &spki))
+		name = tool_key_name(writer_view(&spki));
+	writer_free(&spki);
+	return name;
+}
+
 char *tool_key_base64(struct bytes spki)
 {
 	size_t digits = MECH_BASE64_DIGITS(spki.len);

@@ -10,28 +10,28 @@
 #define HOST_BYTES_MAX 255
 #define HASH_BEGIN "|1|"
 
-static bool is_text(struct bytes value, const char *text)
-{
-	return bytes_equal(value, BYTES((const uint8_t *)text, strlen(text)));
-}
-
 static bool has(struct bytes value, char wanted)
 {
 	return value.len > 0 && memchr(value.data, wanted, value.len) != NULL;
 }
 
+/* What stands before the next separator, or the end; moves *rest behind it. */
+static struct bytes part_next(struct bytes *rest, char separator)
+{
+	const uint8_t *end = memchr(rest->data, separator, rest->len);
+	const size_t len = end != NULL ? (size_t)(end - rest->data) : rest->len;
+	const struct bytes part = BYTES(rest->data, len);
+	const size_t taken = end != NULL ? len + 1 : len;
+
+	*rest = BYTES(rest->data + taken, rest->len - taken);
+	return part;
+}
+
 bool known_hosts_next_line(struct bytes *text, struct bytes *ret_line)
 {
-	const uint8_t *end;
-	size_t len;
-
 	if (text->len == 0)
 		return false;
-	end = memchr(text->data, '\n', text->len);
-	len = end != NULL ? (size_t)(end - text->data) : text->len;
-	*ret_line = BYTES(text->data, len);
-	len += end != NULL ? 1 : 0;
-	*text = BYTES(text->data + len, text->len - len);
+	*ret_line = part_next(text, '\n');
 	return true;
 }
 
@@ -46,9 +46,9 @@ enum err known_host_read(struct bytes line, bool *ret_is_entry, struct known_hos
 	if (host.names.len == 0 || host.names.data[0] == '#')
 		return ERR_OK;
 	if (host.names.data[0] == '@') {
-		if (is_text(host.names, "@cert-authority"))
+		if (ssh_text_is(host.names, "@cert-authority"))
 			host.marker = KNOWN_HOST_AUTHORITY;
-		else if (is_text(host.names, "@revoked"))
+		else if (ssh_text_is(host.names, "@revoked"))
 			host.marker = KNOWN_HOST_REVOKED;
 		else
 			return ERR_KEY_FORMAT;
@@ -65,17 +65,11 @@ enum err known_host_read(struct bytes line, bool *ret_is_entry, struct known_hos
 
 bool known_host_next_name(struct bytes *names, struct bytes *ret_name)
 {
-	const uint8_t *end;
-	size_t len;
-
 	while (names->len > 0 && names->data[0] == ',')
 		*names = BYTES(names->data + 1, names->len - 1);
 	if (names->len == 0)
 		return false;
-	end = memchr(names->data, ',', names->len);
-	len = end != NULL ? (size_t)(end - names->data) : names->len;
-	*ret_name = BYTES(names->data, len);
-	*names = BYTES(names->data + len, names->len - len);
+	*ret_name = part_next(names, ',');
 	return true;
 }
 
@@ -108,7 +102,7 @@ static bool hash_is(struct bytes name, struct bytes host)
 	const uint8_t *middle;
 	bool is_same = false;
 
-	if (name.len < begin || !is_text(BYTES(name.data, begin), HASH_BEGIN))
+	if (name.len < begin || !ssh_text_is(BYTES(name.data, begin), HASH_BEGIN))
 		return false;
 	name = BYTES(name.data + begin, name.len - begin);
 	middle = name.len > 0 ? memchr(name.data, '|', name.len) : NULL;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ static int localname_run(const struct config *config, const char *text)
 {
 	char user[MECH_LOCAL_USER_BYTES_MAX + 1];
 	struct mech_name *name = NULL;
+	char *why;
 	enum err err;
 
 	err = mech_name_import(MECH_FORM_USER, BYTES((const uint8_t *)text, strlen(text)),
@@ -33,9 +35,10 @@ static int localname_run(const struct config *config, const char *text)
 		printf("%s\n", user);
 		return TOOL_OK;
 	}
-	return tool_fail("%s: %s%s%s%s", text, error_text(err),
-		mech_last_detail(err)[0] != '\0' ? " (" : "", mech_last_detail(err),
-		mech_last_detail(err)[0] != '\0' ? ")" : "");
+	why = tool_error_text(err);
+	(void)tool_fail("%s: %s", text, why != NULL ? why : error_text(err));
+	free(why);
+	return TOOL_FAILED;
 }
 
 int tool_localname(int argc, char **argv)

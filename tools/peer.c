@@ -236,7 +236,7 @@ static int peer_remove(const struct peer_options *options)
 
 static int peer_print_key(const char *text)
 {
-	char *name = peer_key_name(text);
+	char *name = tool_key_name_of(text);
 
 	if (name == NULL)
 		return TOOL_FAILED;

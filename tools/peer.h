@@ -44,8 +44,6 @@ void peer_text_add(struct writer *w, struct bytes old, const struct peer_entry *
 /* False, and told, when it is no key.  The caller frees, whatever this returns. */
 bool peer_key_read(const char *given, struct peer_key *key);
 bool peer_key_of_spki(struct bytes spki, struct peer_key *key);
-/* The SHA256 name of a key in any form; malloc'ed, NULL and told on failure. */
-char *peer_key_name(const char *given);
 void peer_key_free(struct peer_key *key);
 
 /* --- peer_import.c --- */

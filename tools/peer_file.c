@@ -15,8 +15,7 @@
 
 char *peer_file_path(const struct peer_options *options)
 {
-	const char *named =
-		options->file != NULL ? options->file : secure_getenv("GSS_IPSEC_CONFIG");
+	const char *named = options->file != NULL ? options->file : tool_config_named();
 	char *path = named != NULL ? strdup(named) : tool_path_default("ipsec.conf", "ipsec.conf");
 	char *resolved;
 
@@ -127,20 +126,6 @@ static char *peer_key_text(const char *given)
 	return text;
 }
 
-char *peer_key_name(const char *given)
-{
-	struct writer spki;
-	char *name = NULL;
-
-	if (strncmp(given, "SHA256:", 7) == 0)
-		return strdup(given);
-	writer_init(&spki, TOOL_FILE_BYTES_MAX);
-	if (tool_key_read(given, &spki))
-		name = tool_key_name(writer_view(&spki));
-	writer_free(&spki);
-	return name;
-}
-
 void peer_key_free(struct peer_key *key)
 {
 	free(key->text);
@@ -150,7 +135,7 @@ void peer_key_free(struct peer_key *key)
 bool peer_key_read(const char *given, struct peer_key *key)
 {
 	key->text = peer_key_text(given);
-	key->name = key->text == NULL ? NULL : peer_key_name(key->text);
+	key->name = key->text == NULL ? NULL : tool_key_name_of(key->text);
 	return key->name != NULL;
 }
 

@@ -36,7 +36,7 @@ static const char *const left_texts[LEFT_COUNT] = {
 	[LEFT_KIND] = "keys of other kinds than ed25519 and ecdsa of 256 or 384 bits",
 	[LEFT_REVOKED] = "keys that the file says are revoked",
 	[LEFT_HASHED] = "hashed names: name the hosts to have them",
-	[LEFT_PORT] = "names with a port: name them, [host]:port, to have them",
+	[LEFT_PORT] = "names with a port: name them, as [host]:port, to have them",
 	[LEFT_PATTERN] = "lines with patterns ('*', '?' or '!'), which name no one host",
 	[LEFT_NO_NAME] = "addresses and names without a dot: name them to have them",
 	[LEFT_OTHER_ENTRY] = "hosts whose entry in the configuration is for another name or services",
@@ -156,10 +156,9 @@ static bool import_wants(struct import *import, struct bytes name)
 static int import_take_all(struct import *import, struct bytes names, const struct peer_key *key)
 {
 	struct bytes name;
-	int code = TOOL_OK;
 	char *text;
 
-	while (code == TOOL_OK && known_host_next_name(&names, &name)) {
+	while (known_host_next_name(&names, &name)) {
 		if (!import_wants(import, name))
 			continue;
 		text = strndup((const char *)name.data, name.len);
@@ -169,7 +168,7 @@ static int import_take_all(struct import *import, struct bytes names, const stru
 		(void)import_take(import, text, key);
 		free(text);
 	}
-	return code;
+	return TOOL_OK;
 }
 
 static int import_take_named(struct import *import, struct bytes names, const struct peer_key *key)
@@ -299,14 +298,13 @@ static void import_print_left(const struct import *import)
 	/* Of other hosts than those that were named nobody wants to know. */
 	for (i = 0; i < LEFT_COUNT; i++)
 		if (import->left[i] > 0 && import->host_count == 0)
-			printf("left out: %zu %s\n", import->left[i], left_texts[i]);
+			printf("left out, %zu: %s\n", import->left[i], left_texts[i]);
 }
 
 static void import_print_trust(void)
 {
 	printf("Whoever holds one of these keys is taken for its host from now on.  So each of "
-	       "these "
-	       "hosts\nmust give its programs the key of its sshd; as root, there:\n"
+	       "these hosts\nmust give its programs the key of its sshd; as root, there:\n"
 	       "\tgss-ipsec keygen --from-ssh /etc/ssh/ssh_host_ed25519_key --out "
 	       "/etc/gss/ipsec-key.pem\n"
 	       "and name that file, with this host's name, in an [identity] section.  Who can read "
@@ -324,8 +322,10 @@ static int import_check_found(const struct import *import, const char *known_hos
 			code = tool_fail("%s has no key for %s that can be taken; nothing "
 					 "is imported",
 				known_hosts, import->hosts[i]);
-	if (code == TOOL_OK && import->added + import->known == 0)
+	if (code == TOOL_OK && import->added + import->known == 0) {
+		import_print_left(import);
 		code = tool_fail("%s has nothing that can be taken", known_hosts);
+	}
 	return code;
 }
 

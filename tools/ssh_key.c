@@ -31,7 +31,7 @@ static const struct ssh_kind ssh_kinds[] = {
 };
 /* clang-format on */
 
-static bool is_text(struct bytes value, const char *text)
+bool ssh_text_is(struct bytes value, const char *text)
 {
 	return bytes_equal(value, BYTES((const uint8_t *)text, strlen(text)));
 }
@@ -39,7 +39,7 @@ static bool is_text(struct bytes value, const char *text)
 static const struct ssh_kind *ssh_kind_find(struct bytes type)
 {
 	for (size_t i = 0; i < sizeof(ssh_kinds) / sizeof(ssh_kinds[0]); i++)
-		if (is_text(type, ssh_kinds[i].type))
+		if (ssh_text_is(type, ssh_kinds[i].type))
 			return &ssh_kinds[i];
 	return NULL;
 }
@@ -101,7 +101,7 @@ static enum err spki_put(const char *word, struct bytes raw, struct writer *ret_
 /* What follows the type: the curve's name, if the kind has one, and the key. */
 static struct bytes public_get(struct reader *r, const struct ssh_kind *kind)
 {
-	if (kind->curve != NULL && !is_text(string_get(r), kind->curve))
+	if (kind->curve != NULL && !ssh_text_is(string_get(r), kind->curve))
 		reader_fail(r, ERR_KEY_FORMAT);
 	return string_get(r);
 }
@@ -163,12 +163,17 @@ struct bytes ssh_field_next(struct bytes *line)
 	return field;
 }
 
+static struct bytes without_line_ends(struct bytes text)
+{
+	while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
+		text.len--;
+	return text;
+}
+
 enum err ssh_public_file_read(struct bytes text, struct writer *ret_spki)
 {
-	struct bytes line = text, type, base64;
+	struct bytes line = without_line_ends(text), type, base64;
 
-	while (line.len > 0 && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
-		line.len--;
 	if (line.len == 0 || memchr(line.data, '\n', line.len) != NULL)
 		return ERR_KEY_FORMAT;
 	type = ssh_field_next(&line);
@@ -186,10 +191,9 @@ static enum err armour_read(struct bytes text, struct writer *ret_blob)
 	enum err err = ERR_KEY_FORMAT;
 	size_t i;
 
-	while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
-		text.len--;
-	if (text.len < begin + end || !is_text(BYTES(text.data, begin), SSH_PRIVATE_BEGIN) ||
-		!is_text(BYTES(text.data + text.len - end, end), SSH_PRIVATE_END))
+	text = without_line_ends(text);
+	if (text.len < begin + end || !ssh_text_is(BYTES(text.data, begin), SSH_PRIVATE_BEGIN) ||
+		!ssh_text_is(BYTES(text.data + text.len - end, end), SSH_PRIVATE_END))
 		return ERR_KEY_FORMAT;
 	text = BYTES(text.data + begin, text.len - begin - end);
 	writer_init(&digits, text.len);
@@ -221,7 +225,7 @@ static enum err envelope_read(struct bytes blob, struct bytes *ret_public,
 	count = reader_get_u32(&r);
 	if (reader_status(&r) != ERR_OK)
 		return ERR_KEY_FORMAT;
-	if (!is_text(cipher, "none") || !is_text(kdf, "none")) {
+	if (!ssh_text_is(cipher, "none") || !ssh_text_is(kdf, "none")) {
 		*ret_why = "it is encrypted with a passphrase; take that off a copy of it with "
 			   "'ssh-keygen -p -f COPY'";
 		return ERR_UNSUPPORTED;
@@ -352,10 +356,8 @@ enum err ssh_private_read(
 		return ERR_OK;
 	if (why == NULL && err == ERR_UNSUPPORTED)
 		why = "it is of a kind that is not taken from OpenSSH: ed25519, ecdsa of 256 or "
-		      "384 "
-		      "bits are; 'ssh-keygen -p -N \"\" -m PKCS8 -f COPY' turns a copy of an RSA "
-		      "key "
-		      "into one that can be used as it is";
+		      "384 bits are; 'ssh-keygen -p -N \"\" -m PKCS8 -f COPY' turns a copy of an "
+		      "RSA key into one that can be used as it is";
 	else if (why == NULL)
 		why = err == ERR_KEY_FORMAT ? "it is no private key of OpenSSH's" : error_text(err);
 	*ret_why = why;

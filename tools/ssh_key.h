@@ -11,6 +11,8 @@
 
 /* --- keys: ssh_key.c --- */
 
+bool ssh_text_is(struct bytes value, const char *text);
+
 /* The next field of a line, without the blanks around it, empty at the end; moves *line on. */
 struct bytes ssh_field_next(struct bytes *line);
 

@@ -15,6 +15,7 @@
 
 #include "base/config.h"
 #include "kernel-bind/broker_protocol.h"
+#include "kernel-bind/broker_refusals.h"
 #include "mech/mech.h"
 #include "tools/tools.h"
 
@@ -24,7 +25,7 @@
 	"\n"                                                                                      \
 	"Lists the latched connections; --refused also what the broker refused of late.\n"        \
 	"--watch shows them anew every 2 or SECONDS seconds, until it is interrupted.\n"          \
-	"--port, --pid: only those with that port at either end, that the process holds.\n"       \
+	"--port: only those with that port at either end.  --pid: only those of that process.\n"  \
 	"--fd: the one that this command was started with as that descriptor (gss-ipsec status\n" \
 	"--fd 0 <&5), or with --pid the process's own.  SOCKET is gss-ipsecd's, if not the\n"     \
 	"configured one.  gss-ipsec(1) describes the JSON."
@@ -61,8 +62,17 @@ static bool list_grow(void **list, size_t count, size_t item_bytes)
 	return true;
 }
 
+/* They come in the order of making, and whoever makes new ones all the time must not keep this going. */
+static bool leases_are_new(const struct status_view *view, int64_t begun_ms)
+{
+	const int64_t seconds = (kbind_clock_ms() - begun_ms) / 1000;
+
+	return view->count > 0 && view->leases[view->count - 1].age_sec < (uint64_t)seconds;
+}
+
 static int view_read_leases(struct status_view *view)
 {
+	const int64_t begun_ms = kbind_clock_ms();
 	enum ipsec_latch_reason reason;
 	uint64_t cursor = 0;
 	void *list = NULL;
@@ -78,7 +88,7 @@ static int view_read_leases(struct status_view *view)
 		if (reason != IPSEC_LATCH_LATCHED)
 			return status_refuse(view->broker, reason);
 		view->count += got;
-	} while (got > 0);
+	} while (got > 0 && !leases_are_new(view, begun_ms));
 	return TOOL_OK;
 }
 
@@ -104,7 +114,8 @@ static int view_read_refusals(struct status_view *view)
 		if (reason != IPSEC_LATCH_LATCHED)
 			return status_refuse(view->broker, reason);
 		view->refusal_count += got;
-	} while (got > 0);
+		/* Whoever is refused again and again must not keep this going. */
+	} while (got > 0 && view->refusal_count < REFUSED_MAX);
 	return TOOL_OK;
 }
 
@@ -274,17 +285,6 @@ static int status_watch(const struct status_options *options)
 
 /* --- arguments --- */
 
-static bool number_read(const char *text, long max, long *ret_number)
-{
-	char *end = NULL;
-	long number = *text >= '0' && *text <= '9' ? strtol(text, &end, 10) : -1;
-
-	if (number < 0 || number > max || *end != '\0')
-		return false;
-	*ret_number = number;
-	return true;
-}
-
 static const struct option known_options[] = { { "broker", required_argument, NULL, 'b' },
 	{ "fd", required_argument, NULL, 'f' }, { "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, 'j' }, { "pid", required_argument, NULL, 'P' },
@@ -294,7 +294,7 @@ static const struct option known_options[] = { { "broker", required_argument, NU
 /* A number in its bounds, or told. */
 static bool option_number(const char *what, const char *text, long max, long *ret_number)
 {
-	if (number_read(text, max, ret_number))
+	if (tool_number_read(text, max, ret_number))
 		return true;
 	(void)tool_fail("--%s %s: the value is out of range", what, text);
 	return false;
@@ -339,7 +339,7 @@ static bool status_options_read(int argc, char **argv, struct status_options *op
 	/* SECONDS may stand behind --watch as a word of its own: this command has no other ones. */
 	if (optind == argc - 1 && options->watch_sec > 0)
 		return option_seconds(argv[optind], &options->watch_sec);
-	return optind == argc;
+	return tool_options_end(argc, argv);
 }
 
 int tool_status(int argc, char **argv)

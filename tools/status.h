@@ -28,6 +28,7 @@ struct status_holders {
 bool status_holders_find(
 	const struct kbind_status *leases, size_t count, struct status_holders *ret_holders);
 void status_holders_free(struct status_holders *holders);
+
 /* --- what is shown --- */
 
 struct status_view {
@@ -50,7 +51,5 @@ void status_print_json(const struct status_view *view, FILE *out);
 #define STATUS_ADDRESS_BYTES 80
 const char *status_address(
 	const struct kbind_tuple *tuple, bool is_local, char text[STATUS_ADDRESS_BYTES]);
-/* "reserve", "latch", ... */
-const char *status_request_word(uint8_t request);
 
 #endif

@@ -4,7 +4,6 @@
  * tcp6), and from there to descriptors (/proc/PID/fd).  A user sees own processes, root all.
  */
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "tools/status.h"
+#include "tools/tools.h"
 
 #define LINE_BYTES_MAX 512
 #define PATH_BYTES_MAX 64
@@ -140,17 +140,6 @@ static const struct wanted *wanted_find(const struct search *search, uint64_t in
 		compare_inodes);
 }
 
-static bool number_read(const char *text, int *ret_number)
-{
-	char *end = NULL;
-	long number = isdigit((unsigned char)*text) ? strtol(text, &end, 10) : -1;
-
-	if (number < 0 || number > INT32_MAX || *end != '\0')
-		return false;
-	*ret_number = (int)number;
-	return true;
-}
-
 /* Anybody names his processes: what is no printable ASCII becomes '?'. */
 static void command_read(pid_t pid, char ret_command[STATUS_COMMAND_BYTES_MAX + 1])
 {
@@ -205,9 +194,9 @@ static void descriptor_look(struct search *search, int directory, const char *na
 	char target[PATH_BYTES_MAX];
 	uint64_t inode;
 	ssize_t len;
-	int fd;
+	long fd;
 
-	if (!number_read(name, &fd))
+	if (!tool_number_read(name, INT32_MAX, &fd))
 		return;
 	len = readlinkat(directory, name, target, sizeof(target) - 1);
 	if (len <= 0)
@@ -217,7 +206,7 @@ static void descriptor_look(struct search *search, int directory, const char *na
 		return;
 	wanted = wanted_find(search, inode);
 	if (wanted != NULL)
-		found_add(search, wanted->lease, pid, fd);
+		found_add(search, wanted->lease, pid, (int)fd);
 }
 
 static void process_look(struct search *search, pid_t pid)
@@ -239,12 +228,12 @@ static void processes_look(struct search *search)
 {
 	DIR *directory = search->socket_count > 0 ? opendir("/proc") : NULL;
 	struct dirent *entry;
-	int pid;
+	long pid;
 
 	while (directory != NULL && !search->is_out_of_memory &&
 		(entry = readdir(directory)) != NULL)
-		if (number_read(entry->d_name, &pid))
-			process_look(search, pid);
+		if (tool_number_read(entry->d_name, INT32_MAX, &pid))
+			process_look(search, (pid_t)pid);
 	if (directory != NULL)
 		(void)closedir(directory);
 }

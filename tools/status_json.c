@@ -5,31 +5,22 @@
 #include <string.h>
 #include <time.h>
 
+#include "kernel-bind/broker_protocol.h"
 #include "mech/ike/ike.h"
 #include "mech/mech.h"
 #include "tools/status.h"
+#include "tools/tools.h"
 
 #define JSON_VERSION 1
 
-/* All texts are ASCII by now, but for user names and paths: of these other octets become '?'. */
-static void put_string(const char *text, FILE *out)
-{
-	fputc('"', out);
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', out);
-		fputc(*text >= ' ' && *text <= '~' ? *text : '?', out);
-	}
-	fputc('"', out);
-}
-
+/* All texts are ASCII by now, but for user names and paths. */
 static void put_text(const char *name, const char *text, FILE *out)
 {
 	fprintf(out, "\"%s\": ", name);
 	if (text == NULL || text[0] == '\0')
 		fprintf(out, "null");
 	else
-		put_string(text, out);
+		tool_put_json(text, out);
 }
 
 static void put_end(const char *name, const struct kbind_tuple *tuple, bool is_local, FILE *out)
@@ -129,7 +120,7 @@ static void put_lease(const struct status_view *view, size_t index, FILE *out)
 static void put_refusal(const struct kbind_refusal *refusal, FILE *out)
 {
 	fprintf(out, "{\"age_seconds\": %" PRIu64 ", \"request\": \"%s\", ", refusal->age_sec,
-		status_request_word(refusal->request));
+		broker_request_word(refusal->request));
 	put_text("reason", latch_reason_word(refusal->reason), out);
 	fprintf(out, ", ");
 	put_text("reason_text", latch_reason_text(refusal->reason), out);

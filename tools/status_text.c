@@ -208,25 +208,6 @@ static void print_lease(const struct status_view *view, size_t index, FILE *out)
 
 /* --- refusals --- */
 
-/* clang-format off */
-static const char *const request_words[] = {
-	[BROKER_RESERVE] = "reserve",
-	[BROKER_LATCH] = "latch",
-	[BROKER_RELEASE] = "release",
-	[BROKER_QUERY] = "query",
-	[BROKER_LIST] = "list",
-	[BROKER_PING] = "ping",
-	[BROKER_REFUSALS] = "refusals",
-};
-/* clang-format on */
-
-const char *status_request_word(uint8_t request)
-{
-	if (request >= COUNT_OF(request_words) || request_words[request] == NULL)
-		return "unknown";
-	return request_words[request];
-}
-
 static void print_refusal(
 	const struct status_view *view, const struct kbind_refusal *refusal, FILE *out)
 {
@@ -237,7 +218,7 @@ static void print_refusal(
 		print_end(&refusal->tuple, false, out);
 		fprintf(out, ", ");
 	}
-	fprintf(out, "%s of ", status_request_word(refusal->request));
+	fprintf(out, "%s of ", broker_request_word(refusal->request));
 	print_user(refusal->uid, out);
 	fprintf(out, ", ");
 	print_age(refusal->age_sec, out);

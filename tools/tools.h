@@ -6,6 +6,8 @@
 #ifndef TOOLS_TOOLS_H
 #define TOOLS_TOOLS_H
 
+#include <stdio.h>
+
 #include "base/bytes.h"
 
 #define TOOL_OK 0
@@ -25,10 +27,25 @@ int tool_localname(int argc, char **argv);
  * TOOL_USAGE. */
 int tool_print_usage(const char *usage);
 int tool_refuse_usage(const char *usage);
+/* For commands that take options only, behind getopt_long(): whether no word is left; else tells it. */
+bool tool_options_end(int argc, char **argv);
 /* Prints "gss-ipsec: " and the text, returns TOOL_FAILED. */
 int tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* --- texts: text.c --- */
+/* Names and rules come from files and other programs; a terminal takes no orders of theirs: what is no
+ * printable ASCII becomes '?'. */
+void tool_put_printable(const char *text, FILE *out);
+/* The same as a string of JSON (RFC 8259), with its quotation marks. */
+void tool_put_json(const char *text, FILE *out);
+/* What error_text() says, and the particulars behind it if there are any; malloc'ed, NULL: no memory. */
+char *tool_error_text(enum err err);
+/* Digits and nothing else, at most max; false: it is no such number. */
+bool tool_number_read(const char *text, long max, long *ret_number);
+
 /* --- files: files.c --- */
+/* The file that GSS_IPSEC_CONFIG names in place of all others, as programs take it; NULL: none. */
+const char *tool_config_named(void);
 /* A file of this user's (under ~/.config/gss-ipsec), or of the host's for root; malloc'ed, NULL
  * when HOME is missing. */
 char *tool_path_default(const char *user_name, const char *system_name);
@@ -48,10 +65,13 @@ void tool_file_discard(char **prepared);
 /* --- keys: keys.c --- */
 /* "SHA256:..." of a DER SubjectPublicKeyInfo; malloc'ed, NULL on failure (told). */
 char *tool_key_name(struct bytes spki);
+/* The same of a key in any form that a user may give, that name among them. */
+char *tool_key_name_of(const char *given);
 /* Its base64 with padding; malloc'ed, NULL on failure (told). */
 char *tool_key_base64(struct bytes spki);
 /* A public key from what a user may give: base64 of the SPKI, a PEM file with a public or a
- * private key, or a public key file of OpenSSH's.  Appends the DER SPKI; false, and told, when it is neither. */
+ * private key, or a public key file of OpenSSH's.  Appends the DER SPKI; false, and told, when it is
+ * none of these. */
 bool tool_key_read(const char *text, struct writer *ret_spki);
 /* Whether a key as it stands in a configuration (SHA256:... or base64) has this SHA256 name. */
 bool tool_key_is_named(struct bytes value, const char *name);
