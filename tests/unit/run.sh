@@ -6,7 +6,7 @@ unit=$(cd "$top_builddir" && pwd)/tests/unit/unit
 [ -x "$unit" ] || { echo "check was not found by configure"; exit 77; }
 cd "$top_srcdir" || exit 1
 # A test that waits for its turn is not one that hangs.
-export CK_TIMEOUT_MULTIPLIER=10
+export CK_TIMEOUT_MULTIPLIER=30
 "$unit" --list | xargs -P $(($(nproc) * 4)) -I{} sh -c \
 	'said=$("$0" {} 2>&1); status=$?; echo "$said"; [ "$status" = 0 ] || echo "{}: ended with $status"' \
 	"$unit" | awk '{ print }

@@ -47,10 +47,14 @@
 	X(broker_lease) \
 	X(broker_journal) \
 	X(broker_recorder) \
+	X(broker_quota) \
 	X(broker_refusals) \
 	X(broker_sweep) \
+	X(broker_cover) \
 	X(broker_users) \
 	X(ssh_key) \
+	X(threads) \
+	X(xfrm_events) \
 	X(xfrm_policy)
 /* clang-format on */
 

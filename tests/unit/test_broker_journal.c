@@ -153,6 +153,29 @@ START_TEST(test_replay_last_wins)
 }
 END_TEST
 
+/* What a lease is counted by stays as it is. */
+START_TEST(test_replay_keeps_identity)
+{
+	struct lease_table *table = lease_table_new();
+	struct broker_lease lease = lease_of(1, 10);
+	uint8_t file[3 * JOURNAL_RECORD_BYTES];
+	size_t spoilt = 0;
+
+	ck_assert_ptr_nonnull(table);
+	record_make(&lease, false, file);
+	lease.uid++;
+	record_make(&lease, false, file + JOURNAL_RECORD_BYTES);
+	lease.uid--;
+	lease.tuple.local_port++;
+	record_make(&lease, false, file + (size_t)2 * JOURNAL_RECORD_BYTES);
+	ck_assert_int_eq(journal_replay(BYTES_OF(file), table, &spoilt), ERR_OK);
+	ck_assert_uint_eq(spoilt, 2);
+	ck_assert_uint_eq(lease_table_find(table, 10)->uid, 1000);
+	ck_assert_uint_eq(lease_table_find(table, 10)->tuple.local_port, 5000);
+	lease_table_free(&table);
+}
+END_TEST
+
 /* A killed daemon leaves its lock to a child that has not closed it yet. */
 START_TEST(test_lock_of_a_child)
 {
@@ -240,6 +263,7 @@ Suite *suite_broker_journal(void)
 	tcase_add_test(tests, test_record_ipv6);
 	tcase_add_test(tests, test_record_bad_values);
 	tcase_add_test(tests, test_replay_last_wins);
+	tcase_add_test(tests, test_replay_keeps_identity);
 	tcase_add_test(tests, test_file);
 	tcase_add_test(tests, test_lock_of_a_child);
 	suite_add_tcase(suite, tests);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the broker remembers of refusals: whose, in which order, and that nobody pushes others out. */
 #include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "kernel-bind/broker_protocol.h"
 #include "kernel-bind/broker_refusals.h"
+#include "kernel-bind/broker_users.h"
 #include "tests/unit/suites.h"
 
 static struct refused refusals;
@@ -85,6 +89,39 @@ START_TEST(a_crowd_pushes_nobody_out)
 }
 END_TEST
 
+/* Of users that have one each, the oldest one's goes, not again and again the newest one's. */
+START_TEST(the_oldest_of_a_crowd_goes)
+{
+	struct kbind_refusal items[REFUSED_MAX];
+
+	for (uint32_t user = 1; user <= REFUSED_MAX + 2; user++)
+		note(user, IPSEC_LATCH_SHORT, 1);
+	ck_assert_uint_eq(list(1, 1, items, 24) + list(2, 1, items, 24), 0);
+	ck_assert_uint_eq(list(3, 1, items, 24), 1);
+	ck_assert_uint_eq(list(REFUSED_MAX + 1, 1, items, 24), 1);
+}
+END_TEST
+
+/* All ids of one person are one user. */
+START_TEST(many_ids_are_one_user)
+{
+	char path[] = "/tmp/refusals-XXXXXX";
+	struct kbind_refusal items[REFUSED_MAX];
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_gt(dprintf(fd, "somebody:100000:65536\n"), 0);
+	ck_assert_int_eq(close(fd), 0);
+	ck_assert_int_eq(users_read(path), 0);
+	ck_assert_int_eq(unlink(path), 0);
+	note(7, IPSEC_LATCH_SELF, 0);
+	for (uint32_t user = 100000; user < 101000; user++)
+		note(user, IPSEC_LATCH_SHORT, 1);
+	ck_assert_uint_eq(list(7, 1, items, 24), 1);
+	ck_assert_uint_eq(list(0, 1, items, 24), 1 + REFUSED_USER_MAX);
+}
+END_TEST
+
 Suite *suite_broker_refusals(void)
 {
 	Suite *suite = suite_create("broker_refusals");
@@ -94,6 +131,8 @@ Suite *suite_broker_refusals(void)
 	tcase_add_test(tcase, own_ones_and_roots);
 	tcase_add_test(tcase, a_users_own_oldest_goes);
 	tcase_add_test(tcase, a_crowd_pushes_nobody_out);
+	tcase_add_test(tcase, the_oldest_of_a_crowd_goes);
+	tcase_add_test(tcase, many_ids_are_one_user);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -93,6 +93,16 @@ static void serve_hang_up(int connection)
 	(void)hear(connection);
 }
 
+/* A crowd: hangs up before the request comes, then on one that is there and not read. */
+static void serve_crowd(int connection)
+{
+	close(connection);
+	connection = accept(listener_of_broker, NULL, NULL);
+	require(recv(connection, &answer_type, 1, MSG_PEEK) == 1);
+	close(connection);
+	serve_answer(accept(listener_of_broker, NULL, NULL));
+}
+
 static void serve_silence(int connection)
 {
 	(void)hear(connection);
@@ -442,6 +452,9 @@ START_TEST(test_ping)
 	broker_finish(0);
 	answer.reason = IPSEC_LATCH_NO_ESP;
 	broker_start(serve_answer);
+	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_ESP);
+	broker_finish(0);
+	broker_start(serve_crowd);
 	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_ESP);
 	broker_finish(0);
 }

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
+#include "tests/unit/config_files.h"
 #include "tests/unit/suites.h"
 
 #define DIGEST "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
@@ -20,32 +20,9 @@
 #define EXAMPLE "examples/ipsec.conf"
 #define CONFIG_TEST_TEXT_BYTES 16384
 
-static char directory[] = "/tmp/test_config.XXXXXX";
-static char first[64], second[64];
-
-static void set_up(void)
-{
-	strcpy(directory + sizeof(directory) - 7, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
-	snprintf(first, sizeof(first), "%s/first.conf", directory);
-	snprintf(second, sizeof(second), "%s/second.conf", directory);
-}
-
-static void tear_down(void)
-{
-	unlink(first);
-	unlink(second);
-	rmdir(directory);
-}
-
 static void write_octets(const char *path, struct bytes text)
 {
-	FILE *file = fopen(path, "w");
-
-	ck_assert_ptr_nonnull(file);
-	ck_assert_int_eq(fchmod(fileno(file), 0644), 0);
-	ck_assert_uint_eq(fwrite(text.data, 1, text.len, file), text.len);
-	ck_assert_int_eq(fclose(file), 0);
+	file_write(path, text, 0644);
 }
 
 static void write_file(const char *path, const char *text)
@@ -555,7 +532,7 @@ Suite *suite_config(void)
 	Suite *suite = suite_create("config");
 	TCase *tc = tcase_create("config");
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, files_set_up, files_tear_down);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, no_file_is_an_empty_configuration);
 	tcase_add_test(tc, every_general_key_is_read);
@@ -574,7 +551,7 @@ Suite *suite_config(void)
 	/* Excluded by this tag under AddressSanitizer, whose own allocator does not survive such forks. */
 	tc = tcase_create("fork");
 	tcase_set_tags(tc, "fork_among_threads");
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, files_set_up, files_tear_down);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, threads_and_forks_get_on);
 	suite_add_tcase(suite, tc);

@@ -10,44 +10,35 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/unit/config_files.h"
 #include "tests/unit/suites.h"
-
-static char directory[] = "/tmp/test_config_renew.XXXXXX";
-static char first[64], second[64];
-
-static void set_up(void)
-{
-	strcpy(directory + sizeof(directory) - 7, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
-	snprintf(first, sizeof(first), "%s/first.conf", directory);
-	snprintf(second, sizeof(second), "%s/second.conf", directory);
-}
 
 static void tear_down(void)
 {
-	unlink(first);
-	rmdir(directory);
+	files_tear_down();
 	unsetenv("GSS_IPSEC_CONFIG");
 }
 
 static void write_file(const char *text, unsigned int mode)
 {
-	FILE *file = fopen(first, "w");
+	file_write(first, BYTES((const uint8_t *)text, strlen(text)), mode);
+}
 
-	ck_assert_ptr_nonnull(file);
-	ck_assert_int_eq(fchmod(fileno(file), (mode_t)mode), 0);
-	ck_assert_int_ge(fputs(text, file), 0);
-	ck_assert_int_eq(fclose(file), 0);
+/* So long a look at the files counts, and the clock that stamps them may stand still. */
+static void let_a_second_pass(void)
+{
+	const struct timespec pause = { .tv_sec = 1, .tv_nsec = 50000000 };
+
+	nanosleep(&pause, NULL);
 }
 
 static struct config *held_of(const char *text, unsigned int mode)
 {
-	const struct timespec pause = { .tv_sec = 1, .tv_nsec = 50000000 };
 	struct config *held = NULL;
 
 	write_file(text, mode);
 	ck_assert_int_eq(setenv("GSS_IPSEC_CONFIG", first, 1), 0);
-	nanosleep(&pause, NULL);
+	let_a_second_pass();
 	ck_assert_int_eq(config_get(&held), ERR_OK);
 	return held;
 }
@@ -55,9 +46,7 @@ static struct config *held_of(const char *text, unsigned int mode)
 /* What a server sees that keeps the snapshot which it began with. */
 static enum err renew_later(struct config *held, struct config **ret_now)
 {
-	const struct timespec pause = { .tv_sec = 1, .tv_nsec = 50000000 };
-
-	nanosleep(&pause, NULL);
+	let_a_second_pass();
 	return config_renew(held, ret_now);
 }
 
@@ -96,7 +85,6 @@ END_TEST
 /* Changed twice within one tick of the file system's clock, a file may have the same time and size. */
 START_TEST(a_change_in_the_same_tick_is_seen)
 {
-	const struct timespec pause = { .tv_sec = 1, .tv_nsec = 50000000 };
 	struct config *held = NULL, *now = NULL;
 
 	ck_assert_int_eq(setenv("GSS_IPSEC_CONFIG", first, 1), 0);
@@ -109,7 +97,7 @@ START_TEST(a_change_in_the_same_tick_is_seen)
 		ck_assert_int_eq(config_latch_policy(now, NULL), CONFIG_LATCH_AUTO);
 		config_release(&held);
 		config_release(&now);
-		nanosleep(&pause, NULL);
+		let_a_second_pass();
 	}
 }
 END_TEST
@@ -223,7 +211,7 @@ Suite *suite_config_renew(void)
 	Suite *suite = suite_create("config_renew");
 	TCase *tc = tcase_create("renew");
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, files_set_up, tear_down);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, a_held_snapshot_is_renewed);
 	tcase_add_test(tc, a_loaded_snapshot_stays);

@@ -390,6 +390,7 @@ START_TEST(bad_key_files)
 	struct key_store_path fifo = key_store_path(&store, "fifo");
 	struct key_store_path text = key_store_path(&store, "text.pem");
 	struct key_store_path huge = key_store_path(&store, "huge.pem");
+	uint8_t digest[CRYPTO_SHA256_BYTES];
 	struct writer w;
 	bool is_denied;
 
@@ -402,8 +403,8 @@ START_TEST(bad_key_files)
 	ck_assert_int_eq(mech_private_key_load(huge.text, &key, &is_denied), ERR_KEY_FILE);
 	ck_assert_int_eq(mech_private_key_load(text.text, &key, &is_denied), ERR_KEY_FORMAT);
 	ck_assert_str_eq(mech_last_detail(ERR_KEY_FORMAT), text.text);
-	ck_assert_int_eq(mech_public_key_load(text.text, &w), ERR_KEY_FORMAT);
-	ck_assert_int_eq(mech_public_key_load("/nowhere/x", &w), ERR_KEY_FILE);
+	ck_assert_int_eq(mech_public_key_load(text.text, &w, digest), ERR_KEY_FORMAT);
+	ck_assert_int_eq(mech_public_key_load("/nowhere/x", &w, digest), ERR_KEY_FILE);
 	ck_assert_str_eq(mech_last_detail(ERR_KEY_FILE), "/nowhere/x: No such file or directory");
 	ck_assert_uint_eq(writer_len(&w), 0);
 	writer_free(&w);

@@ -2,9 +2,12 @@
 /* The peer database: who may be shown as whom, in both roles. */
 #include "mech/mech.h"
 
+#include "mech/identity.h"
 #include "mech/ike/wire.h"
 #include "tests/unit/key_store.h"
 #include "tests/unit/suites.h"
+
+#define NOBODY 65534
 
 /* Peers' keys: each with its own; FILE stands in the database by file, STRANGER not at all. */
 enum peer_key { WWW, MAIL_OLD, MAIL_NEW, ALICE, BARE, FILE_KEY, STRANGER, PEER_KEYS };
@@ -293,6 +296,37 @@ START_TEST(details_name_the_claim)
 	snprintf(expected, sizeof(expected), "the peer says it is alice@example.org, its key is %s",
 		key_names[STRANGER]);
 	ck_assert_str_eq(mech_last_detail(ERR_PEER_KEY_CHANGED), expected);
+	ck_assert_int_eq(
+		judge(IKE_ID_FQDN, BYTES((const uint8_t *)"www.example.org", 15), stranger),
+		ERR_PEER_KEY_CHANGED);
+	snprintf(expected, sizeof(expected), "the peer says it is www.example.org, its key is %s",
+		key_names[STRANGER]);
+	ck_assert_str_eq(mech_last_detail(ERR_PEER_KEY_CHANGED), expected);
+}
+END_TEST
+
+/* Whoever gives up rights keeps a peer's key for as long as a configuration that may not be read any more. */
+START_TEST(key_files_are_for_every_user)
+{
+	struct key_store_path path = key_store_path(&store, "file.pem");
+	struct bytes spki = crypto_private_key_spki(keys[FILE_KEY]);
+	uint8_t digest[CRYPTO_SHA256_BYTES], expected[CRYPTO_SHA256_BYTES];
+	struct writer w;
+
+	if (geteuid() != 0)
+		return;
+	writer_init(&w, 4096);
+	ck_assert_int_eq(mech_public_key_load(path.text, &w, digest), ERR_OK);
+	ck_assert_int_eq(crypto_sha256(&spki, 1, expected), ERR_OK);
+	ck_assert(bytes_equal(BYTES_OF(digest), BYTES_OF(expected)));
+	ck_assert(bytes_equal(crypto_private_key_digest(keys[FILE_KEY]), BYTES_OF(expected)));
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	ck_assert_int_eq(mech_public_key_load(path.text, &w, digest), ERR_OK);
+	usleep(1100000);
+	ck_assert_int_eq(mech_public_key_load(path.text, &w, digest), ERR_KEY_FILE);
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(mech_public_key_load(path.text, &w, digest), ERR_OK);
+	writer_free(&w);
 }
 END_TEST
 
@@ -305,6 +339,7 @@ Suite *suite_peer(void)
 	tcase_add_loop_test(tcase, judges, 0, (int)(sizeof(claims) / sizeof(claims[0])));
 	tcase_add_test(tcase, lies);
 	tcase_add_test(tcase, details_name_the_claim);
+	tcase_add_test(tcase, key_files_are_for_every_user);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -3,7 +3,6 @@
  * Which connection: several candidates, rivals, connections that come later or are another
  * context's, over a fake kernel.  The same with real programs: tests/real/rendezvous.sh.
  */
-#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,13 +17,6 @@
 #define MUCH 60000 /* more than any token has */
 
 static bool hash_fails;
-
-/* A process with threads. */
-static void *wait_for_end(void *argument)
-{
-	(void)pause();
-	return argument;
-}
 
 /* The linker puts these around the real one. */
 enum err __wrap_ike_tuple_hash(uint64_t spi_i, const struct ike_tuple *tuple, uint16_t *ret_hash,
@@ -54,6 +46,13 @@ static struct kbind_candidate moved(struct kbind_candidate connection)
 	return connection;
 }
 
+/* The acceptor's process has it too, however it looks. */
+static void add_twin(struct kbind_candidate twin)
+{
+	fake_kernels[1].twins[0] = fake_kernels[1].others[0] = twin;
+	fake_kernels[1].twin_count = fake_kernels[1].other_count = 1;
+}
+
 /* --- the acceptor holds two that T1 names --- */
 
 START_TEST(a_tie_is_several)
@@ -67,32 +66,6 @@ START_TEST(a_tie_is_several)
 	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(SEVERAL));
 	ck_assert_uint_eq(fake_kernels[0].reserved + fake_kernels[1].reserved, 0);
 	two_ends_free(&ends);
-}
-END_TEST
-
-/* A process with threads waits for them, but who makes it wait in vain cannot do so again and again. */
-START_TEST(waits_in_vain_get_short)
-{
-	struct two_ends ends;
-	int64_t took[3];
-	pthread_t thread;
-
-	ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_end, NULL), 0);
-	for (size_t i = 0; i < 3; i++) {
-		two_ends_new(&ends, "", "");
-		fake_kernels[1].twins[0] = twin_of(1, 99);
-		fake_kernels[1].others[0] = twin_of(1, 99);
-		fake_kernels[1].twin_count = fake_kernels[1].other_count = 1;
-		two_ends_contexts(&ends, TARGET, FLAGS);
-		took[i] = kbind_clock_ms();
-		ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(SEVERAL));
-		took[i] = kbind_clock_ms() - took[i];
-		ck_assert_uint_eq(fake_kernels[1].reserved, 0);
-		two_ends_free(&ends);
-	}
-	ck_assert_int_ge(took[0], 4500);
-	ck_assert_int_lt(took[1], 4000);
-	ck_assert_int_lt(took[2], 4000);
 }
 END_TEST
 
@@ -122,11 +95,8 @@ START_TEST(unread_is_not_ours)
 	struct two_ends ends;
 
 	two_ends_new(&ends, "", "");
-	fake_kernels[1].twins[0] = twin_of(1, 99);
-	fake_kernels[1].twin_count = 1;
-	fake_kernels[1].others[0] = twin_of(1, 99);
+	add_twin(twin_of(1, 99));
 	fake_kernels[1].others[0].unread_bytes = MUCH;
-	fake_kernels[1].other_count = 1;
 	two_ends_contexts(&ends, TARGET, FLAGS);
 	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
 	ck_assert_uint_eq(ends.acceptor->latched.cookie, fake_connection(false).cookie);
@@ -134,18 +104,25 @@ START_TEST(unread_is_not_ours)
 }
 END_TEST
 
+/* T1 names two, and only on the one that it came on enough has come since it was made. */
+static void new_with_less_since(struct two_ends *ends)
+{
+	struct kbind_candidate twin;
+
+	two_ends_new(ends, "", "");
+	fake_kernels[0].written = 50000;
+	twin = twin_of(1, 99);
+	twin.received_bytes = 50100;
+	add_twin(twin);
+	two_ends_contexts(ends, TARGET, FLAGS);
+}
+
 /* T1 says what had been written to each when it was made: where less than T1 has come since, it has not come. */
 START_TEST(positions_tell_apart)
 {
 	struct two_ends ends;
 
-	two_ends_new(&ends, "", "");
-	fake_kernels[0].written = 50000;
-	fake_kernels[1].twins[0] = twin_of(1, 99);
-	fake_kernels[1].twins[0].received_bytes = 50100;
-	fake_kernels[1].others[0] = fake_kernels[1].twins[0];
-	fake_kernels[1].twin_count = fake_kernels[1].other_count = 1;
-	two_ends_contexts(&ends, TARGET, FLAGS);
+	new_with_less_since(&ends);
 	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), ERR_OK);
 	ck_assert_uint_eq(ends.acceptor->latched.cookie, fake_connection(false).cookie);
 	two_ends_free(&ends);
@@ -158,13 +135,7 @@ START_TEST(positions_tell_who_is_no_rival)
 	struct two_ends ends;
 	enum mech_step_result result;
 
-	two_ends_new(&ends, "", "");
-	fake_kernels[0].written = 50000;
-	fake_kernels[1].twins[0] = twin_of(1, 99);
-	fake_kernels[1].twins[0].received_bytes = 50100;
-	fake_kernels[1].others[0] = fake_kernels[1].twins[0];
-	fake_kernels[1].twin_count = fake_kernels[1].other_count = 1;
-	two_ends_contexts(&ends, TARGET, FLAGS);
+	new_with_less_since(&ends);
 	ck_assert_int_eq(two_ends_step(&ends, ends.initiator, NULL, &result), ERR_OK);
 	ck_assert_int_eq(two_ends_step(&ends, ends.acceptor, NULL, &result), ERR_OK);
 	fake_kernels[1].others[0] = moved(fake_kernels[1].others[0]);
@@ -186,74 +157,6 @@ START_TEST(positions_that_cannot_be)
 	two_ends_contexts(&ends, TARGET, FLAGS);
 	ck_assert_int_eq(two_ends_run(&ends, NULL, NULL), E(TRAFFIC));
 	ck_assert_uint_eq(fake_kernels[1].reserved, 0);
-	two_ends_free(&ends);
-}
-END_TEST
-
-/* --- the threads of an initiator take turns --- */
-
-static void *make_t1(void *argument)
-{
-	enum mech_step_result result;
-	struct two_ends *ends = argument;
-
-	ck_assert_int_eq(two_ends_step(ends, ends->initiator, NULL, &result), ERR_OK);
-	return NULL;
-}
-
-/* The second T1 is made when the first has left, or when it does not for long; by the same thread at once. */
-START_TEST(turns)
-{
-	static const struct {
-		bool stays, is_same_thread, is_named, waits;
-	} rows[] = { { true, false, false, true }, { false, false, false, false },
-		{ true, true, false, false }, { true, false, true, false } };
-	struct two_ends ends;
-	pthread_t threads[2];
-	int64_t begun;
-
-	two_ends_new(&ends, "latch = auto", "latch = auto");
-	fake_kernels[0].stalls = rows[_i].stays;
-	two_ends_contexts(&ends, TARGET, FLAGS);
-	ck_assert_int_eq(pthread_create(&threads[1], NULL, wait_for_end, NULL), 0);
-	if (rows[_i].is_same_thread)
-		(void)make_t1(&ends);
-	else
-		ck_assert_int_eq(pthread_create(&threads[0], NULL, make_t1, &ends), 0);
-	if (!rows[_i].is_same_thread)
-		ck_assert_int_eq(pthread_join(threads[0], NULL), 0);
-	two_ends_contexts(&ends, TARGET, FLAGS);
-	if (rows[_i].is_named)
-		ends.initiator->descriptor = 7;
-	begun = kbind_clock_ms();
-	(void)make_t1(&ends);
-	ck_assert_int_eq(kbind_clock_ms() - begun >= 300, rows[_i].waits);
-	two_ends_free(&ends);
-}
-END_TEST
-
-/* A thread that is cancelled in its turn gives it back, or all others would wait for it. */
-START_TEST(a_cancelled_turn_ends)
-{
-	const struct timespec moment = { .tv_nsec = 200000000 };
-	struct two_ends ends;
-	pthread_t threads[2];
-	int64_t begun;
-
-	two_ends_new(&ends, "latch = auto", "latch = auto");
-	fake_kernels[0].stalls = true;
-	ck_assert_int_eq(pthread_create(&threads[0], NULL, wait_for_end, NULL), 0);
-	two_ends_contexts(&ends, TARGET, FLAGS);
-	(void)make_t1(&ends);
-	two_ends_contexts(&ends, TARGET, FLAGS);
-	ck_assert_int_eq(pthread_create(&threads[1], NULL, make_t1, &ends), 0);
-	nanosleep(&moment, NULL); /* it waits for the first T1's leaving */
-	ck_assert_int_eq(pthread_cancel(threads[1]), 0);
-	ck_assert_int_eq(pthread_join(threads[1], NULL), 0);
-	two_ends_contexts(&ends, TARGET, FLAGS);
-	begun = kbind_clock_ms();
-	(void)make_t1(&ends);
-	ck_assert_int_lt(kbind_clock_ms() - begun, 1800);
 	two_ends_free(&ends);
 }
 END_TEST
@@ -565,17 +468,14 @@ END_TEST
 Suite *suite_rendezvous(void)
 {
 	Suite *suite = suite_create("rendezvous");
-	TCase *tests = tcase_create("rendezvous"), *cancelled = tcase_create("cancelled");
+	TCase *tests = tcase_create("rendezvous");
 
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_tie_is_several);
-	tcase_add_test(tests, waits_in_vain_get_short);
 	tcase_add_loop_test(tests, a_reserved_one_is_asked_for, 0, 2);
 	tcase_add_test(tests, unread_is_not_ours);
 	tcase_add_test(tests, positions_tell_apart);
 	tcase_add_test(tests, positions_tell_who_is_no_rival);
 	tcase_add_loop_test(tests, positions_that_cannot_be, 0, 3);
-	tcase_add_loop_test(tests, turns, 0, 4);
 	tcase_add_loop_test(
 		tests, rivals_behind_t3, 0, (int)(sizeof(rival_rows) / sizeof(rival_rows[0])));
 	tcase_add_test(tests, no_rival_no_question);
@@ -590,9 +490,5 @@ Suite *suite_rendezvous(void)
 	tcase_add_test(tests, reason_reaches_the_acceptor);
 	tcase_add_test(tests, hash_failure_is_told);
 	suite_add_tcase(suite, tests);
-	tcase_add_test(cancelled, a_cancelled_turn_ends);
-	tcase_set_timeout(cancelled, 30);
-	tcase_set_tags(cancelled, "cancelled_thread");
-	suite_add_tcase(suite, cancelled);
 	return suite;
 }

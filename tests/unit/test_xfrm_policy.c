@@ -140,6 +140,46 @@ START_TEST(test_covers)
 }
 END_TEST
 
+/* The inbound entry of a cover that yields names no reqid, and looks like nobody else's. */
+static struct kxfrm_policy policy_yielding(void)
+{
+	return (struct kxfrm_policy){ .family = AF_INET,
+		.protocol = IPPROTO_TCP,
+		.direction = XFRM_POLICY_IN,
+		.source_bits = 32,
+		.destination_bits = 32,
+		.source_port_mask = UINT16_MAX,
+		.destination_port_mask = UINT16_MAX,
+		.priority = 1,
+		.reqid = KXFRM_REQID_ANY,
+		.has_template = true,
+		.is_local_ok = true };
+}
+
+START_TEST(test_yielding_cover)
+{
+	struct kxfrm_policy policies[9];
+
+	for (size_t i = 0; i < 9; i++)
+		policies[i] = policy_yielding();
+	ck_assert(kxfrm_policy_is_cover(&policies[0]));
+	policies[1].is_local_ok = false;
+	policies[2].source_bits = 24;
+	policies[3].priority = 2;
+	policies[4].direction = XFRM_POLICY_OUT;
+	policies[5].destination_port_mask = 0;
+	policies[6].reqid = 5;
+	policies[7].mark_mask = UINT32_MAX;
+	policies[8].has_template = false;
+	for (size_t i = 1; i < 9; i++)
+		ck_assert(!kxfrm_policy_is_cover(&policies[i]));
+	policies[0].family = AF_INET6;
+	ck_assert(!kxfrm_policy_is_cover(&policies[0]));
+	policies[0].source_bits = policies[0].destination_bits = 128;
+	ck_assert(kxfrm_policy_is_cover(&policies[0]));
+}
+END_TEST
+
 Suite *suite_xfrm_policy(void)
 {
 	Suite *suite = suite_create("xfrm_policy");
@@ -151,6 +191,7 @@ Suite *suite_xfrm_policy(void)
 	tcase_add_test(tests, test_marks);
 	tcase_add_test(tests, test_reqids);
 	tcase_add_test(tests, test_covers);
+	tcase_add_test(tests, test_yielding_cover);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
