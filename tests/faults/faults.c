@@ -63,16 +63,28 @@ bool faults_is_openssl(const void *address)
 
 /* --- which call --- */
 
-static bool is_our_code(const void *caller)
+bool faults_is_inside;
+
+/* For every allocation: dladdr would look through all of a library's symbols each time. */
+bool faults_is_our_code(const void *address, uint32_t *ret_offset)
 {
 	static const char *const names[] = { "mech_ipsec.so", "gss-ipsecd", "libnl-3.so" };
-	Dl_info info = { 0 };
+	struct dl_find_object found;
+	const char *file;
 
-	if (dladdr(caller, &info) == 0 || info.dli_fname == NULL)
+	if (_dl_find_object((void *)(uintptr_t)address, &found) != 0)
 		return false;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strstr(info.dli_fname, names[i]) != NULL)
-			return true;
+	file = found.dlfo_link_map->l_name;
+	if (file[0] == '\0') /* the program itself */
+		file = program_invocation_name;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strstr(file, names[i]) == NULL)
+			continue;
+		if (ret_offset != NULL)
+			*ret_offset =
+				(uint32_t)((uintptr_t)address - (uintptr_t)found.dlfo_map_start);
+		return true;
+	}
 	return false;
 }
 
@@ -90,7 +102,8 @@ UNSANITIZED bool faults_is_due(enum faults_kind kind, const char *name, const vo
 {
 	struct faults_control *c = faults_control;
 
-	if (c->armed != 1 || (c->only_ours == 1 && !is_our_code(caller)))
+	if (c->armed != 1 || (c->from_call != 0 && !faults_is_inside) ||
+		(c->only_ours == 1 && !faults_is_our_code(caller, NULL)))
 		return false;
 	if (++c->seen[kind] != c->at || (int)kind != c->kind)
 		return false;
@@ -191,6 +204,16 @@ UNSANITIZED static bool is_memory_due(const char *name, const void *caller)
 	return true;
 }
 
+faults_block_see faults_block_seen;
+
+/* Made or freed: the other is NULL. */
+UNSANITIZED static void note_block(void *made, void *freed, const void *caller)
+{
+	faults_control->live_blocks += (made != NULL) - (freed != NULL);
+	if (faults_block_seen != NULL && (made != NULL || freed != NULL))
+		faults_block_seen(made, freed, caller);
+}
+
 UNSANITIZED IN_PLACE void *malloc(size_t len)
 {
 	void *block;
@@ -200,7 +223,7 @@ UNSANITIZED IN_PLACE void *malloc(size_t len)
 	if (is_memory_due("malloc", __builtin_return_address(0)))
 		return NULL;
 	block = real.malloc(len);
-	faults_control->live_blocks += block != NULL;
+	note_block(block, NULL, __builtin_return_address(0));
 	return block;
 }
 
@@ -213,7 +236,7 @@ UNSANITIZED IN_PLACE void *calloc(size_t count, size_t len)
 	if (is_memory_due("calloc", __builtin_return_address(0)))
 		return NULL;
 	block = real.calloc(count, len);
-	faults_control->live_blocks += block != NULL;
+	note_block(block, NULL, __builtin_return_address(0));
 	return block;
 }
 
@@ -231,7 +254,9 @@ UNSANITIZED IN_PLACE void *realloc(void *old, size_t len)
 	if (len > malloc_usable_size(old))
 		look_for_secrets(old);
 	block = real.realloc(old, len);
-	faults_control->live_blocks -= block == NULL && len == 0;
+	if (block != NULL || len == 0)
+		note_block(NULL, old, NULL);
+	note_block(block, NULL, __builtin_return_address(0));
 	return block;
 }
 
@@ -240,7 +265,7 @@ UNSANITIZED IN_PLACE void free(void *block)
 	if (block == NULL || is_early(block) || !resolve())
 		return;
 	look_for_secrets(block);
-	faults_control->live_blocks--;
+	note_block(NULL, block, NULL);
 	real.free(block);
 }
 

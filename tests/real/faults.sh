@@ -11,6 +11,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/streams.sh"
 samples=${3:-2}
 library=/usr/lib/libfaults.so
+# Seconds that a program waits for its peer.
+patience=4
+[ "$samples" != 0 ] || patience=10
 
 # faults_broker HOST: its gss-ipsecd with the library, whose control block starts as zeros.
 faults_broker()
@@ -25,22 +28,65 @@ faults_broker()
 faults_of()
 {
 	local who preload
-	local -A commands=()
 
 	for who in client server; do
 		preload=(env "LD_PRELOAD=$library" "FAULTS_FILE=$hosts_dir/$who.faults" "$streams_program")
 		if [ "$who" = client ]; then
 			hosts_enter as alice A "${preload[@]}" client "${hosts_name[B]}" "$streams_port" \
-				sample --timeout 4 --send 100
+				sample --timeout "$patience" --send 100
 			client_command=("${hosts_command[@]}")
 		else
-			hosts_enter as sample B "${preload[@]}" server "$streams_port" --timeout 4 --send 100
+			hosts_enter as sample B "${preload[@]}" server "$streams_port" --timeout "$patience" --send 100
 			server_command=("${hosts_command[@]}")
 		fi
 	done
-	python3 "$here/faults.py" "$hosts_dir" "$samples" 12 \
+	python3 "$here/faults.py" "$hosts_dir" "$hosts_out/faults.log" "$samples" $((3 * patience)) \
 		"${hosts_pid[gss-ipsecd.A]},${hosts_pid[gss-ipsecd.B]}" "$@" ::: \
 		"${server_command[@]}" ::: "${client_command[@]}" || report_failed=$((report_failed + 1))
+}
+
+# What HOST's broker holds: processes, and descriptors of all of them; and its memory, which is shown only.
+broker_processes()
+{
+	local pid
+
+	echo "$1"
+	for pid in $(pgrep -P "$1"); do
+		broker_processes "$pid"
+	done
+}
+
+broker_holds()
+{
+	local pid key value opened processes=0 descriptors=0 memory=0
+
+	for pid in $(broker_processes "${hosts_pid[gss-ipsecd.$1]}"); do
+		opened=("/proc/$pid/fd/"*)
+		processes=$((processes + 1))
+		descriptors=$((descriptors + ${#opened[@]}))
+		while read -r key value _; do
+			[ "$key" != RssAnon: ] || memory=$((memory + value))
+		done <"/proc/$pid/status"
+	done
+	broker_now="$processes processes, $descriptors descriptors"
+	broker_kilobytes=$memory
+}
+
+brokers_hold_the_same()
+{
+	hosts_wait 5 brokers_are_as_before || brokers_are_as_before
+}
+
+brokers_are_as_before()
+{
+	local host
+
+	for host in A B; do
+		broker_holds "$host"
+		[ "$broker_now" = "${broker_before[$host]}" ] && continue
+		echo "broker $host: $broker_now; before: ${broker_before[$host]}"
+		return 1
+	done
 }
 
 both_latched()
@@ -64,12 +110,29 @@ for who in A B; do
 	hosts_on "$who" sysctl -qw net.ipv4.tcp_orphan_retries=2 net.ipv4.tcp_fin_timeout=5
 done
 streams_snapshot
+# The first login makes what a broker keeps for good.
+streams_server --timeout 20 --send 1000
+streams_client --timeout 20 --send 1000
+streams_wait client server
+report "a login without a failure is latched" both_latched
+report "nothing left of it" streams_gone 4
+declare -A broker_before=() kilobytes_before=()
+for who in A B; do
+	broker_holds "$who"
+	broker_before[$who]=$broker_now
+	kilobytes_before[$who]=$broker_kilobytes
+done
 for who in ${FAULTS_OF:-client server A B}; do
 	faults_of "$who"
 	report "faults of $who: nothing left" streams_gone 4
+	report "faults of $who: the brokers hold what they held" brokers_hold_the_same
 done
-streams_server --timeout 6 --send 1000
-streams_client --timeout 6 --send 1000
+for who in A B; do
+	broker_holds "$who"
+	echo "# broker $who: $broker_now, ${kilobytes_before[$who]} kB and now $broker_kilobytes kB"
+done
+streams_server --timeout 20 --send 1000
+streams_client --timeout 20 --send 1000
 streams_wait client server
 report "the next login is latched" both_latched
 report "nothing left at the end" streams_gone 4
