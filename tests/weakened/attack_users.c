@@ -354,6 +354,8 @@ static enum attack_outcome hang_the_broker(struct end ends[2])
 	ends[0].fd = -1;
 	(void)waitpid(child, NULL, 0);
 	(void)kill(probe_hosts[0].broker, SIGCONT);
+	/* Now and then all five come before it has begun with these. */
+	probe_pause_ms(300);
 	(void)clock_gettime(CLOCK_MONOTONIC, &start);
 	for (int i = 0; i < 5; i++)
 		(void)probe_broker_ping(&probe_hosts[0]);
