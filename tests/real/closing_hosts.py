@@ -23,6 +23,9 @@ TOKEN_BYTES = 700
 KEY_BYTES = 36
 SO_COOKIE = 57
 SIOCOUTQ = 0x5411
+SO_BINDTODEVICE = 25
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
+SEND_QUEUE, REPAIR_OFF = 2, -1  # without a window probe
 CLONE_NEWNET = 0x40000000
 COVERED = 14
 LEASE_BROKEN = 2
@@ -33,6 +36,10 @@ RECORD_BYTES, RECORD_GONE = 1024, 2
 
 class Failed(Exception):
     """A row did not come to what it must."""
+
+
+class Crossed(Failed):
+    """Nor could it: the kernels, rightly, took another way."""
 
 
 def demand(is_good, text):
@@ -162,7 +169,7 @@ class Connection:
 
     def __init__(self, world, family, port=None, flow=None):
         """flow: that of an earlier connection with the same tuple, which is still judged."""
-        self.world, self.family = world, family
+        self.world, self.family, self.is_again = world, family, flow is not None
         self.wire = world.wire
         self.flow = flow or Flow(world.addresses[family],
                                  {"A": port or world.next_port(), "B": PORT})
@@ -185,26 +192,40 @@ class Connection:
 
     # --- opening ---
 
-    def connect(self):
-        """Begins it."""
+    def connect(self, device=None):
+        """Begins it, on A's device where one is named."""
         world = self.world
         with world.hosts["A"]:
             client = socket.socket(self.family, socket.SOCK_STREAM)
         client.setblocking(False)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if device:
+            client.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, device.encode())
         self.fd["A"] = client
         client.bind((world.texts[self.family]["A"], self.flow.ports["A"]))
         client.connect_ex((world.texts[self.family]["B"], PORT))
 
-    def open(self, seconds=5.0):
+    def open(self, seconds=5.0, device=None):
         world = self.world
-        self.connect()
+        self.connect(device)
         yield from until(lambda: world.accepted(self.family, self.flow.ports["A"]),
                          "the connection is accepted", seconds)
         self.fd["B"] = world.take(self.family, self.flow.ports["A"])
         self.fd["B"].setblocking(False)
         self.fd["B"].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for side in "AB" if self.is_again else "":
+            self.flow.isn[side] = (self.sequence(side) - 1) % MODULUS
+
+    def sequence(self, side):
+        """Of what side sends next, where the SYN went in ESP."""
+        option = self.fd[side].setsockopt
+        option(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        option(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, SEND_QUEUE)
+        number = self.fd[side].getsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ)
+        option(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF)
+        option(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # which TCP_REPAIR takes away
+        return number % MODULUS
 
     def reserve(self, side, keys, spi=0):
         """The broker's reason; is_initiator for side A."""
@@ -232,10 +253,10 @@ class Connection:
         cookie, = struct.unpack("=Q", self.fd[side].getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))
         return struct.pack("!Q", cookie)
 
-    def latch(self):
+    def latch(self, device=None):
         """From the first SYN to the verdict of both sides."""
         keys = {side: os.urandom(KEY_BYTES) for side in "AB"}
-        yield from self.open()
+        yield from self.open(device=device)
         yield from self.say("A", TOKEN_BYTES)
         reason = self.reserve("B", keys)
         demand(reason == 0, f"RESERVE at B: reason {reason}")

@@ -124,6 +124,34 @@ def brokers_restarted(world):
         yield from connection.leases_go(15)
 
 
+def yields(world, side):
+    """How many SPD entries of this host yield."""
+    return world.hosts[side].output("ip", "-o", "xfrm", "policy", "list", "nosock").count("localok")
+
+
+def brokers_restarted_between(world):
+    """Both brokers end while covers yield to reservations, which are lost with them."""
+    first = yield from pair_latch(world)
+    second = []
+    for connection in first:
+        yield from rows.reset(connection)
+        again, _ = yield from rows.reserve_again(connection)
+        second.append(again)
+    demand(all(yields(world, side) == len(first) for side in "AB"), "covers yield")
+    world.hosts["A"].broker_stop(is_killed=True)
+    world.hosts["B"].broker_stop()
+    # The covers' time: a slow machine shall come to the end of what follows before theirs.
+    world.brokers_start(["--linger-seconds", "10"])
+    demand(not yields(world, "A") and not yields(world, "B"), "no cover yields any more")
+    for connection in second:
+        yield from connection.forge_both()
+        connection.abort("A")
+        connection.fd["B"].close()
+        yield from rows.meets_cover(connection)
+    for connection in second:
+        yield from connection.leases_go(20)
+
+
 def destroyed(world):
     """SOCK_DESTROY at one end, with data on its way and without; then of what TIME_WAIT leaves."""
     for side in "AB":
@@ -170,6 +198,7 @@ WORLD_ROWS = (
     ("a route by another interface", route_through_another),
     ("MTU of the interface lowered and raised", mtu_changed),
     ("both brokers away during the close", brokers_restarted),
+    ("both brokers away when the port is used again", brokers_restarted_between),
 )
 
 # where the kernel has SOCK_DESTROY
