@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # First process of a test's guest (see guest.sh): mounts, overlay, modules, then the job; its status
-# goes to $guest_job/status on the machine below, and the guest is switched off.
+# goes to $guest_job/status on the machine below, and the guest is switched off.  With $guest_systemd
+# it makes room for systemd, which runs this script's second part ("guest_init.sh job") as a service.
 set -u
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 real_dir=$(cd "$(dirname "$0")" && pwd)
@@ -69,16 +70,63 @@ enter_overlay()
 	mkdir -p "$root/run/below" && cd "$root" && pivot_root . run/below && cd / && umount -l /run/below
 }
 
-run_job()
+prepare_job()
 {
 	mount_overlay && enter_overlay || return 125
 	"$real_dir/kernel_modules.sh" "$guest_kind" "${guest_cache:-}" || return 125
 	ip link set lo up
 	hostname guest
 	echo 2 >/proc/sys/kernel/unprivileged_bpf_disabled
+}
+
+run_job()
+{
 	env -i PATH="$PATH" HOME=/root LANG=C.UTF-8 TERM=dumb "$guest_job/run.sh"
 }
 
+end_job()
+{
+	echo "$1" >"$guest_job/status"
+	sync
+	[ "$guest_kind" != native ] || exit 0
+	sleep 0.3
+	echo o >/proc/sysrq-trigger
+	sleep 30
+}
+
+# Of a boot, the log and what a service needs: nothing that this machine has enabled for itself, and
+# nobody who would empty /tmp or wait for devices.
+become_systemd()
+{
+	local units=/run/systemd/system unit
+
+	mkdir -p "$units" /run/systemd/system-generators
+	for unit in /lib/systemd/system-generators/*; do
+		ln -s /dev/null "/run/systemd/system-generators/${unit##*/}"
+	done
+	for unit in /lib/systemd/system/sysinit.target.wants/* /etc/systemd/system/sysinit.target.wants/*; do
+		case $unit in *journald*) ;; *) ln -sf /dev/null "$units/${unit##*/}" ;; esac
+	done
+	ln -s /dev/null "$units/timers.target"
+	# It says what this machine is, to whom asks where he runs.
+	rm -f /.dockerenv
+	cat >"$units/guest.service" <<-UNIT
+		[Unit]
+		Requires=basic.target
+		After=basic.target
+		[Service]
+		Environment=guest_kind=$guest_kind guest_job=$guest_job
+		ExecStart=$real_dir/guest_init.sh job
+		StandardOutput=tty
+		StandardError=tty
+	UNIT
+	exec /lib/systemd/systemd --unit=guest.service --show-status=no --log-target=journal-or-kmsg
+}
+
+if [ "${1:-}" = job ]; then
+	run_job
+	end_job $?
+fi
 if [ "$guest_kind" = native ]; then
 	mount --make-rprivate /
 fi
@@ -87,10 +135,7 @@ if [ "$guest_kind" = qemu ]; then
 	mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 job "$guest_job"
 fi
 [ "$guest_kind" = native ] || make_devices 2>/dev/null
+prepare_job || end_job $?
+[ -z "${guest_systemd:-}" ] || become_systemd
 run_job
-echo $? >"$guest_job/status"
-sync
-[ "$guest_kind" != native ] || exit 0
-sleep 0.3
-echo o >/proc/sysrq-trigger
-sleep 30
+end_job $?

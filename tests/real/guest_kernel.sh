@@ -6,7 +6,8 @@
 #   guest_kernel.sh CACHE
 set -eu
 
-cache=$1
+mkdir -p "$1"
+cache=$(cd "$1" && pwd)
 initrd_modules="9p 9pnet_virtio virtio_pci overlay"
 
 say()
@@ -71,7 +72,6 @@ INIT
 if [ -s "$cache/vmlinuz" ] && [ -s "$cache/initrd.gz" ]; then
 	exit 0
 fi
-mkdir -p "$cache"
 fetch_kernel
 image=$(ls "$cache"/tree/boot/vmlinuz-*)
 release=${image##*/vmlinuz-}

@@ -20,7 +20,9 @@ build_make()
 	mkdir -p "$dir"
 	# Other options, or a new configure: from the beginning.
 	if [ "$(cat "$dir/options" 2>/dev/null)" != "$*" ] || [ "$dir/config.status" -ot configure ]; then
-		(cd "$dir" && ../configure -q --prefix=/usr --sysconfdir=/etc --libdir=/usr/lib "$@") &&
+		[ ! -e "$dir/Makefile" ] || make -s -C "$dir" clean
+		(cd "$dir" && ../configure -q --prefix=/usr --sysconfdir=/etc --libdir=/usr/lib \
+			--with-systemdsystemunitdir=/usr/lib/systemd/system "$@") &&
 			echo "$*" >"$dir/options" || return 1
 	fi
 	make -s -C "$dir" -j "$(nproc)"

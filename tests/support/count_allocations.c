@@ -13,7 +13,10 @@ void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *old);
 
-static atomic_size_t counted, held;
+/* A pool: whoever takes so much at once gives it out again by himself. */
+#define POOL_BYTES ((size_t)1 << 20)
+
+static atomic_size_t counted, held, pooled;
 
 size_t count_allocations(void)
 {
@@ -25,10 +28,29 @@ size_t count_held(void)
 	return held;
 }
 
+size_t count_pooled(void)
+{
+	return pooled;
+}
+
+static void hold(size_t size)
+{
+	held += size;
+	if (size >= POOL_BYTES)
+		pooled += size;
+}
+
+static void let_go(size_t size)
+{
+	held -= size;
+	if (size >= POOL_BYTES)
+		pooled -= size;
+}
+
 static void *take(void *made)
 {
 	counted++;
-	held += malloc_usable_size(made);
+	hold(malloc_usable_size(made));
 	return made;
 }
 
@@ -50,7 +72,7 @@ void *realloc(void *old, size_t size)
 	/* refused, it leaves the old one as it was; size 0 frees it */
 	if (made == NULL && size != 0)
 		return NULL;
-	held -= before;
+	let_go(before);
 	return take(made);
 }
 
@@ -76,6 +98,6 @@ int posix_memalign(void **ret_made, size_t alignment, size_t size)
 
 void free(void *old)
 {
-	held -= malloc_usable_size(old);
+	let_go(malloc_usable_size(old));
 	__libc_free(old);
 }

@@ -9,5 +9,7 @@
 size_t count_allocations(void);
 /* Octets that were taken and not given back. */
 size_t count_held(void);
+/* Of these, octets in blocks of a megabyte and more. */
+size_t count_pooled(void);
 
 #endif

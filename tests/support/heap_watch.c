@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Preloaded with count_allocations.c into a server: tells how many octets of the heap it holds.
+ * Preloaded with count_allocations.c into a server: tells how many octets of the heap it holds, in
+ * blocks of less than a megabyte (larger ones are pools of the server's own, for each thread one).
  *
  * In every process of a program named $HEAP_WATCH_PROGRAM a thread waits at the pipe $HEAP_WATCH/PID;
  * for each octet that is written to it, it writes a line with the number to $HEAP_WATCH/PID.held.
@@ -22,7 +23,7 @@ static void heap_tell(const char *path)
 {
 	char line[32];
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	int len = snprintf(line, sizeof(line), "%zu\n", count_held());
+	int len = snprintf(line, sizeof(line), "%zu\n", count_held() - count_pooled());
 
 	if (fd < 0)
 		return;
