@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Judges a capture of one latched connection: did every byte behind the clear tokens go in ESP?
 
-    capture.py [--port N] [--absent TEXT] [--timeline ROWS] [--quiet] [--cut-short] CAPTURE...
+    capture.py [--port N] [--absent TEXT] [--timeline ROWS] [--quiet] [--cut-short]
+               [--again N [--clear-again N]] CAPTURE...
     capture.py --leases FILE --connections N --port N [--absent TEXT] [--base64] CAPTURE...
 
 The rules (doc/protocol.md, section 6), for the one TCP connection with the given server port:
@@ -18,6 +19,10 @@ the wire between them loses or reorders.  ESP packets may be cut off in the capt
 With --leases there may be many connections; which SPIs are whose is told by what "gss-ipsec status"
 says of one of the two hosts. Each is judged by itself, and none may be unlatched.
 With --base64 the tokens stand in lines of text; behind them may only be what ends the line.
+With --again N the same addresses and ports served N times more, one connection after the other:
+each has a pair of SPIs of its own, used by no packet once the next one's are.  Their tokens went by
+the SAs before; with --clear-again N, those of so many in the clear, from the SYN on, and are judged
+like the first's.
 With --cut-short (a side or its broker was killed) the exchange need not be complete and the end of
 the connection may be in the clear: only clear bytes after a side's first ESP packet are refused.
 Exit status 0: all hold; 1: one does not; 2: the capture cannot be read.
@@ -118,8 +123,13 @@ class Side:
         self.base = None  # sequence number of the first octet
         self.clear = {}  # offset from base: payload
         self.clear_segments = self.clear_payload_segments = 0
-        self.spis, self.esp_seqs = set(), set()
+        self.spis, self.esp_seqs = [], set()  # SPIs in the order of their first packets
         self.esp_packets = self.esp_payload_packets = 0
+
+    def begin_again(self):
+        """Another connection begins in the clear; the SPIs so far are over."""
+        self.first_esp = self.base = None
+        self.clear = {}
 
     def add_clear(self, packet):
         self.clear_segments += 1
@@ -133,12 +143,17 @@ class Side:
             self.clear[offset] = max(self.clear.get(offset, b""), packet.payload, key=len)
 
     def add_esp(self, packet):
+        is_new = packet.spi not in self.spis
+        if not is_new and (self.first_esp is None or packet.spi != self.spis[-1]):
+            raise Refused(f"packet {packet.number}: the {self.name} uses SPI {packet.spi:08x} of "
+                          f"a connection that is over")
+        if is_new:
+            self.spis.append(packet.spi)
         self.first_esp = self.first_esp or packet
-        self.spis.add(packet.spi)
-        if packet.esp_seq in self.esp_seqs:
+        if (packet.spi, packet.esp_seq) in self.esp_seqs:
             raise Refused(f"packet {packet.number}: ESP sequence number {packet.esp_seq} of the "
                           f"{self.name} was used before")
-        self.esp_seqs.add(packet.esp_seq)
+        self.esp_seqs.add((packet.spi, packet.esp_seq))
         self.esp_packets += 1
         self.esp_payload_packets += packet.payload_bytes > 0
 
@@ -177,9 +192,13 @@ def last_base64(stream):
 
 
 class Connection:
-    def __init__(self, packets, port, is_cut_short=False, has_failed=False, is_base64=False):
+    def __init__(self, packets, port, is_cut_short=False, has_failed=False, is_base64=False,
+                 again=(0, 0)):
         self.rows = []
         self.is_base64 = is_base64
+        # So many connections more, one after the other; of these may yet begin in the clear.
+        self.again, self.clear_again = again
+        self.syn = None  # of the one that is under way
         self.is_cut_short = is_cut_short
         self.has_failed = has_failed  # an exchange that did not come to its end
         syn = [p for p in packets if p.protocol == TCP and p.flags & (SYN | ACK) == SYN
@@ -208,8 +227,12 @@ class Connection:
         side = self.sides[packet.source]
         if packet.is_fragment:
             raise Refused(f"packet {packet.number} is a fragment")
+        if self.begins_again(packet):
+            self.begin_again()
         if packet.protocol == ESP:
             side.add_esp(packet)
+            if len(side.spis) > self.again + 1:
+                raise Refused(f"packet {packet.number}: the {side.name} used {len(side.spis)} SPIs")
             if packet.payload_bytes and self.first_payload is None:
                 self.first_payload = packet
             self.rows.append((packet, side.name, f"ESP    spi {packet.spi:08x}  "
@@ -223,6 +246,23 @@ class Connection:
             side.add_clear(packet)
         self.rows.append((packet, side.name, f"clear  {flag_text(packet.flags):8s} "
                           f"{len(packet.payload)} octets"))
+
+    def begins_again(self, packet):
+        """Whether this is the SYN of another connection in the clear, behind one that spoke ESP."""
+        if packet.protocol != TCP or packet.flags & (SYN | ACK) != SYN or (
+                packet.source != self.source):
+            return False
+        before, self.syn = self.syn, packet.seq
+        return before is not None and before != packet.seq and self.clear_again > 0 and all(
+            side.first_esp is not None for side in self.sides.values())
+
+    def begin_again(self):
+        if not self.is_cut_short:
+            self.judge_tokens()
+        self.first_payload = None
+        self.clear_again -= 1
+        for side in self.sides.values():
+            side.begin_again()
 
     def may_be_clear(self, side, packet):
         """Whether this segment may follow the side's first ESP packet."""
@@ -238,7 +278,7 @@ class Connection:
         stream = side.clear_stream()
         return last_base64(stream) if self.is_base64 else stream
 
-    def judge(self):
+    def judge_tokens(self):
         initiator, acceptor = self.sides[self.source], self.sides[self.target]
         if not ends_with_ike_message(self.tokens_of(initiator), False):
             raise Refused("the initiator's clear bytes do not end with T1")
@@ -247,10 +287,17 @@ class Connection:
         for side in (initiator, acceptor):
             if side.first_esp is None:
                 raise Refused(f"the {side.name} never sent ESP")
-            if len(side.spis) != 1:
-                raise Refused(f"the {side.name} used {len(side.spis)} SPIs")
         if self.first_payload is None or self.first_payload.source != self.source:
             raise Refused("the first ESP packet with payload is not the initiator's (T3)")
+
+    def judge(self):
+        self.judge_tokens()
+        for side in self.sides.values():
+            if len(side.spis) != self.again + 1:
+                raise Refused(f"the {side.name} used {len(side.spis)} SPIs, "
+                              f"{self.again + 1} are wanted")
+        if self.clear_again:
+            raise Refused(f"{self.clear_again} connections more should begin in the clear")
 
     def timeline(self, count):
         """The rows around the switch, shortened to count."""
@@ -335,6 +382,8 @@ def main():
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--cut-short", action="store_true")
+    parser.add_argument("--again", type=int, default=0)
+    parser.add_argument("--clear-again", type=int, default=0)
     parser.add_argument("--failed", action="store_true",
                         help="cut short by a failure: T3 may be repeated in the clear")
     parser.add_argument("capture", nargs="+")
@@ -359,7 +408,7 @@ def main():
             return 0
         is_cut_short = options.cut_short or options.failed
         connection = Connection(packets, options.port, is_cut_short, options.failed,
-                                options.base64)
+                                options.base64, (options.again, options.clear_again))
         if not is_cut_short:
             connection.judge()
     except Refused as reason:

@@ -132,6 +132,68 @@ FAILED_CASES = [
 ]
 
 
+def renumbered(packets):
+    """The good connection's ESP by the SPIs of another one."""
+    spis = {0x1111: 0x3333, 0x2222: 0x4444}
+    return [p[:34] + struct.pack(">I", spis[struct.unpack_from(">I", p, 34)[0]]) + p[38:]
+            if p[23] == 50 else p for p in packets]
+
+
+def in_esp(behind=()):
+    """A second connection of the same ports, whose tokens go by the first one's SAs."""
+    first = good() + [esp(A, 6, 400), esp(B, 5, 400)]
+    return first + renumbered([p for p in good() if p[23] == 50]) + list(behind)
+
+
+def shifted(packet):
+    """With other sequence numbers, as another connection's."""
+    seq, = struct.unpack_from(">I", packet, 38)
+    return packet[:38] + struct.pack(">I", (seq + 0x10000000) & 0xffffffff) + packet[42:]
+
+
+def in_clear(cut=None, between=()):
+    """One that begins anew when the first one's SAs are gone."""
+    clear = [shifted(p) for p in good() if p[23] != 50]
+    return (good() + list(between) + clear[:cut] + renumbered([p for p in good() if p[23] == 50]))
+
+
+ISN_AGAIN = 0x0fffffe0
+AGAIN, CLEAR_AGAIN = ("--again", "1"), ("--again", "1", "--clear-again", "1")
+AGAIN_CASES = [
+    ("again: tokens by the first one's SAs", in_esp(), AGAIN, True),
+    ("again: a second pair of SPIs, not announced", in_esp(), (), False),
+    ("again: announced, and did not come", good(), AGAIN, False),
+    ("again: one side has one SPI only",
+     [p for p in in_esp() if not (p[23] == 50 and p[34:38] == struct.pack(">I", 0x4444))],
+     AGAIN, False),
+    ("again: a clear SYN", in_esp()[:18] + [tcp(A, SYN, ISN_AGAIN)] + in_esp()[18:], AGAIN, False),
+    ("again: a clear SYN+ACK", in_esp()[:18] + [tcp(B, SYN | ACK, 5)] + in_esp()[18:], AGAIN,
+     False),
+    ("again: a clear T1", in_esp()[:18] + [tcp(A, PSH | ACK, ISN_AGAIN + 1, ike(0x08))]
+     + in_esp()[18:], AGAIN, False),
+    ("again: a clear RST before its own SAs", in_esp()[:18] + [tcp(B, RST, 5)] + in_esp()[18:],
+     AGAIN, False),
+    ("again: a clear ACK behind its own SAs", in_esp([tcp(A, ACK, ISN_AGAIN + 300)]), AGAIN, False),
+    ("again: clear bytes behind its own SAs", in_esp([tcp(B, PSH | ACK, 5, b"x")]), AGAIN, False),
+    ("again: the first one's SPI behind its own", in_esp([esp(A, 7)]), AGAIN, False),
+    ("again: a third SPI", in_esp([esp(A, 1, spi=0x5555)]), AGAIN, False),
+    ("again: a sequence number of its ESP twice", in_esp(renumbered([esp(A, 5)])), AGAIN, False),
+    ("again: whole in the clear, not announced", in_clear(), AGAIN, False),
+    ("again: from a clear SYN on", in_clear(), CLEAR_AGAIN, True),
+    ("again: a clear SYN was wanted", in_esp(), CLEAR_AGAIN, False),
+    ("again: from a clear SYN on, without T2", in_clear(cut=-1), CLEAR_AGAIN, False),
+    ("again: clear bytes behind T1", in_clear()[:-9] + [tcp(A, PSH | ACK, ISN_AGAIN + 208, b"x")]
+     + in_clear()[-9:], CLEAR_AGAIN, False),
+    ("again: clear bytes before its SYN", in_clear(between=[tcp(B, PSH | ACK, 300, b"x")]),
+     CLEAR_AGAIN, False),
+    ("again: a clear RST before its SYN", in_clear(between=[tcp(B, RST, 300)]), CLEAR_AGAIN, False),
+    ("again: a clear ACK behind its own ESP", in_clear() + [tcp(A, ACK, ISN_AGAIN + 300)],
+     CLEAR_AGAIN, False),
+    ("again: the first one's SPI behind its SYN", in_clear() + [esp(B, 6)], CLEAR_AGAIN, False),
+    ("again: a second clear SYN", in_clear() + [tcp(A, SYN, 77)], CLEAR_AGAIN, False),
+]
+
+
 def second():
     """The good connection once more, from another port and with other SPIs."""
     ports, spis = struct.pack(">H", 50000), {0x1111: 0x3333, 0x2222: 0x4444}
@@ -230,6 +292,8 @@ def results(path):
         yield name, is_good, judge(path, packets, "--cut-short")
     for name, packets, is_good in FAILED_CASES:
         yield name, is_good, judge(path, packets, *["--failed"] * name.startswith("failed"))
+    for name, packets, options, is_good in AGAIN_CASES:
+        yield name, is_good, judge(path, packets, *options)
     for name, packets, is_good in BASE64_CASES:
         yield name, is_good, judge(path, packets, "--base64")
     for name, packets, leases, is_good in LEASES_CASES:
@@ -239,18 +303,23 @@ def results(path):
            judge_apart(path, with_packet(tcp(A, PSH | ACK, 300, b"x"))))
 
 
-def main():
+def tell(cases):
+    """One line for each of (name, whether it is good, status and output), and the exit status."""
     passed = failed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for name, is_good, (status, output) in results(os.path.join(folder, "capture.pcap")):
-            if status == (0 if is_good else 1):
-                print(f"ok {name}")
-                passed += 1
-                continue
-            print(f"FAIL {name}: status {status}\n{output}")
-            failed += 1
+    for name, is_good, (status, output) in cases:
+        if status == (0 if is_good else 1):
+            print(f"ok {name}")
+            passed += 1
+            continue
+        print(f"FAIL {name}: status {status}\n{output}")
+        failed += 1
     print(f"{passed} passed, {failed} failed")
     return failed != 0
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        return tell(results(os.path.join(folder, "capture.pcap")))
 
 
 if __name__ == "__main__":

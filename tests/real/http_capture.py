@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Judges a capture of HTTP connections whose Negotiate headers carry the tokens.
 
-    http_capture.py [--port N] [--latched N] [--absent TEXT]... [--clear] CAPTURE
+    http_capture.py [--port N] [--latched N] [--only FILE] [--absent TEXT]... [--clear] CAPTURE
 
 capture.py's rules, where tokens stand in headers and pages follow them:
  1. of a connection with T1 in a request, the client's clear bytes end with that request, and the
@@ -13,12 +13,16 @@ capture.py's rules, where tokens stand in headers and pages follow them:
  4. none of the texts given with --absent stands in any packet;
  5. with one connection in the capture: no clear segment of a side behind its first ESP packet, and
     the first ESP packet with payload is the client's.
+Every connection with a token is taken for latched, or with --only those whose client's end FILE has
+("ADDRESS PORT" on a line), as both ends say that they are: the others with a token have failed, are
+counted, and only rule 4 is theirs (doc/security.md, "What is not covered").
 Connections without a token are left alone but for rule 4.
 Exit status 0: all hold; 1: one does not; 2: the capture cannot be read.
 """
 import argparse
 import base64
 import binascii
+import ipaddress
 import re
 import struct
 import sys
@@ -84,9 +88,10 @@ def messages(stream):
 class Flow:
     """One TCP connection, as far as it was in the clear."""
 
-    def __init__(self, port, first):
+    def __init__(self, port, syn):
         self.port = port
-        self.first = first  # the SYN's sequence number
+        self.client = (syn.source, syn.source_port)
+        self.first = syn.seq
         self.sides = {True: capture.Side("client"), False: capture.Side("server")}
         self.closing = None
 
@@ -126,7 +131,7 @@ def flows_of(packets, port):
         key = ends if packet.target_port == port else ends[::-1]
         if (packet.target_port == port and packet.flags & (SYN | ACK) == SYN
                 and (key not in flows or flows[key].first != packet.seq)):
-            flows[key] = Flow(port, packet.seq)
+            flows[key] = Flow(port, packet)
             begun.append(flows[key])
         if key in flows:
             flows[key].add(packet)
@@ -152,24 +157,45 @@ def judge_only_one(packets, port):
         raise Refused("the first ESP packet with payload is not the client's (T3)")
 
 
-def judge(packets, port, wanted, has_esp):
-    flows = flows_of(packets, port)
-    latched = [flow for flow in flows if flow.has_token()]
+def latched_of(flows, clients):
+    """The flows that were latched, and how many have failed (none where clients is None)."""
+    tried = [flow for flow in flows if flow.has_token()]
+    if clients is None:
+        return tried, 0
+    latched = [flow for flow in tried if flow.client in clients]
+    if sorted(flow.client for flow in latched) != sorted(clients):
+        raise Refused(f"{len(clients)} connections were latched by what the ends say, "
+                      f"{len(latched)} of them are in the capture")
+    return latched, len(tried) - len(latched)
+
+
+def judge(packets, options):
+    """What there was, in words."""
+    flows = flows_of(packets, options.port)
+    latched, failed = latched_of(flows, options.only)
     for flow in latched:
         flow.judge()
-    if len(latched) != wanted:
-        raise Refused(f"{len(latched)} connections carried tokens, {wanted} are wanted")
-    if has_esp:
-        judge_esp(packets, wanted)
-    if has_esp and len(flows) == 1 and wanted:
-        judge_only_one(packets, port)
-    return len(flows)
+    if len(latched) != options.latched:
+        raise Refused(f"{len(latched)} connections were latched and {failed} failed, "
+                      f"{options.latched} are wanted")
+    if not options.clear:
+        judge_esp(packets, options.latched)
+    if not options.clear and len(flows) == 1 and options.latched:
+        judge_only_one(packets, options.port)
+    return f"{len(flows)} connections, {len(latched)} latched, {failed} failed"
+
+
+def read_clients(path):
+    with open(path, encoding="ascii") as file:
+        ends = [line.split() for line in file]
+    return [(ipaddress.ip_address(address).packed, int(port)) for address, port in ends]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=80)
     parser.add_argument("--latched", type=int, default=1)
+    parser.add_argument("--only", metavar="FILE")
     parser.add_argument("--absent", action="append", default=[])
     parser.add_argument("--clear", action="store_true",
                         help="the capture has no ESP: rules 1, 2, 4 only")
@@ -177,6 +203,7 @@ def main():
     options = parser.parse_args()
     try:
         packets = capture.read_packets(options.capture)
+        options.only = read_clients(options.only) if options.only else None
     except (OSError, ValueError, struct.error) as error:
         print(f"{options.capture}: {error}", file=sys.stderr)
         return 2
@@ -185,11 +212,11 @@ def main():
             for text in options.absent:
                 if text.encode() in packet.raw:
                     raise Refused(f"packet {packet.number} holds {text!r} in the clear")
-        count = judge(packets, options.port, options.latched, not options.clear)
+        found = judge(packets, options)
     except Refused as reason:
         print(f"capture refused: {reason}")
         return 1
-    print(f"{count} connections, {options.latched} latched")
+    print(found)
     return 0
 
 
