@@ -4,11 +4,13 @@
 # keeps what was given back, for each thread some.
 #
 #   heap_watch PROGRAM   makes ready; "${heap_watched[@]}" before a command lets it be asked
-#   heap_held PID        octets that this process has taken and not given back
-#   heap_report FEW MANY MOST
+#   heap_held PID        octets that this process has taken and not given back, in blocks of less than
+#                        a megabyte
+#   heap_report FEW MANY MOST [HELD]
 #                        compares two files of heap_line: what each process has grown by; fails when
 #                        one has more than MOST kB more resident, or nobody could be asked.  What is
-#                        held is shown only: servers keep pools for the next connection
+#                        held is shown only, as servers keep pools for the next connection; with
+#                        HELD, it fails when one holds more than so many kB more
 #   heap_line PID        its number, name, resident kB and held octets ("-": nobody can be asked)
 heap_dir=
 heap_watched=()
@@ -21,8 +23,9 @@ heap_watch()
 	heap_dir=$(mktemp -d /tmp/heap.XXXXXX) && chmod 0777 "$heap_dir"
 	cc -shared -fPIC -O1 -D_GNU_SOURCE -I"$here/../.." -o "$heap_dir/heap_watch.so" \
 		"$support/heap_watch.c" "$support/count_allocations.c" || hosts_die "no heap_watch.so"
+	# One arena: how many of glibc's have been touched says nothing of what is held.
 	heap_watched=(env "LD_PRELOAD=$heap_dir/heap_watch.so" "HEAP_WATCH=$heap_dir"
-		"HEAP_WATCH_PROGRAM=$1")
+		"HEAP_WATCH_PROGRAM=$1" MALLOC_ARENA_MAX=1)
 }
 
 heap_has_told()
@@ -51,13 +54,14 @@ heap_line()
 
 heap_report()
 {
-	join "$1" "$2" | awk -v most="$3" '
+	join "$1" "$2" | awk -v most="$3" -v held="${4:--1}" '
 		$4 != "-" || $6 != $3 {
 			print "    " $2, "pid", $1 ": resident", $3, "kB, then", $6, "kB; held", $4, "octets, then", $7
 		}
 		$4 == "-" && $6 == $3 { same++ }
 		$4 != "-" { asked = 1 }
 		$6 - $3 > most { grown = 1 }
+		held >= 0 && $7 - $4 > held * 1024 { grown = 1 }
 		END {
 			print "    processes as large as they were, to the kB:", same + 0
 			exit grown || !asked

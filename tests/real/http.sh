@@ -3,12 +3,13 @@
 # Debian's curl, git and Apache, latched by doc/programs/http.md: http.sh STAGED BUILD [GROUPS].
 # GROUPS, joined by "+", are test_... below and in http_refused.sh; without any, the ones that end
 # well.  "enemies" is all others; "long" is 500 clients at once and 5 000 logins in a row, or what
-# HTTP_LOAD says ("500 1000 5000": memory is compared after login 1 000 and the last).
+# HTTP_LOAD says ("500 1000 5000": memory is compared after login 1 000 and the last; 0: none).
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
 . "$here/report.sh"
 . "$here/heap_watch.sh"
+. "$here/page.sh"
 . "$here/http_world.sh"
 . "$here/http_refused.sh"
 . "$here/http_load.sh"

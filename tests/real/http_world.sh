@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Debian's Apache on host B and curl on host A, for the tests of HTTP; sourced behind hosts.sh.
+# Debian's Apache on host B and curl on host A, for the tests of HTTP; sourced behind hosts.sh and page.sh.
 # The configuration files and commands are those of doc/programs/http.md, whose names are put in
 # place of this guest's own.
 #
 #   http_up STAGED             both hosts, brokers, identities, pages; Apache is configured, not run
-#   http_block PHRASE          prints the page's block that is headed by a line with PHRASE
-#   http_install FILE [PATH]   ... by FILE, and puts it there
+#   http_block PHRASE          page_block with the server's name
+#   http_install FILE [PATH]   ... of that FILE, and puts it there
 #   http_run_commands WORD     runs the page's commands with WORD in them, as alice on host A
 #   http_configure HOST [SED]  HOST's ipsec.conf as the page has it, changed by sed
 #   http_start [MPM]           runs Apache with this MPM (event) and waits until it listens
@@ -14,7 +14,7 @@
 #   http_curl ARGUMENTS...     curl as alice on host A
 #   http_since_mark FILE       what was written to a log since http_mark
 
-http_page=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/doc/programs/http.md
+page_open "$here/../../doc/programs/http.md"
 http_server=host-b.example
 http_log=/var/log/apache2/error.log
 http_home=
@@ -25,25 +25,21 @@ http_names()
 	sed -e "s/www\.example\.org/$http_server/g"
 }
 
-# The block behind the line that has PHRASE in it and ends with a colon.
 http_block()
 {
-	awk -v phrase="$1" '
-		/^```/ { if (shown) exit; fenced = !fenced; if (fenced && wanted) shown = 1; next }
-		shown { print; next }
-		!fenced && NF { wanted = index($0, phrase) && /:$/ }' "$http_page" | http_names
+	page_block "$1" | http_names
 }
 
 http_install()
 {
 	http_block "\`$1\`" >"${2:-$1}"
-	[ -s "${2:-$1}" ] || hosts_die "no block for $1 in $http_page"
+	[ -s "${2:-$1}" ] || hosts_die "no block for $1 in $page_file"
 }
 
 # The page's commands of alice that have WORD in them, one on a line.
 http_commands()
 {
-	sed -n "s/^ *alice\\$ //p" "$http_page" | grep -e "$1" | http_names
+	page_commands 'alice$' | grep -e "$1" | http_names
 }
 
 # ... run in a folder of hers.
@@ -52,7 +48,7 @@ http_run_commands()
 	local commands
 
 	commands=$(http_commands "$1")
-	[ -n "$commands" ] || { echo "no command with $1 in $http_page"; return 1; }
+	[ -n "$commands" ] || { echo "no command with $1 in $page_file"; return 1; }
 	hosts_as alice A bash -c "cd $http_home && $commands" 2>&1
 }
 
@@ -62,7 +58,7 @@ http_make_host()
 	local file=$hosts_dir/$1/gss/ipsec.conf
 
 	http_block "$2" | sed -e "s|SHA256:\.\.\.|$(hosts_fingerprint "$3")|" >"$file"
-	[ -s "$file" ] || hosts_die "no block for host $1 in $http_page"
+	[ -s "$file" ] || hosts_die "no block for host $1 in $page_file"
 	cp "$file" "$hosts_dir/$1.conf"
 	echo "fd77::2 $http_server" >>"$hosts_dir/$1/hosts"
 }
@@ -142,7 +138,7 @@ http_configure_apache()
 # The page's line for places with latched connections only.
 http_insist()
 {
-	sed -n 's/^    \(Require expr .*\)/\1/p' "$http_page"
+	sed -n 's/^    \(Require expr .*\)/\1/p' "$page_file"
 }
 
 http_make_place()

@@ -8,8 +8,6 @@
 #                              connections to PORT, all latched by what `gss-ipsec status` says,
 #                              each in ESP from T3 to its last segment, no TEXT in any packet;
 #                              latched_options: more for capture.py
-#   latched_page PAGE SECTION PROMPT  the commands behind PROMPT in that section of
-#                              doc/programs/PAGE, one on each line, with host B's name
 #   latched_peers HOST COUNT NAME  `gss-ipsec status` of HOST has COUNT connections with that peer
 
 latched_options=()
@@ -44,16 +42,6 @@ latched_judge()
 			--leases "$hosts_out/leases.$host" --connections "$count" \
 			"${latched_options[@]}" "${absent[@]}" "$hosts_out/$host.pcap"
 	done
-}
-
-latched_page()
-{
-	awk -v section="## $2" -v prompt="    $3 " '/^## / { inside = ($0 == section) }
-		!inside { next }
-		index($0, prompt) == 1 { command = substr($0, length(prompt) + 1) }
-		command && !(index($0, prompt) == 1) { sub(/^ */, " "); command = command $0 }
-		command && !sub(/\\$/, "", command) { print command; command = "" }' \
-		"$here/../../doc/programs/$1" | sed "s/server\.example\.org/${hosts_name[B]}/g"
 }
 
 latched_peers()

@@ -241,14 +241,7 @@ trap 'exchange_abort; hosts_down' EXIT
 page_open "$here/../../doc/programs/openldap.md"
 hosts_install_programs "$here/ldap_load.py" "$here/ldap_hostile.py"
 brokers=(--linger-seconds 3)
-case $form in
-crowd)
-	# A login looks at all of slapd's 500 sockets; in User Mode Linux that is half a second.
-	brokers+=(--larval-seconds 900)
-	ldap_entries=10
-	;;
-rows) ldap_entries=10 ;;
-esac
+[ "$form" = short ] || ldap_entries=10
 ldap_up "$staged" "${brokers[@]}"
 slapd_pid=${hosts_pid[slapd]}
 if [ "$form" != short ]; then

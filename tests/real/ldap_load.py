@@ -3,8 +3,9 @@
 """Many logins through Debian's libldap, as its programs make them; run as an ordinary user.
 
     ldap_load.py row URI MECHANISM COUNT NAME DN     COUNT logins, one behind the other
-    ldap_load.py crowd URI MECHANISM COUNT NAME DN   COUNT processes, all connected before the first
-                                                     binds; all stay until a file "go" is in HOME
+    ldap_load.py crowd URI MECHANISM COUNT NAME DN   COUNT processes, which bind at the same moment, when
+                                                     all are connected; all stay until a file "go" is in
+                                                     HOME
 
 MECHANISM "anonymous" is no login, to compare.  Each asks the server who it is: DN is right.  Prints
 "COUNT asked, N right, N wrong, N lost, N several" and the first five errors; exit status 0 if all
@@ -192,8 +193,8 @@ def crowd(uri, mechanism, count, name, counts):
         all_of_them.start(uri, mechanism, name)
     connected = all_of_them.read_lines(count)
     print(f"{connected.count('connected')} connected", flush=True)
-    os.close(all_of_them.begun)
     answers = [line for line in connected if line != "connected"]
+    os.close(all_of_them.begun)
     answers += all_of_them.read_lines(count - len(answers))
     for answer in answers:
         counts.add(answer)

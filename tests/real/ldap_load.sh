@@ -6,7 +6,8 @@
 #   ldap_short   a few of each, some seconds
 #   ldap_crowd   500 clients at once
 #   ldap_rows    5 000 logins in a row with each mechanism, hostile tokens; what memory they leave, in
-#                slapd beside one where nobody logs in.  LDAP_LOAD has other sizes ("1000 5000")
+#                slapd beside one where nobody logs in.  LDAP_LOAD has other sizes ("1000 5000"),
+#                LDAP_MECHANISMS other mechanisms
 
 load_uri=ldap://ldap.example.org
 load_dn=dn:uid=alice,ou=people,dc=example,dc=org
@@ -17,6 +18,8 @@ load_require()
 {
 	local host
 
+	# The more there are, the more rarely a client gets one whose last connection is in its closing time.
+	hosts_on A sysctl -q -w net.ipv4.ip_local_port_range="10000 60999"
 	for host in A B; do
 		printf '[gss-ipsec]\n\tlatch = require\n' >>"$hosts_dir/$host/gss/ipsec.conf"
 	done
@@ -61,15 +64,11 @@ load_crowd_answered()
 	grep -qx 'all answered' "$hosts_out/crowd.log"
 }
 
-# So many latches on both hosts; a broker that is busy may not answer the first time.
-load_established()
+# So many latches on both hosts, or more: slapd's end of a connection that a client of an earlier test
+# gave up lives on for some time (doc/security.md).
+load_are_latched()
 {
-	local host
-
-	for host in A B; do
-		[ "$(hosts_on "$host" gss-ipsec status 2>/dev/null | grep -cw established)" = "$1" ] ||
-			return 1
-	done
+	[ "$(hosts_count_established A)" -ge "$1" ] && [ "$(hosts_count_established B)" -ge "$1" ]
 }
 
 # crowd MECHANISM COUNT: all of them at once, and so many latches on both hosts
@@ -80,7 +79,7 @@ load_crowd()
 	rm -f "$hosts_dir/A/home/alice/go"
 	hosts_start crowd as alice A ldap_load.py crowd "$load_uri" "$1" "$2" alice@example.org "$load_dn"
 	hosts_wait 1800 load_crowd_answered
-	hosts_wait 20 load_established "$2"
+	hosts_wait 20 load_are_latched "$2"
 	are_latched=$?
 	: >"$hosts_dir/A/home/alice/go"
 	hosts_wait 120 hosts_has_ended "${hosts_pid[crowd]}"
@@ -113,7 +112,7 @@ load_memory()
 # Of few and many: says what was left, and whether that is little enough.
 load_compare()
 {
-	heap_report "$hosts_out/memory.few" "$hosts_out/memory.many" 64 >"$hosts_out/memory.grown"
+	heap_report "$hosts_out/memory.few" "$hosts_out/memory.many" 64 64 >"$hosts_out/memory.grown"
 	load_grew_little=$?
 	cat "$hosts_out/memory.grown"
 }
@@ -129,8 +128,11 @@ load_both()
 	load_compare
 }
 
+# Before the first thousand ends, slapd has had more connections at one moment than any row has: one that
+# begins before the end of the former needs no page then that was never touched.
 load_rows()
 {
+	report "$1: 30 at once" load_crowd "$1" 30
 	load_both "$1"
 	report "$1: nobody grew by more than 64 kB" [ "$load_grew_little" = 0 ]
 }
@@ -142,15 +144,36 @@ ldap_crowd()
 	cat "$hosts_out/crowd.log"
 }
 
+# MIT's krb5 loses a principal whenever the keytab has no key for the service that is asked for, which
+# behind GSS-SPNEGO is twice for each login.  With one, every octet that is lost is somebody else's.
+load_keytab()
+{
+	local keytab=$ldap_dir/slapd.keytab
+
+	printf '%s\n' "addent -password -p ldap/ldap.example.org@EXAMPLE.ORG -k 1 -e aes256-cts" \
+		"a password" "wkt $keytab" q | ktutil >/dev/null && chown openldap "$keytab" ||
+		hosts_die "no keytab"
+	export KRB5_KTNAME=$keytab
+}
+
+# Each thread of slapd's takes some memory for good when it first has something to do: of two, both have
+# had that by login 1 000; of the 16 that are usual one may be the first time busy by login 4 000.
+load_threads()
+{
+	printf '%s\n' "dn: cn=config" "changetype: modify" "replace: olcThreads" "olcThreads: 2" |
+		hosts_on B ldapmodify -Q -Y EXTERNAL -H ldapi:/// >/dev/null || hosts_die "olcThreads"
+}
+
 ldap_rows()
 {
-	local load_few load_many load_grew_little
+	local load_few load_many load_grew_little mechanism
 
 	read -r load_few load_many <<<"${LDAP_LOAD:-1000 5000}"
 	heap_watch slapd
+	load_keytab
+	load_threads
 	load_require
-	load_rows GS2-63L22ULZSVD
-	load_rows GSS-SPNEGO
+	for mechanism in ${LDAP_MECHANISMS:-GS2-63L22ULZSVD GSS-SPNEGO}; do load_rows "$mechanism"; done
 	report "hostile tokens: none succeeds" hostile_tokens 1000
 	mv "$hosts_out/memory.many" "$hosts_out/memory.few"
 	load_memory many

@@ -4,13 +4,9 @@
 # letter, then many at once over connections that go from process to process; and without a broker none.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/hosts.sh"
-. "$here/exchange.sh"
-. "$here/report.sh"
-. "$here/latched.sh"
+. "$here/program.sh"
 
 staged=$1
-page=postfix.md
 text="words of a letter"
 letters=12
 exchange_port=25
@@ -40,7 +36,7 @@ make_postfix()
 
 page_run()
 {
-	hosts_on "$1" bash -ec "$(latched_page "$page" "$2" "$3")"
+	hosts_on "$1" bash -ec "$(page_commands "$3" "$2")"
 }
 
 start_postfix()
@@ -59,7 +55,7 @@ send()
 
 send_one()
 {
-	send "$(latched_page "$page" "The client" 'client$')"
+	send "$(page_commands 'client$' "The client")"
 }
 
 # One letter to each of bob's addresses, all at the same moment.
@@ -70,7 +66,7 @@ send_many()
 	hosts_on A postconf -e smtp_destination_recipient_limit=1 \
 		smtp_destination_concurrency_limit=3 \
 		"smtp_connection_cache_destinations=${hosts_name[B]}" &&
-		hosts_on A postfix reload && send "$(latched_page "$page" "The client" 'client$') $to"
+		hosts_on A postfix reload && send "$(page_commands 'client$' "The client") $to"
 }
 
 # Bob has COUNT letters, each from alice and whole.
@@ -106,8 +102,10 @@ is_deferred()
 }
 
 trap 'hosts_down; hostname guest' EXIT
+page_open "$here/../../doc/programs/postfix.md"
 hosts_install "$staged"
-useradd -u "${hosts_uid[alice]}" alice && useradd -m bob || hosts_die "no users"
+{ id -u alice >/dev/null 2>&1 || useradd -u "${hosts_uid[alice]}" alice; } && useradd -m bob ||
+	hosts_die "no users"
 hosts_up
 hostname "${hosts_name[B]}"
 make_postfix A && make_postfix B || hosts_die "no room for Postfix"

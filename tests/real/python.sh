@@ -6,22 +6,19 @@
 # judged; and what the programs say when they are refused.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/hosts.sh"
-. "$here/exchange.sh"
-. "$here/report.sh"
-. "$here/latched.sh"
+. "$here/program.sh"
 
 staged=$1
-page=python.md
 text="words for nobody else"
 host=${hosts_name[B]}
 kinds=(connected plain sealed signed imported)
 errors=$here/../../doc/errors.md
+pages=$here/../../doc/programs
 
 # The page's command number $2 of section $1.
 ask()
 {
-	hosts_as alice A bash -c "$(latched_page "$page" "$1" 'client$' | sed -n "$2p")" \
+	hosts_as alice A bash -c "$(page_commands 'client$' "$1" | sed -n "$2p")" \
 		>"$hosts_out/ask.log" 2>&1
 }
 
@@ -78,7 +75,7 @@ mechanism_is_consistent()
 	local words
 
 	ask "What the library says" 1 || { cat "$hosts_out/ask.log"; return 1; }
-	words=$(sed -n '/^    listed:/,/^$/p' "$here/../../doc/programs/$page" | sed 's/^    //;/^$/d')
+	words=$(sed -n '/^    listed:/,/^$/p' "$page_file" | sed 's/^    //;/^$/d')
 	[ "$(cat "$hosts_out/ask.log")" = "$words" ] && return 0
 	echo "the page has:"
 	echo "$words"
@@ -91,7 +88,7 @@ mechanism_is_consistent()
 serve()
 {
 	exchange_port=$3
-	hosts_start "$1" as sample B bash -c "exec $(latched_page "$page" "$2" 'server$')"
+	hosts_start "$1" as sample B bash -c "exec $(page_commands 'server$' "$2")"
 	hosts_wait 20 exchange_is_listening || hosts_die "ask.py does not listen"
 }
 
@@ -105,6 +102,7 @@ make_stores()
 }
 
 trap hosts_down EXIT
+page_open "$pages/python.md"
 hosts_install "$staged"
 hosts_install_programs "$here"/../../examples/ask.{py,pl}
 hosts_up
@@ -128,14 +126,14 @@ latched_capture
 report "the same bindings" answers "Channel bindings" 1 "latched, bound"
 report "bindings of one side only" answers "Channel bindings" 2 latched
 latched_judge "bindings" 4445 2 "$text" "${text^^}"
-page=perl.md
+page_open "$pages/perl.md"
 kinds=(connected plain sealed signed again)
 latched_capture
 report "Perl" answers "Two hosts" 1
 latched_judge "Perl" 4444 1 "$text" "${text^^}"
 report "Perl, another service: refused" page_refused PEER_FAILED "the peer says" \
 	"When it is refused" 1
-page=python.md
+page_open "$pages/python.md"
 report "status of A" latched_peers A 10 "sample/$host"
 report "status of B" latched_peers B 10 "$hosts_user"
 

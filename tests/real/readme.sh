@@ -5,11 +5,7 @@
 # [peer] entries that "gss-ipsec peer add" writes.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/hosts.sh"
-. "$here/exchange.sh"
-. "$here/report.sh"
-. "$here/latched.sh"
-. "$here/page.sh"
+. "$here/program.sh"
 
 staged=$1
 section="How an existing application gets it"
@@ -18,7 +14,7 @@ text="hello"
 # The page's commands behind PROMPT that have WORD in them, without the remarks behind them.
 commands()
 {
-	latched_page ../../README.md "$section" "$1" | grep -e "$2" | sed 's/  *# .*//' | grep .
+	page_commands "$1" "$section" | grep -e "$2" | sed 's/  *# .*//' | grep .
 }
 
 # run [as USER] HOST PROMPT WORD: the output goes to $hosts_out/said.PROMPT.

@@ -6,19 +6,15 @@
 # judged.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/hosts.sh"
-. "$here/exchange.sh"
-. "$here/report.sh"
-. "$here/latched.sh"
+. "$here/program.sh"
 
 staged=$1
-page=gss-samples.md
 text="words that nobody else shall read"
 total=0
 
 client()
 {
-	hosts_as alice A bash -c "$(latched_page "$page" "$1" 'client$')" >"$hosts_out/client.log" 2>&1
+	hosts_as alice A bash -c "$(page_commands 'client$' "$1")" >"$hosts_out/client.log" 2>&1
 }
 
 # Since the last time the server says: CONNECTIONS latched ones of alice, MESSAGES that are right.
@@ -54,12 +50,13 @@ one()
 # The page's server command number $1.
 serve()
 {
-	hosts_start server as sample B bash -c "exec $(latched_page "$page" "Set up" 'server$' |
+	hosts_start server as sample B bash -c "exec $(page_commands 'server$' "Set up" |
 		sed -n "$1p")"
 	hosts_wait 20 exchange_is_listening || hosts_die "gss-server does not listen"
 }
 
 trap hosts_down EXIT
+page_open "$here/../../doc/programs/gss-samples.md"
 hosts_install "$staged"
 hosts_up
 latched_brokers

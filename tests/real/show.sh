@@ -13,11 +13,11 @@ declare -A kernels=(
 	[qemu]="a guest (qemu), since this machine's own $GUEST_BELOW has no ESP"
 )
 
-# What the program that anybody would ask says of one side, its lines joined.
+# What the program that anybody would ask says of one side, up to the proof, its lines joined.
 show_status()
 {
-	sed -e 's/^[[:space:]]*//' "$hosts_out/status.$1" | grep -v -e '^$' -e '^age:' |
-		sed -e 's/, which claims$/ claims:/' -e 's/$/;/' -e 's/claims:;/claims/' | paste -s -d ' ' |
+	sed -e 's/^[[:space:]]*//' -e '/^key:/,$d' "$hosts_out/status.$1" | grep -v -e '^$' -e '^age:' |
+		sed -e 's/, which claims$/ claims:/' -e '$!s/$/;/' -e 's/claims:;/claims/' | paste -s -d ' ' |
 		fold -s -w 92 | head -n 4 | sed -e 's/ *$//' -e "s/^/  $1  /"
 }
 

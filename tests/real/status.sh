@@ -8,6 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
 . "$here/exchange.sh"
 . "$here/report.sh"
+. "$here/page.sh"
 
 staged=$1
 message="status of a latched connection"
@@ -91,17 +92,10 @@ sys.exit(subprocess.call(["gss-ipsec", "status", "--fd", "0"], stdin=a))' >"$hos
 }
 
 # The commands of doc/programs/ssh-keys.md, as they stand but for the names.
-page_commands()
-{
-	sed -n "s/^    $1# //p" "$here/../../doc/programs/ssh-keys.md" |
-		sed -e "s/server\.example\.org/${hosts_name[B]}/g" -e "s/openldap/${hosts_uid[sample]}/"
-}
-
-# They are run as they stand, and there are some.
 page_runs()
 {
 	local host=$1 prompt=$2 commands
-	commands=$(page_commands "$prompt")
+	commands=$(page_commands "$prompt#" | sed "s/openldap/${hosts_uid[sample]}/")
 	[ -n "$commands" ] && hosts_on "$host" bash -e -x -c "$commands" >"$hosts_out/page" 2>&1 && return 0
 	cat "$hosts_out/page"
 	return 1
@@ -119,6 +113,7 @@ ssh_keys()
 }
 
 trap 'exchange_abort; hosts_down' EXIT
+page_open "$here/../../doc/programs/ssh-keys.md"
 hosts_install "$staged"
 hosts_up
 hosts_broker A --linger-seconds 3
