@@ -175,6 +175,27 @@ static void test_bound_to_device(void)
 	probe_check(probe_nothing_is_left(8), "nothing is left");
 }
 
+/* The kernel, asked for the connection, shows the listener that its socket has become. */
+static void test_listener(void)
+{
+	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+	struct sockaddr_in here;
+	socklen_t len = sizeof(here);
+	struct end ends[2];
+	int fd;
+
+	if (!probe_pair_open_veth(ends) || !probe_pair_latch(ends, PROBE_TOKEN_BYTES))
+		return;
+	fd = ends[0].fd;
+	probe_check(getsockname(fd, (struct sockaddr *)&here, &len) == 0 &&
+			    connect(fd, &nowhere, sizeof(nowhere)) == 0 &&
+			    bind(fd, (struct sockaddr *)&here, len) == 0 && listen(fd, 1) == 0,
+		"a latched socket is made a listener at its own port");
+	probe_check(probe_end_reaches_state(&ends[0], IPSEC_LATCH_STATE_BROKEN), "broken");
+	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
 static void test_failed(void)
 {
 	struct end ends[2];
@@ -522,7 +543,9 @@ static const struct probe_test tests[] = {
 	{ "recorder-off", test_recorder_off },
 	{ "overtaken",    test_overtaken },
 	{ "spent",        test_spent },
+	{ "given-up",     test_given_up },
 	{ "device",       test_bound_to_device },
+	{ "listener",     test_listener },
 	{ "failed",       test_failed },
 	{ "refusals",     test_refusals },
 	{ "other-user",   test_other_user },

@@ -8,6 +8,7 @@
 /* broker_probe_reserve.c */
 void test_overtaken(void);
 void test_spent(void);
+void test_given_up(void);
 void test_room(void);
 
 #endif

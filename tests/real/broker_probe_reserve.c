@@ -6,9 +6,12 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/real/broker_probe.h"
+
+#define UNUSED_SPI 0x1000
 
 /* A token has arrived and is not read yet. */
 static bool token_waits(struct end ends[2])
@@ -132,5 +135,44 @@ void test_room(void)
 			    is_reused == 1,
 		"SO_REUSEADDR is as it was");
 	probe_pair_close(ends);
+	probe_check(probe_nothing_is_left(8), "nothing is left");
+}
+
+/* A broker that does not answer in time: the program goes on without it, and nothing is done later. */
+void test_given_up(void)
+{
+	struct end reserved[2], plain[2];
+	enum ipsec_latch_reason reason;
+	pid_t child;
+	int status;
+
+	if (!probe_pair_open_veth(plain) || !probe_pair_open_veth(reserved) ||
+		!probe_pair_reserve(reserved) ||
+		!probe_transfer(&reserved[0], &reserved[1], PROBE_TOKEN_BYTES))
+		return;
+	for (size_t i = 0; i < 2; i++)
+		(void)kill(probe_hosts[i].broker, SIGSTOP);
+	child = fork();
+	if (child == 0)
+		_exit((int)probe_end_reserve(&plain[0], true, UNUSED_SPI));
+	reason = probe_end_latch(&reserved[1], false, reserved[0].lease.spi_in, PROBE_TOKEN_BYTES);
+	(void)waitpid(child, &status, 0);
+	for (size_t i = 0; i < 2; i++)
+		(void)kill(probe_hosts[i].broker, SIGCONT);
+	probe_check(reason == IPSEC_LATCH_BROKER_LOST && WIFEXITED(status) &&
+			    WEXITSTATUS(status) == IPSEC_LATCH_NO_BROKER,
+		"brokers that stand still give no answer: reasons %d and %d", reason,
+		WEXITSTATUS(status));
+	probe_check(
+		probe_broker_ping(&probe_hosts[0]) == 0 && probe_broker_ping(&probe_hosts[1]) == 0,
+		"then they go on");
+	probe_pause_ms(500);
+	probe_check(probe_end_state(&plain[0]) < 0 && probe_transfer(&plain[0], &plain[1], 5000),
+		"a reservation that was given up is not made: state %d",
+		probe_end_state(&plain[0]));
+	probe_check(probe_end_state(&reserved[1]) == IPSEC_LATCH_STATE_LARVAL,
+		"nor a latch: state %d", probe_end_state(&reserved[1]));
+	probe_pair_close(plain);
+	probe_pair_close(reserved);
 	probe_check(probe_nothing_is_left(8), "nothing is left");
 }

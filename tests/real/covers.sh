@@ -118,6 +118,22 @@ case_reset()
 	finish "$name"
 }
 
+# Behind a second form no cover is there that could carry or demand anything: the second connection's
+# handshake is in the clear, as any first one's.
+case_again()
+{
+	local name="second form, the port used again"
+
+	begin "$name" idle "--local-port 45680 --idle-ms 500 --send 1000 --reset" \
+		"--connections 2 --send 1000 --idle-ms 500"
+	streams_wait client
+	streams_client --local-port 45680 --send 1000
+	streams_wait client server
+	report "$name: latched in the closing time" grep -q '^reason: 0 latched' \
+		"$hosts_out/client.log"
+	finish "$name" --again 1 --clear-again 1
+}
+
 server_is_done_with()
 {
 	! hosts_on B ss -Htn state all "sport = :$streams_port" | grep -q LAST-ACK
@@ -168,7 +184,7 @@ case_mixed()
 	streams_wait client
 	streams_client --timeout 6 --idle-ms 1000
 	report "$name: second" streams_said client idle
-	report "$name: cover of the first, blocks for the second" both_have 2 4
+	report "$name: cover of the first, blocks for the second" hosts_wait 2 both_have 2 4
 	streams_wait client server
 	report "$name: both done" streams_done client server
 	report "$name: nothing left" streams_gone 12
@@ -179,7 +195,7 @@ case_policy_cleared()
 {
 	local name="socket policy cleared by root, $1 form"
 
-	begin "$name" transfer "--send 4000000 --slow-us 20000" "--send 4000000 --slow-us 20000"
+	begin "$name" transfer "--send 4000000 --slow-us 50000" "--send 4000000 --slow-us 50000"
 	report "$name: cleared" hosts_on A "$here/clear_policy.py" "${hosts_pid[client]}"
 	streams_wait client server
 	if [ "$1" = first ]; then
@@ -257,6 +273,7 @@ case_ipv6
 case_killed client
 case_killed server
 case_reset
+case_again
 case_own_mark
 case_policy_cleared second
 case_restart

@@ -455,6 +455,10 @@ healthy()
 	doctor_user=root
 	report "well: root's on A" doctor_is_content A
 	report "well: root's on B" doctor_is_content B
+	report "well: root's on B tells what root is not offered" doctor_names B ok offered_to_root
+	config_edit B "s/services = sample/&\noffered_to_root = yes/"
+	report "offered to root: told no more" eval '! doctor_names B ok offered_to_root >/dev/null'
+	config_restore B
 	doctor_user=
 	exchange_begin "a healthy pair" 10
 	report "$1: both sides are latched" test $? = 0

@@ -35,7 +35,15 @@ static const struct probe_route routes[] = {
 /* clang-format on */
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 #define ROUTE_IPV6 (&routes[0])
+#define ROUTE_BOTH_MAPPED (&routes[3])
 #define ROUTE_LINK_LOCAL (&routes[4])
+
+static const struct probe_route route_ipv4 = { "IPv4", "10.79.0.2", AF_INET, AF_INET,
+	&probe_hosts[0], &probe_hosts[1] };
+#define ROUTE_IPV4 (&route_ipv4)
+#define UNUSED_SPI 0x1000
+
+static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
 static uint16_t server_port(const struct end ends[2])
 {
@@ -52,10 +60,8 @@ static bool pair_latch(struct end ends[2], const struct probe_route *route)
 /* Sockets that still have something to say would keep their ports for minutes. */
 static void pair_abort(struct end ends[2])
 {
-	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
 	for (size_t i = 0; i < 2; i++)
-		(void)setsockopt(ends[i].fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		(void)setsockopt(ends[i].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	probe_pair_close(ends);
 	(void)probe_check(probe_nothing_is_left(8), "nothing is left");
 }
@@ -365,6 +371,75 @@ static void test_zones(void)
 	pair_abort(ends);
 }
 
+/* --- the ports of a connection in its closing time --- */
+
+#define AGAIN_SERVER 4750
+static struct probe_ports again_ports = { 25000, AGAIN_SERVER, NULL };
+
+/* What is on the wire is the same where one socket was a v4-mapped one. */
+static void test_again_as(const struct probe_route *first, const struct probe_route *second)
+{
+	struct probe_wire_count from_client, from_server;
+	struct end ends[2];
+	int client, server;
+
+	again_ports.client++;
+	if (!probe_check(probe_route_open_at(ends, first, &again_ports) &&
+				 probe_pair_latch(ends, PROBE_TOKEN_BYTES),
+		    "%s: latched, to be reset", first->name))
+		return;
+	(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	probe_pair_close(ends);
+	probe_pause_ms(200);
+	client = probe_wire_open(a);
+	server = probe_wire_open(b);
+	if (probe_check(probe_route_open_at(ends, second, &again_ports) &&
+				probe_pair_latch(ends, PROBE_TOKEN_BYTES),
+		    "%s: its ports latched again", second->name))
+		check_outbound(ends, second->name);
+	probe_pair_close(ends);
+	probe_wire_count(client, again_ports.client, &from_client);
+	probe_wire_count(server, again_ports.client, &from_server);
+	probe_check(from_client.clear + from_server.clear == 0,
+		"%s: no clear segment from its SYN on", second->name);
+}
+
+/* TIME_WAIT of a socket that was bound to a device, beside another one with the same tuple. */
+static void test_again_beside(const struct probe_route *first, const struct probe_route *second)
+{
+	struct probe_ports bound = again_ports;
+	enum ipsec_latch_reason reason;
+	struct end ends[2];
+
+	bound.client = ++again_ports.client;
+	bound.device = "veth-a";
+	if (!probe_check(probe_route_open_at(ends, first, &bound) &&
+				 probe_pair_latch(ends, PROBE_TOKEN_BYTES),
+		    "%s: latched on a device", first->name))
+		return;
+	for (size_t i = 0; i < 2; i++) {
+		(void)close(ends[i].fd);
+		probe_pause_ms(200);
+	}
+	if (!probe_check(probe_route_open_at(ends, second, &again_ports),
+		    "%s: the same ports beside its TIME_WAIT", second->name))
+		return;
+	reason = probe_end_reserve(&ends[0], true, UNUSED_SPI);
+	probe_check(reason == IPSEC_LATCH_COVERED, "%s: covered (%d)", second->name, reason);
+	(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	probe_pair_close(ends);
+}
+
+static void test_again(void)
+{
+	test_again_as(ROUTE_IPV4, ROUTE_BOTH_MAPPED);
+	test_again_as(ROUTE_BOTH_MAPPED, ROUTE_IPV4);
+	test_again_as(ROUTE_LINK_LOCAL, ROUTE_LINK_LOCAL);
+	test_again_beside(ROUTE_IPV4, ROUTE_BOTH_MAPPED);
+	test_again_beside(ROUTE_BOTH_MAPPED, ROUTE_IPV4);
+	(void)probe_check(probe_nothing_is_left(10), "nothing is left");
+}
+
 /* clang-format off */
 static const struct probe_test tests[] = {
 	{ "routes",     test_routes },
@@ -375,6 +450,7 @@ static const struct probe_test tests[] = {
 	{ "restart",    test_restart },
 	{ "prescribed", test_prescribed },
 	{ "zones",      test_zones },
+	{ "again",      test_again },
 };
 /* clang-format on */
 

@@ -25,7 +25,7 @@
 #define LIMIT_US 100000
 #define LIMIT_WORST_US 2000000
 #define LATE_FEW 2
-#define LATE_ONE_IN 50	    /* in a phase */
+#define LATE_ONE_IN 20	    /* in a phase: of 60 requests one stall of the host meets several */
 #define ALL_LATE_ONE_IN 100 /* in all */
 #define ROUND_PAUSE_MS 1
 #define SAMPLES_MAX 16384

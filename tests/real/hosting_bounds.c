@@ -27,6 +27,7 @@
 #define BLOCK_BYTES_MIN 16
 #define KILOBYTE 1024
 #define INTERRUPTIONS_MANY 10
+#define HANG_UPS 5
 #define STACK_BYTES (1024 * KILOBYTE)
 
 /* --- system calls --- */
@@ -245,6 +246,8 @@ bool hosting_broker_hangs_up(struct hosting *hosting)
 		return disturber > 0 || hosting_fail("no child");
 	}
 	(void)close(hosting->fd);
-	for (;;)
+	/* Somebody who hangs up is asked again, as long as there is anybody. */
+	for (int hang_ups = 0; hang_ups < HANG_UPS; hang_ups++)
 		(void)close(accept(listener, NULL, NULL));
+	_exit(0);
 }

@@ -14,6 +14,8 @@
 #   hosts_as USER HOST CMD...  runs CMD on HOST as the ordinary user alice or sample
 #   hosts_start NAME [as USER] HOST CMD...  starts CMD in the background: pid in hosts_pid[NAME]
 #   hosts_stop NAME            ends it, by its pid, and waits for it
+#   hosts_count_established HOST  latches that HOST's gss-ipsecd has open
+#   hosts_are_established COUNT   whether it is so many on both hosts
 #   hosts_down                 ends all that hosts_start and hosts_up started, and only that
 #
 # HOST is A or B.  Logs and captures go to $hosts_out.
@@ -34,9 +36,10 @@ hosts_die()
 	exit 1
 }
 
+# In place of files that a program of the test before may still run.
 hosts_install()
 {
-	cp -a "$1/." / || hosts_die "cannot install $1"
+	cp -a --remove-destination "$1/." / || hosts_die "cannot install $1"
 }
 
 # Test programs go where ordinary users can run them: the tree may lie in a folder of root's own.
@@ -116,15 +119,18 @@ hosts_stop()
 	return 0
 }
 
-# A condition, tried ten times a second: hosts_wait SECONDS CMD...
+# A condition, tried every 0.1 s for a second, every 0.3 s for five more and then every second, as each try
+# takes a processor that others want; for half as long again and a second: hosts_wait SECONDS CMD...
 hosts_wait()
 {
-	local tries=$(($1 * 10))
+	local limit=$(($1 * 15 + 10)) tenths=0 pause
 	shift
+
 	while ! "$@" >/dev/null 2>&1; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || return 1
-		sleep 0.1
+		[ "$tenths" -lt "$limit" ] || return 1
+		pause=$((tenths < 10 ? 1 : tenths < 60 ? 3 : 10))
+		sleep "$((pause / 10)).$((pause % 10))"
+		tenths=$((tenths + pause))
 	done
 }
 
@@ -282,4 +288,15 @@ hosts_count_xfrm()
 {
 	echo "$(hosts_on "$1" ip -o xfrm state count | grep -o 'SAD count [0-9]*' | tr -dc 0-9)" \
 		"$(hosts_on "$1" ip xfrm policy | grep -c '^src')"
+}
+
+hosts_count_established()
+{
+	hosts_on "$1" gss-ipsec status 2>/dev/null | grep -cw established
+}
+
+# A broker that is busy may not answer the first time.
+hosts_are_established()
+{
+	[ "$(hosts_count_established A)" = "$1" ] && [ "$(hosts_count_established B)" = "$1" ]
 }

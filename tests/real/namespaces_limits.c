@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/xfrm.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@
 #define OF_GROUP 32
 #define OF_ALL 64
 #define FLOODERS 3
+#define FLOOD_TRIES 3
 #define FLOOD_MS 8000
 #define ANSWER_LIMIT_MS 5000
 #define ELSEWHERE_LIMIT_MS 1000
@@ -87,12 +90,25 @@ void namespaces_test_limits(void)
 
 /* --- the conversation with the kernel --- */
 
-/* Octets to every netlink socket in this namespace, as only its root may send them, for good. */
+static void flood_send(int protocol, unsigned int port, unsigned int groups)
+{
+	static int sockets[MAX_LINKS];
+	const struct nlmsghdr nothing = { .nlmsg_len = NLMSG_HDRLEN, .nlmsg_type = NLMSG_NOOP };
+	const struct sockaddr_nl to = {
+		.nl_family = AF_NETLINK, .nl_pid = port, .nl_groups = groups
+	};
+
+	if (sockets[protocol] == 0)
+		sockets[protocol] = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	for (int i = 0; i < 200; i++)
+		(void)sendto(sockets[protocol], &nothing, sizeof(nothing), MSG_DONTWAIT,
+			(const struct sockaddr *)&to, sizeof(to));
+}
+
+/* Octets to every netlink socket in this namespace, and to all that listen to the kernel's events there,
+ * as only its root may send them, for good. */
 static void flood_run(void)
 {
-	const struct nlmsghdr nothing = { .nlmsg_len = NLMSG_HDRLEN, .nlmsg_type = NLMSG_NOOP };
-	struct sockaddr_nl to = { .nl_family = AF_NETLINK };
-	int sockets[MAX_LINKS] = { 0 };
 	unsigned int protocol, port;
 	char line[256];
 	FILE *file;
@@ -100,19 +116,15 @@ static void flood_run(void)
 	for (;;) {
 		file = fopen("/proc/thread-self/net/netlink", "re");
 		while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-			if (sscanf(line, "%*s %u %u", &protocol, &port) != 2 || port == 0 ||
-				(protocol != NETLINK_XFRM && protocol != NETLINK_SOCK_DIAG))
-				continue;
-			if (sockets[protocol] == 0)
-				sockets[protocol] =
-					socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)protocol);
-			to.nl_pid = port;
-			for (int i = 0; i < 200; i++)
-				(void)sendto(sockets[protocol], &nothing, sizeof(nothing),
-					MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to));
+			if (sscanf(line, "%*s %u %u", &protocol, &port) == 2 && port != 0 &&
+				(protocol == NETLINK_XFRM || protocol == NETLINK_SOCK_DIAG))
+				flood_send((int)protocol, port, 0);
 		}
 		if (file != NULL)
 			(void)fclose(file);
+		flood_send(NETLINK_XFRM, 0, 1u << (XFRMNLGRP_SA - 1));
+		flood_send(NETLINK_XFRM, 0, 1u << (XFRMNLGRP_POLICY - 1));
+		flood_send(NETLINK_SOCK_DIAG, 0, 1u << (SKNLGRP_INET_TCP_DESTROY - 1));
 	}
 }
 
@@ -146,8 +158,7 @@ struct flood_result {
 };
 
 /* Requests inside, of which those that need the kernel may fail, and beside. */
-static void flood_measure(
-	struct end *inside, const struct end *beside, struct flood_result *ret_result)
+static struct flood_result flood_measure_once(struct end *inside, const struct end *beside)
 {
 	struct flood_result result = { 0 };
 	enum ipsec_latch_reason reason;
@@ -168,6 +179,31 @@ static void flood_measure(
 		probe_pause_ms(50);
 		ms += 50;
 	}
+	return result;
+}
+
+static bool flood_is_withstood_inside(const struct flood_result *result)
+{
+	return result->longest_inside_ms < ANSWER_LIMIT_MS && result->unanswered == 0;
+}
+
+static bool flood_is_withstood_beside(const struct flood_result *result)
+{
+	return result->beside > 0 && result->longest_beside_ms < ELSEWHERE_LIMIT_MS;
+}
+
+/* Once more, where other guests may have had the processor: a queue that is not emptied is not emptied
+ * the next time either. */
+static void flood_measure(
+	struct end *inside, const struct end *beside, struct flood_result *ret_result)
+{
+	struct flood_result result;
+	int tries = 0;
+
+	do
+		result = flood_measure_once(inside, beside);
+	while (++tries < FLOOD_TRIES &&
+		!(flood_is_withstood_inside(&result) && flood_is_withstood_beside(&result)));
 	*ret_result = result;
 }
 
@@ -188,12 +224,12 @@ void namespaces_test_flood(void)
 		(void)kill(flooders[i], SIGKILL);
 		(void)waitpid(flooders[i], NULL, 0);
 	}
-	probe_check(result.longest_inside_ms < ANSWER_LIMIT_MS && result.unanswered == 0,
+	probe_check(flood_is_withstood_inside(&result),
 		"netlink flooded by a container's root: %u questions there answered, %ld ms at "
 		"most",
 		result.inside, result.longest_inside_ms);
-	probe_check(result.beside > 0 && result.longest_beside_ms < ELSEWHERE_LIMIT_MS,
-		"and %u elsewhere, %ld ms at most", result.beside, result.longest_beside_ms);
+	probe_check(flood_is_withstood_beside(&result), "and %u elsewhere, %ld ms at most",
+		result.beside, result.longest_beside_ms);
 	probe_pair_close(inside);
 	probe_pair_close(beside);
 	probe_check(probe_nothing_is_left(20), "nothing is left");

@@ -22,6 +22,7 @@
 #include "tests/real/probe.h"
 
 #define LINGER "3"
+#define TRANSFER_PATIENCE_MS 5000 /* beside other guests */
 /* 0x47000000 to 0x47ffffff as ip(8) writes them */
 #define OUR_REQIDS "reqid 1\\(19[1-9]\\|20[0-7]\\)[0-9]\\{6\\}"
 
@@ -191,19 +192,31 @@ bool probe_end_look(struct end *end)
 	return true;
 }
 
-/* A listener on all addresses; ret_port in network order. */
-static int listener_open(int domain, in_port_t *ret_port)
+/* A socket on all addresses with this port, 0: any. */
+static int socket_open(int domain, uint16_t port)
 {
-	const struct sockaddr_in v4 = { .sin_family = AF_INET };
-	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	const struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	const bool is_v4 = domain == AF_INET;
-	struct sockaddr_in6 bound = { 0 }; /* the port stands at the same place in both */
-	socklen_t len = sizeof(bound);
+	const int is_named = port != 0;
 	int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (bind(fd, is_v4 ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6,
-		    is_v4 ? sizeof(v4) : sizeof(v6)) != 0 ||
-		listen(fd, 1) != 0 || getsockname(fd, (struct sockaddr *)&bound, &len) != 0) {
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &is_named, sizeof(is_named)) == 0 &&
+		bind(fd, is_v4 ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6,
+			is_v4 ? sizeof(v4) : sizeof(v6)) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+/* ret_port in network order. */
+static int listener_open(int domain, uint16_t wanted, in_port_t *ret_port)
+{
+	struct sockaddr_in6 bound = { 0 }; /* the port stands at the same place in both */
+	socklen_t len = sizeof(bound);
+	int fd = socket_open(domain, wanted);
+
+	if (listen(fd, 1) != 0 || getsockname(fd, (struct sockaddr *)&bound, &len) != 0) {
 		(void)close(fd);
 		return -1;
 	}
@@ -211,17 +224,21 @@ static int listener_open(int domain, in_port_t *ret_port)
 	return fd;
 }
 
-static int client_open(int domain, const char *server, in_port_t port)
+static int client_open(
+	int domain, const char *server, in_port_t port, const struct probe_ports *ports)
 {
 	const struct addrinfo hints = { .ai_family = domain,
 		.ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_NUMERICHOST | (domain == AF_INET6 ? AI_V4MAPPED : 0) };
 	struct addrinfo *found = NULL;
+	const char *device = ports->device != NULL ? ports->device : "";
 	char service[8];
-	int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = ports->client != 0 ? socket_open(domain, ports->client)
+				    : socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)snprintf(service, sizeof(service), "%u", ntohs(port));
-	if (getaddrinfo(server, service, &hints, &found) != 0 ||
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) != 0 ||
+		getaddrinfo(server, service, &hints, &found) != 0 ||
 		connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
 		(void)close(fd);
 		fd = -1;
@@ -231,7 +248,8 @@ static int client_open(int domain, const char *server, in_port_t port)
 	return fd;
 }
 
-bool probe_route_open(struct end ends[2], const struct probe_route *route)
+bool probe_route_open_at(
+	struct end ends[2], const struct probe_route *route, const struct probe_ports *ports)
 {
 	in_port_t port;
 	int listener;
@@ -239,16 +257,26 @@ bool probe_route_open(struct end ends[2], const struct probe_route *route)
 	*ends = (struct end){ .host = route->client_host, .fd = -1 };
 	ends[1] = (struct end){ .host = route->server_host, .fd = -1 };
 	probe_namespace_enter(route->server_host);
-	listener = listener_open(route->server_domain, &port);
+	listener = listener_open(route->server_domain, ports->server, &port);
 	if (listener < 0)
 		return false;
 	probe_namespace_enter(route->client_host);
-	ends[0].fd = client_open(route->client_domain, route->server, port);
+	ends[0].fd = client_open(route->client_domain, route->server, port, ports);
 	if (ends[0].fd >= 0)
 		ends[1].fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	(void)close(listener);
-	if (ends[1].fd < 0)
-		return false;
+	return ends[1].fd >= 0 && probe_pair_prepare(ends);
+}
+
+bool probe_route_open(struct end ends[2], const struct probe_route *route)
+{
+	const struct probe_ports any = { 0 };
+
+	return probe_route_open_at(ends, route, &any);
+}
+
+bool probe_pair_prepare(struct end ends[2])
+{
 	for (size_t i = 0; i < 2; i++) {
 		ends[i].key_in.len = ends[i].key_out.len = 36;
 		for (size_t j = 0; j < 36; j++) {
@@ -300,7 +328,7 @@ bool probe_transfer(struct end *from, struct end *to, size_t len)
 			now = send(from->fd, octets, len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 			sent += now > 0 ? (size_t)now : 0;
 		}
-		if (poll(waits, sent < len ? 2 : 1, 2000) <= 0)
+		if (poll(waits, sent < len ? 2 : 1, TRANSFER_PATIENCE_MS) <= 0)
 			break;
 		now = recv(to->fd, octets, len, MSG_DONTWAIT);
 		if (now == 0 || (now < 0 && errno != EAGAIN))

@@ -55,11 +55,21 @@ struct probe_route {
 	const struct host *client_host, *server_host;
 };
 bool probe_route_open(struct end ends[2], const struct probe_route *route);
+/* The same by these ports (0: any), which an earlier connection may have had, and this device of the
+ * client's (NULL: any). */
+struct probe_ports {
+	uint16_t client, server;
+	const char *device;
+};
+bool probe_route_open_at(
+	struct end ends[2], const struct probe_route *route, const struct probe_ports *ports);
 bool probe_pair_open(struct end ends[2], const char *server, const struct host *client_host,
 	const struct host *server_host);
 bool probe_pair_open_veth(struct end ends[2]);
+/* Keys and candidates of ends whose hosts and descriptors are there. */
+bool probe_pair_prepare(struct end ends[2]);
 void probe_pair_close(struct end ends[2]);
-/* So many octets from one end to the other, without a pause of two seconds. */
+/* So many octets from one end to the other, without a pause of five seconds. */
 bool probe_transfer(struct end *from, struct end *to, size_t len);
 bool probe_nothing_comes(struct end *end, int ms);
 enum ipsec_latch_reason probe_end_reserve(struct end *end, bool is_initiator, uint32_t spi_out);

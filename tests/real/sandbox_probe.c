@@ -78,6 +78,11 @@ static long try_netlink(void)
 	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
 }
 
+static long try_stream(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
 static long try_connect(void)
 {
 	const struct sockaddr_in nowhere = { .sin_family = AF_INET };
@@ -260,6 +265,7 @@ static const struct attempt deadly[] = {
 	{ "running a program",                 try_exec,            SCMP_SYS(execve), false },
 	{ "an internet socket",                try_internet,        SCMP_SYS(socket), false },
 	{ "a netlink socket",                  try_netlink,         SCMP_SYS(socket), true },
+	{ "a stream within the host",          try_stream,          SCMP_SYS(socket), false },
 	{ "connecting",                        try_connect,         SCMP_SYS(connect), false },
 	{ "ptrace",                            try_ptrace,          SCMP_SYS(ptrace), false },
 	{ "another process's memory",          try_read_memory,     SCMP_SYS(process_vm_readv), false },

@@ -180,9 +180,14 @@ streams_left()
 # Nothing of ours is left when the lingering time is over; what was there before is still there.
 streams_gone()
 {
-	hosts_wait $((streams_linger + ${1:-8})) streams_is_clean && return 0
-	streams_left
-	return 1
+	local tries=$(((streams_linger + ${1:-8}) * 4))
+
+	# A look is a dozen processes, which a slow guest is busy with: not ten times a second.
+	until streams_is_clean; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || { streams_left; return 1; }
+		sleep 0.4
+	done
 }
 
 streams_configure()

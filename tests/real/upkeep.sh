@@ -223,6 +223,16 @@ finish_whole()
 	finish "$1"
 }
 
+# On a busy machine the transfer may have ended meanwhile.
+neither_is_broken()
+{
+	local host
+
+	for host in A B; do
+		streams_has_state "$host" established || streams_has_state "$host" closing || return 1
+	done
+}
+
 case_policy_flush()
 {
 	local name="SPD flushed on $1"
@@ -234,7 +244,7 @@ case_policy_flush()
 	echo "covers back after $(((${EPOCHREALTIME/./} - upkeep_began) / 1000)) ms" |
 		tee -a "$hosts_out/latency"
 	report "$name: the cover is back" covers_are_back "$1"
-	report "$name: still established" both_established
+	report "$name: neither is broken" neither_is_broken
 	finish_whole "$name"
 }
 
