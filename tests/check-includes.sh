@@ -22,7 +22,7 @@ layer() {
 
 # only TEXT PATTERN ALLOWED-PATHS: system headers that only some files may include
 only() {
-	wrong=$(sources base include mech kernel-bind plugin btns tools |
+	wrong=$(sources base include mech kernel-bind plugin tools |
 		xargs -r grep -nE "^#[ 	]*include[ 	]*<($2)" | grep -vE "^($3)")
 	[ -z "$wrong" ] || echo "$wrong"
 	[ -z "$wrong" ]
@@ -37,7 +37,6 @@ layer mech/ike mech/ike/ mech/crypto/ base/ include/
 layer mech mech/ kernel-bind/kernel_bind.h base/ include/
 layer plugin plugin/plugin.h mech/mech.h kernel-bind/kernel_bind.h base/ include/
 layer tools tools/ mech/ kernel-bind/ base/ include/
-layer btns btns/ mech/mech.h kernel-bind/kernel_bind.h base/ include/
 
 only "OpenSSL only in mech/crypto" 'openssl/' 'mech/crypto/'
 only "netlink only in kernel-bind/xfrm_* and broker_watch" \

@@ -33,8 +33,8 @@ def files_not_distributed():
 
 def steps_not_told():
     check, page = text_of("check"), text_of("doc/testing.md")
-    steps = re.findall(r"^(?:patient_)?step ([a-z-]+) ", check, re.M)
-    for tests in re.findall(r"^(?:real|late)_tests=\((.*?)^\)", check, re.M | re.S):
+    steps = re.findall(r"^(?:patient_|idle_)?step ([a-z-]+) ", check, re.M)
+    for tests in re.findall(r"^(?:real|late|timed)_tests=\((.*?)^\)", check, re.M | re.S):
         steps += ["real-" + test.replace(":", "-") for test in tests.split()]
     cells = {word for row in re.findall(r"^\| ([^|]*) \|", page, re.M) for word in row.split(", ")}
     return [step for step in steps if step not in cells

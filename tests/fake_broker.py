@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Answers like gss-ipsecd, for the tests of 'gss-ipsec status' without a kernel that has ESP:
-fake_broker.py SOCKET.  One lease over IPv4 whose claims are as odd as the broker lets them be, a broken
-one over IPv6, and a refusal (doc/broker-protocol.md has the octets).  Ends when it is killed."""
+fake_broker.py SOCKET [endless].  One lease over IPv4 whose claims are as odd as the broker lets them
+be, a broken one over IPv6, and refusals; endless: a new one of both whenever it is asked
+(doc/broker-protocol.md has the octets).  Ends when it is killed."""
 import socket
 import struct
 import sys
+import time
 
 KEY = b"SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
 
@@ -23,9 +25,9 @@ def tuple_of(local, local_port, remote, remote_port):
         ">H", remote_port)
 
 
-def lease(addresses, state, reason, initiator, claims, zone):
+def lease(addresses, state, reason, initiator, claims, zone, age=3725):
     numbers = struct.pack(">BBBHIIIIQQQQQ", state, reason, initiator, 1, 0xc0ffee01, 0xc0ffee02, 7,
-                          0, 3725, 5 << 20, 4, 100, 1)
+                          0, age, 5 << 20, 4, 100, 1)
     return counted16(struct.pack(">QB", 1, 6) + addresses + numbers
                      + b"".join(counted8(claim) for claim in claims) + struct.pack(">I", zone)
                      + counted8(KEY if claims[0] else b""))
@@ -50,10 +52,20 @@ def page(items, cursor):
     return struct.pack(">QB", cursor + len(shown), len(shown)) + b"".join(shown)
 
 
+NEW = lease(tuple_of(bytes([192, 0, 2, 1]), 1, bytes([192, 0, 2, 2]), 2), 0, 0, 1, [b""] * 4, 0, 0)
+
+
+def endless(kind, cursor):
+    time.sleep(0.01)
+    return struct.pack(">QB", cursor + 1, 1) + (NEW if kind == 5 else REFUSALS[cursor % 2])
+
+
 def answer(request):
     kind = request[1]
     if kind in (5, 7):
         (cursor,) = struct.unpack(">Q", request[2:10])
+        if "endless" in sys.argv:
+            return b"\1\0" + endless(kind, cursor)
         return b"\1\0" + page(LEASES if kind == 5 else REFUSALS, cursor)
     return b"\1\1"
 

@@ -68,7 +68,8 @@ says 2 "gss-ipsecd: a value out of range" "--quota-user many: the value" "$broke
 says 2 "gss-ipsecd: a stray word" "'frob' is no option" "$broker" frob
 
 says 2 "status: a port out of range" "the value is out of range" "$tool" status --port 65536
-says 2 "status: a stray word" ^usage: "$tool" status 5
+says 2 "status: a stray word" "'5' is no option" "$tool" status 5
+says 2 "doctor: a stray word" "'host' is no option" "$tool" doctor --server host
 says 2 "status: no number of seconds" "out of range" "$tool" status --watch soon
 says 1 "status --json: no broker" "no broker answers" "$tool" status --json --broker "$work/none"
 says 1 "status --fd: no socket" "no broker answers\|not a connected TCP" \
@@ -174,14 +175,17 @@ cp "$ssh/known" "$ssh/hashed"
 ssh-keygen -q -H -f "$ssh/hashed" 2>/dev/null
 import=("$tool" peer import-from-ssh-known-hosts --file "$work/imported")
 says 0 "import: whole names" "^3 keys added, 0 known" "${import[@]}" "$ssh/known"
-for text in "1 malformed" "1 certificate authorities" "1 keys of other kinds" "1 names with a port" \
-	"2 lines with patterns" "2 addresses and names without" "keygen --from-ssh /etc/ssh/ssh_host"; do
+for text in "1: malformed" "1: certificate authorities" "1: keys of other kinds" "1: names with a port" \
+	"2: lines with patterns" "2: addresses and names without" "keygen --from-ssh /etc/ssh/ssh_host"; do
 	report "import tells: $text" grep -q "$text" "$work/out"
 done
 says 0 "import: again" "^0 keys added, 3 known" "${import[@]}" "$ssh/known"
 says 0 "what was imported is in order" "host     web.example.org" \
 	"$tool" peer list --file "$work/imported"
 rm "$work/imported"
+ssh-keygen -q -H -f "$ssh/hashed" -F mail.example.org 2>/dev/null >"$ssh/only"
+says 1 "import: hashed names alone, none named" "left out, [1-9]: hashed names: name the hosts" \
+	"${import[@]}" "$ssh/only"
 says 0 "import: hashed names are found" "^2 keys added" \
 	"${import[@]}" --services "imap smtp" "$ssh/hashed" MAIL.example.org
 says 0 "import: for these services" "services imap smtp" "$tool" peer list --file "$work/imported"
@@ -300,12 +304,26 @@ report "doctor --json is JSON" python3 -c 'import json, sys; json.load(open(sys.
 cp "$work/kept.conf" "$config"
 unset GSS_MECH_CONFIG
 # --- status, of a broker that is none ---
-tests/fake_broker.py "$work/fake" >"$work/fake.log" 2>&1 &
-fake=$!
-for ((i = 0; i < 100; i++)); do
-	grep -q listening "$work/fake.log" && break
-	sleep 0.1
-done
+# fake_start [endless]
+fake_start()
+{
+	rm -f "$work/fake"
+	# Now, not in the child: what the one before has said must not be found.
+	: >"$work/fake.log"
+	tests/fake_broker.py "$work/fake" "$@" >"$work/fake.log" 2>&1 &
+	fake=$!
+	for ((i = 0; i < 100; i++)); do
+		grep -q listening "$work/fake.log" && break
+		sleep 0.1
+	done
+}
+fake_end()
+{
+	kill "$fake"
+	wait "$fake" 2>/dev/null
+	fake=
+}
+fake_start
 status=("$tool" status --broker "$work/fake")
 says 0 "status: a connection" "^connection: 192.0.2.1:40000 -> 192.0.2.2:389$" "${status[@]}"
 for text in "  state: established$" "  age: 1 hour, 2 minutes$" "    key: SHA256:47DEQ" \
@@ -329,9 +347,11 @@ report "status --json --refused" json "[r['reason'] for r in document['refusals'
 says 0 "status --refused" "^refused: 192.0.2.1:1 - 192.0.2.3:2, latch of uid 0 (root), 1 minute, 1 second ago" \
 	"${status[@]}" --refused
 says 1 "status --port: no such connection" "No such connection is latched" "${status[@]}" --port 9
-kill "$fake"
-wait "$fake" 2>/dev/null
-fake=
+fake_end
+fake_start endless
+report "status: new leases and refusals do not keep it going" \
+	json "0 < count < 1000 and len(document['refusals']) == 256" --refused
+fake_end
 
 # --- the texts ---
 
