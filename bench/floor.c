@@ -201,6 +201,13 @@ double floor_sum_us(const struct bench_item items[FLOOR_OPERATIONS])
 	return sum_ns / 1000;
 }
 
+void floor_run(const struct bench_item items[FLOOR_OPERATIONS])
+{
+	for (size_t i = 0; i < FLOOR_OPERATIONS; i++)
+		for (unsigned int n = 0; n < floor_times[i]; n++)
+			items[i].run(items[i].context);
+}
+
 double floor_context_cpu_us(void)
 {
 	struct bench_item items[FLOOR_OPERATIONS];

@@ -28,5 +28,7 @@ void floor_items(struct bench_item items[FLOOR_OPERATIONS]);
 double floor_sum_us(const struct bench_item items[FLOOR_OPERATIONS]);
 /* Measures just this; takes about a second. */
 double floor_context_cpu_us(void);
+/* Does once what one context needs. */
+void floor_run(const struct bench_item items[FLOOR_OPERATIONS]);
 
 #endif

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Whole runs of programs under either of two GSS_MECH_CONFIG files, in turns, and what they take of time and
-of the processor; before that, what loading takes: starts.py ROUNDS DIR HOST."""
+"""Whole runs of programs under each of three GSS_MECH_CONFIG files, in turns, and what they take of time and
+of the processor; before that, what loading takes: starts.py ROUNDS DIR HOST [PROGRAM...]."""
 import glob
 import os
+import pwd
 import random
 import statistics
 import subprocess
@@ -11,7 +12,8 @@ import sys
 import time
 
 ROUNDS, DIR, HOST = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-WITHOUT, OTHER, WITH = (f"{DIR}/{name}" for name in ("without", "other", "with"))
+ALICE = pwd.getpwnam("alice")
+WITHOUT, EMPTY, WITH = CONFIGS = [f"{DIR}/{name}" for name in ("without", "empty", "with")]
 PSQL = glob.glob("/usr/lib/postgresql/*/bin/psql")[0]
 PROGRAMS = {
     "`curl --negotiate`": ["curl", "-s", "--negotiate", "-u", ":", f"http://{HOST}/page"],
@@ -23,6 +25,14 @@ PROGRAMS = {
 }
 
 
+def become_alice():
+    if os.environ.get("REALTIME"):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
+    os.setgroups([ALICE.pw_gid])
+    os.setgid(ALICE.pw_gid)
+    os.setuid(ALICE.pw_uid)
+
+
 def run(command, config):
     """Milliseconds of the clock, and of the processor."""
     begin = time.perf_counter()
@@ -31,39 +41,60 @@ def run(command, config):
         nowhere = os.open("/dev/null", os.O_RDWR)
         for descriptor in range(3):
             os.dup2(nowhere, descriptor)
+        become_alice()
         os.execvpe(command[0], command, dict(os.environ, GSS_MECH_CONFIG=config))
     _, _, usage = os.wait4(pid, 0)
     elapsed = time.perf_counter() - begin
     return elapsed * 1000, (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def show_loading():
-    taken = {WITHOUT: [], OTHER: [], WITH: []}
+def load(config):
+    """Microseconds of the processor, and page faults."""
+    output = subprocess.run([f"{DIR}/bench_load"], env={"GSS_MECH_CONFIG": config},
+                            capture_output=True, check=True,
+                            preexec_fn=become_alice).stdout
+    return [float(word) for word in output.split()]
+
+
+def in_turns(measure):
+    taken = {config: [] for config in CONFIGS}
     for _ in range(ROUNDS):
-        for config in random.sample(list(taken), 3):
-            output = subprocess.run([f"{DIR}/bench_load"], env={"GSS_MECH_CONFIG": config},
-                                    capture_output=True, check=True).stdout
-            taken[config].append(float(output))
-    for config, word in ((WITHOUT, "no plugin"), (OTHER, "another plugin"), (WITH, "ours")):
-        print(f"gss_indicate_mechs, {word}: median {statistics.median(taken[config]):.0f} us,"
-              f" least {min(taken[config]):.0f} us", flush=True)
+        for config in random.sample(CONFIGS, len(CONFIGS)):
+            taken[config].append(measure(config))
+    return taken
+
+
+def show_loading():
+    print("| registered | processor: median, least | page faults |\n| --- | --- | --- |")
+    taken = in_turns(load)
+    for config, word in ((WITHOUT, "nothing"), (EMPTY, "an empty plugin"), (WITH, "ours")):
+        micros, faults = zip(*taken[config])
+        print(f"| {word} | {statistics.median(micros):.0f}, {min(micros):.0f} us |"
+              f" {statistics.median(faults):.0f} |", flush=True)
+
+
+def row(name, taken):
+    """Of the differences the median is taken over rounds: what changes from round to round is in both."""
+    clock, processor = ({c: [r[which] for r in taken[c]] for c in CONFIGS} for which in range(2))
+    cells = [name]
+    cells += [f"{statistics.median(clock[EMPTY]) / statistics.median(clock[WITHOUT]):.3f}, "
+              f"{statistics.median(clock[WITH]) / statistics.median(clock[WITHOUT]):.3f}"]
+    base = statistics.median(processor[WITHOUT])
+    more = [statistics.median(b - a for a, b in zip(processor[WITHOUT], processor[c]))
+            for c in (EMPTY, WITH)]
+    cells += [f"{base:.2f} ms"] + [f"{m:+.3f} ms, {1 + m / base:.3f}" for m in more]
+    beyond = statistics.median(b - a for a, b in zip(processor[EMPTY], processor[WITH]))
+    cells += [f"{beyond:+.3f} ms, {beyond / base:+.3f}", f"{more[1] / more[0]:.2f}"]
+    return "| " + " | ".join(cells) + " |"
 
 
 def main():
     show_loading()
-    print("| program | time without, with | ratio | processor without, with | ratio | more |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| program | clock: empty, ours | processor without | empty | ours | ours beyond empty"
+          " | more, ours to empty |\n|" + " --- |" * 7)
     for name, command in PROGRAMS.items():
-        runs = {WITHOUT: [], WITH: []}
-        for _ in range(ROUNDS):
-            for config in random.sample([WITHOUT, WITH], 2):
-                runs[config].append(run(command, config))
-        row = [name]
-        for which in range(2):
-            a, b = (statistics.median(r[which] for r in runs[c]) for c in (WITHOUT, WITH))
-            row += [f"{a:.2f}, {b:.2f} ms", f"{b / a:.3f}"]
-        more = statistics.median(b[1] - a[1] for a, b in zip(runs[WITHOUT], runs[WITH]))
-        print("| " + " | ".join(row + [f"{more:+.2f} ms"]) + " |", flush=True)
+        if len(sys.argv) == 4 or any(word in name for word in sys.argv[4:]):
+            print(row(name, in_turns(lambda config, c=command: run(c, config))), flush=True)
 
 
 if __name__ == "__main__":

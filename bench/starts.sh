@@ -3,18 +3,21 @@
 # What the plugin costs a program that does not use it: whole runs of ordinary programs on one host
 # (tests/bystanders/host.sh), with the plugin registered and without, taking turns.
 #
-#   bench/starts.sh BUILD [ROUNDS]     after ./check install and make bench; else 200 rounds
+#   bench/starts.sh BUILD [ROUNDS [PROGRAM...]]     after ./check install and make bench; else 200 rounds
 #
-# and what loading it takes, beside another plugin that does next to nothing.
+# and what loading it takes.  Third in turn is an empty plugin, that has the same names and does nothing in them: what
+# libgssapi and the loader take for any plugin.  REALTIME=1: the programs, and only they, run with a real-time priority.
 #
-# Programs are told by GSS_MECH_CONFIG which of two files to read, so that nothing else differs.
+# Programs are told by GSS_MECH_CONFIG which of three files to read, so that nothing else differs.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../tests/bystanders/host.sh"
 [ "${1:-}" = inside ] || {
 	out=$(mktemp -d) || exit 1
 	build=$(cd "$1" && pwd)
-	host_inside "$out" "$here/starts.sh" inside "$build" "${2:-200}"
+	rounds=${2:-200}
+	shift $(($# > 2 ? 2 : $#))
+	host_inside "$out" "$here/starts.sh" inside "$build" "$rounds" "$@"
 }
 host_make >/dev/null 2>&1
 cp -a "$2/root/." /
@@ -22,11 +25,19 @@ cp /etc/gss/mech.d/ipsec.conf "$host_dir/with"
 : >"$host_dir/without"
 rm /etc/gss/mech.d/ipsec.conf
 cp "$2/bench/bench_load" "$host_dir/"
-cc -shared -fPIC -fvisibility=hidden -o "$host_dir/other.so" \
-	"$here/../tests/support/decoy_mech.c" -lgssapi_krb5 ||
-	host_die "no other plugin"
-echo "decoy 1.3.6.1.4.1.311.127.1 $host_dir/other.so" >"$host_dir/other"
+{
+	echo '#include <gssapi/gssapi.h>'
+	sed -n 's/^[[:space:]]*\(gss[a-z_]*\);$/\1/p' "$here/../plugin/exports.map" | while read -r name; do
+		echo "OM_uint32 empty_$name(OM_uint32 *minor) __asm__(\"$name\");"
+		echo "OM_uint32 empty_$name(OM_uint32 *minor)"
+		echo '{ *minor = 0; return GSS_S_UNAVAILABLE; }'
+	done
+} >"$host_dir/empty.c"
+cc -O2 -shared -fPIC -Wl,-z,now -o "$host_dir/empty.so" "$host_dir/empty.c" -lgssapi_krb5 ||
+	host_die "no empty plugin"
+sed "s| /.*| $host_dir/empty.so|" "$host_dir/with" >"$host_dir/empty"
 host_start
 chown alice "$host_dir"
-host_as alice /usr/bin/python3 "$here/starts.py" "$3" "$host_dir" "$host_name"
+env -i HOME=/home/alice USER=alice LC_ALL=C PATH=/usr/bin:/bin:/usr/sbin KRB5CCNAME=FILE:/home/alice/cc \
+	"REALTIME=${REALTIME:-}" /usr/bin/python3 "$here/starts.py" "$3" "$host_dir" "$host_name" "${@:4}"
 host_stop
