@@ -20,7 +20,7 @@ import time
 import traceback
 
 import closing_rows as rows
-from closing_hosts import PORT, Connection, Crossed, Failed, Host, demand, until
+from closing_hosts import LINGER_SECONDS, PORT, Connection, Crossed, Failed, Host, demand, until
 from closing_world import DESTROY_ROWS, WORLD_ROWS
 from closing_wire import Wire, capture_write
 
@@ -130,9 +130,10 @@ class World:
     def is_clean(self):
         return not any(host.count_xfrm() or host.journal_leases() for host in self.hosts.values())
 
-    def brokers_start(self, options):
+    def brokers_start(self, linger_seconds=LINGER_SECONDS):
+        """With their own 120 s: None."""
         for host in self.hosts.values():
-            host.broker_start(self.out, options)
+            host.broker_start(self.out, linger_seconds)
 
     def brokers_stop(self):
         for host in self.hosts.values():
@@ -247,7 +248,7 @@ def world_tasks(world, table, only):
 
 def batch_destroy(world, only):
     tasks = world_tasks(world, DESTROY_ROWS, only) + [clean_task(world, 30)]
-    world.brokers_start(["--linger-seconds", "3"])
+    world.brokers_start()
     tasks_run(world, tasks, 1)
     return tasks, False
 
@@ -255,7 +256,7 @@ def batch_destroy(world, only):
 def batch_quick(world, only):
     tasks = [task for task in tasks_of(world, QUICK) if only in task.name]
     others = world_tasks(world, WORLD_ROWS, only)
-    world.brokers_start(["--linger-seconds", "3"])
+    world.brokers_start()
     tasks_run(world, tasks, SIDE_BY_SIDE)
     tasks_run(world, others, 1)
     last = clean_task(world, 30)
@@ -265,7 +266,7 @@ def batch_quick(world, only):
 
 def batch_long(world, only):
     tasks = [task for task in tasks_of(world, LONG) if only in task.name]
-    world.brokers_start([])
+    world.brokers_start(None)
     tasks_run(world, tasks, len(tasks))
     return tasks, False
 
@@ -273,7 +274,7 @@ def batch_long(world, only):
 def batch_without_cover(world, only):
     tasks = [task for task in tasks_of(world, QUICK) if task.needs_cover and only in task.name]
     demand(tasks, "no such row")
-    world.brokers_start(["--linger-seconds", "3"])
+    world.brokers_start()
     tasks_run(world, tasks, SIDE_BY_SIDE)
     return tasks, True
 

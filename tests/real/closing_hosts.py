@@ -29,6 +29,8 @@ SEND_QUEUE, REPAIR_OFF = 2, -1  # without a window probe
 CLONE_NEWNET = 0x40000000
 COVERED = 14
 LEASE_BROKEN = 2
+LINGER_SECONDS = 10  # the covers' time, in which a row comes to its end on a slow machine too
+PATIENCE = 20.0  # seconds
 STATES = ("none", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT",
           "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING")
 RECORD_BYTES, RECORD_GONE = 1024, 2
@@ -47,10 +49,11 @@ def demand(is_good, text):
         raise Failed(text)
 
 
-def until(condition, what, seconds=5.0):
+def until(condition, what, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while not condition():
-        demand(time.monotonic() < end, f"not within {seconds} s: {what}")
+        if time.monotonic() >= end:
+            raise Failed(f"not within {seconds} s: {what() if callable(what) else what}")
         yield LOOK_SECONDS
 
 
@@ -109,7 +112,8 @@ class Host:
 
     # --- the broker ---
 
-    def broker_start(self, out, options):
+    def broker_start(self, out, linger_seconds):
+        options = [] if linger_seconds is None else ["--linger-seconds", str(linger_seconds)]
         self.log = open(os.path.join(out, f"gss-ipsecd.{self.side}.log"), "a+", encoding="utf-8")
         self.log.seek(0, os.SEEK_END)
         place = self.log.tell()
@@ -186,9 +190,9 @@ class Connection:
     def state(self, side):
         return self.world.hosts[side].tcp_state(self.family, self.ports(side))
 
-    def reaches(self, side, state, seconds=5.0):
+    def reaches(self, side, state, seconds=PATIENCE):
         return until(lambda: self.state(side) == state,
-                     f"{state} at {side}, but it is {self.state(side)}", seconds)
+                     lambda: f"{state} at {side}, but it is {self.state(side)}", seconds)
 
     # --- opening ---
 
@@ -206,7 +210,7 @@ class Connection:
         client.bind((world.texts[self.family]["A"], self.flow.ports["A"]))
         client.connect_ex((world.texts[self.family]["B"], PORT))
 
-    def open(self, seconds=5.0, device=None):
+    def open(self, seconds=PATIENCE, device=None):
         world = self.world
         self.connect(device)
         yield from until(lambda: world.accepted(self.family, self.flow.ports["A"]),
@@ -267,6 +271,8 @@ class Connection:
         self.conclude("B", keys)
         yield from self.say("B", TOKEN_BYTES)
         self.conclude("A", keys)
+        # What is not, is sent again and holds back what comes behind it.
+        yield from until(lambda: not any(map(self.unacknowledged, "AB")), "all is acknowledged")
 
     # --- use ---
 
@@ -299,7 +305,7 @@ class Connection:
         self.read(side)
         return self.heard[side] == self.sent[other(side)]
 
-    def say(self, side, count, seconds=5.0):
+    def say(self, side, count, seconds=PATIENCE):
         """All of it is sent and read."""
         whole = self.written[side] + count
 
@@ -308,7 +314,7 @@ class Connection:
             return self.written[side] == whole and self.is_whole(other(side))
         yield from until(has_arrived, f"{count} octets of {side}", seconds)
 
-    def hears_end(self, side, seconds=5.0):
+    def hears_end(self, side, seconds=PATIENCE):
         """All that the peer has sent, and its end, as TCP promises."""
         results = []
 
@@ -323,7 +329,7 @@ class Connection:
         """Octets in side's send queue."""
         return struct.unpack("i", fcntl.ioctl(self.fd[side], SIOCOUTQ, bytes(4)))[0]
 
-    def hears_error(self, side, names, seconds=5.0):
+    def hears_error(self, side, names, seconds=PATIENCE):
         """An error, and before it nothing but a beginning of what the peer has sent."""
         results = []
 
@@ -382,7 +388,7 @@ class Connection:
     def has_lease(self, side):
         return self.lease_state(side) is not None
 
-    def leases_go(self, seconds):
+    def leases_go(self, seconds=2.5 * LINGER_SECONDS):
         yield from until(lambda: not self.has_lease("A") and not self.has_lease("B"),
                          "both leases are gone", seconds)
 

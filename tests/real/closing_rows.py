@@ -114,7 +114,7 @@ def killed_sending(c, side):
     process = given_away(c, side)
     process.kill()
     process.wait()
-    yield from c.hears_end(other(side), 10)
+    yield from c.hears_end(other(side))
     c.close(other(side))
     yield from c.reaches(other(side), "none")
 
@@ -169,7 +169,7 @@ def fin_wait2_over(c, side, seconds=None):
     yield from c.hears_end(other(side))
     yield from c.reaches(side, "FIN_WAIT2")
     yield seconds or 1
-    yield from c.reaches(side, "none", 10)
+    yield from c.reaches(side, "none")
     c.send(other(side), 100)
     yield from answers(c, side)
     yield from c.reaches(other(side), "none")
@@ -239,7 +239,7 @@ def keepalive(c):
     yield from until(lambda: not any(map(c.unacknowledged, "AB")), "all is acknowledged")
     c.flow.lost = {"A", "B"}
     for side in "AB":
-        yield from c.hears_error(side, ("ETIMEDOUT",), 15)
+        yield from c.hears_error(side, ("ETIMEDOUT",))
     c.flow.lost = set()
 
 
@@ -247,7 +247,7 @@ def small_router(c, side):
     """A router with a small link says so by ICMP, and segments become shorter."""
     yield from c.say(side, 50000)
     c.flow.mtu = 1300
-    yield from c.say(side, 50000, 15)
+    yield from c.say(side, 50000)
     demand(c.flow.routed > 0, "no packet was too big")
     c.flow.routed, c.flow.largest[side] = 0, 0
     yield from c.say(side, 50000)
@@ -276,7 +276,7 @@ def used_again(c, aborts):
     yield from fresh.latch()
     yield from fresh.say("A", 3000)
     fresh.abort("A")
-    yield from c.leases_go(15)
+    yield from c.leases_go()
     demand(not c.flow.clear, f"{c.flow.clear}")
     c.forget()
     third = Connection(c.world, c.family, c.flow.ports["A"])
@@ -378,7 +378,7 @@ def held_after_reset(c):
         yield from meets_silence(c, flow)
         yield from until(lambda: not c.has_lease("A"), "A's lease is gone")
     c.fd["B"].close()
-    yield from c.leases_go(15)
+    yield from c.leases_go()
     third = Connection(c.world, c.family, c.flow.ports["A"])
     yield from third.latch()
     yield from close_in_turn(third, "A")
@@ -436,7 +436,7 @@ def time_wait_over(c, side):
     peer = other(side)
     yield from fins_hold(c, side, 2)
     yield 60
-    yield from c.reaches(side, "none", 10)
+    yield from c.reaches(side, "none")
     c.flow.lost = set()
     before = c.flow.esp[side]
     c.wire.release(c.flow, peer, 1)
@@ -448,7 +448,7 @@ def covered_long(c):
     """The cover's 120 s: data for a vanished socket just before their end; the port afterwards."""
     yield from late_data(c, "A", 110)
     demand(c.has_lease("A") and c.has_lease("B"), "leases for 120 s")
-    yield from c.leases_go(20)
+    yield from c.leases_go()
     demand(not c.flow.clear, f"{c.flow.clear}")
     c.forget()
     again = Connection(c.world, c.family, c.flow.ports["A"])

@@ -113,7 +113,7 @@ def brokers_restarted(world):
         yield from rows.last_ack(connection, side)
     speak(more)
     yield from all_arrives(more)
-    world.brokers_start(["--linger-seconds", "3"])
+    world.brokers_start()
     for connection in pair:
         demand(connection.has_lease("A") and connection.has_lease("B"), "leases are found again")
         yield from connection.forge_both()
@@ -121,7 +121,7 @@ def brokers_restarted(world):
     yield from all_arrives(more)
     yield from pair_close(more)
     for connection in pair + more:
-        yield from connection.leases_go(15)
+        yield from connection.leases_go()
 
 
 def yields(world, side):
@@ -140,8 +140,7 @@ def brokers_restarted_between(world):
     demand(all(yields(world, side) == len(first) for side in "AB"), "covers yield")
     world.hosts["A"].broker_stop(is_killed=True)
     world.hosts["B"].broker_stop()
-    # The covers' time: a slow machine shall come to the end of what follows before theirs.
-    world.brokers_start(["--linger-seconds", "10"])
+    world.brokers_start()
     demand(not yields(world, "A") and not yields(world, "B"), "no cover yields any more")
     for connection in second:
         yield from connection.forge_both()
@@ -149,7 +148,7 @@ def brokers_restarted_between(world):
         connection.fd["B"].close()
         yield from rows.meets_cover(connection)
     for connection in second:
-        yield from connection.leases_go(20)
+        yield from connection.leases_go()
 
 
 def destroyed(world):
