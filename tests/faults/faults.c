@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* In the place of the libraries' own, whatever this tree's default is. */
@@ -307,6 +308,31 @@ IN_PLACE ssize_t getrandom(void *out, size_t len, unsigned int flags)
 	if (real_getrandom == NULL)
 		*(void **)&real_getrandom = faults_real("getrandom");
 	return real_getrandom(out, len, flags);
+}
+
+/* --- time --- */
+
+static time_t clock_second; /* 0: it goes */
+
+void faults_clock_stop(void)
+{
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &now) == 0)
+		clock_second = now.tv_sec + 1;
+}
+
+IN_PLACE int clock_gettime(clockid_t clock, struct timespec *ret_now)
+{
+	static int (*real_clock_gettime)(clockid_t, struct timespec *);
+
+	if (clock == CLOCK_MONOTONIC_COARSE && clock_second != 0) {
+		*ret_now = (struct timespec){ .tv_sec = clock_second };
+		return 0;
+	}
+	if (real_clock_gettime == NULL)
+		*(void **)&real_clock_gettime = faults_real("clock_gettime");
+	return real_clock_gettime(clock, ret_now);
 }
 
 /* --- requests to the kernel --- */

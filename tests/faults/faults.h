@@ -71,6 +71,8 @@ int64_t faults_secrets_found(void);
 
 /* getrandom gives the same octets in every run from here on; 0: the kernel's. */
 void faults_random_seed(uint64_t seed);
+/* The clock by which files are looked at again (CLOCK_MONOTONIC_COARSE) stands still from here on. */
+void faults_clock_stop(void);
 /* Shows the octets that getrandom gave to see; NULL: to nobody. */
 typedef void (*faults_random_see)(const uint8_t *octets, size_t len);
 extern faults_random_see faults_random_seen;
