@@ -17,6 +17,7 @@ too, see violations().
 """
 import argparse
 import fnmatch
+import itertools
 import os
 import re
 import shlex
@@ -316,7 +317,9 @@ class Run:
     def protocol(self):
         for side in "AB":
             yield from (f"{ROLES[side]}: {line}" for line in self.victims[side].lines)
-        yield "events: " + " ".join(self.flow.events)
+        runs = [(event, len(list(same))) for event, same in itertools.groupby(self.flow.events)]
+        yield "events: " + " ".join(
+            event if count == 1 else f"{count}*{event}" for event, count in runs)
 
 
 def configure(name, hosts, victims):

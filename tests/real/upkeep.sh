@@ -38,6 +38,8 @@ both_established()
 begin()
 {
 	local both client_options server_options
+
+	rm -f "$go"
 	read -ra both <<<"$3"
 	read -ra client_options <<<"$4"
 	read -ra server_options <<<"$5"
@@ -98,13 +100,13 @@ finish()
 	report "$1: one connection on the wire" one_syn
 }
 
-# The phases: idle, then 20 MB each way with pauses, so that something is always under way and the
-# guest has time left.
+# The phases: idle until $go is there, or 20 MB each way with pauses, so that something is always under
+# way and the guest has time left.
 phase_options()
 {
 	case $1 in
-	idle) echo "--timeout 2 --idle-ms 2500 --send 100000" ;;
-	transfer) echo "--timeout 2 --send 20000000 --slow-us 40000" ;;
+	idle) echo "--timeout 3 --wait-file $go --send 100000" ;;
+	transfer) echo "--timeout 3 --send 20000000 --slow-us 40000" ;;
 	esac
 }
 
@@ -120,6 +122,7 @@ case_broken()
 	"$@" "$host"
 	report "$name: broken within a second" broken_within_second "$host" "$cause"
 	report "$name: the log says the same" logged "$host" "$cause"
+	: >"$go"
 	streams_wait client server
 	report "$name: neither program gets octets" both_stuck
 	finish "$name"
@@ -169,6 +172,7 @@ case_offload()
 			broken_within_second "$host" "$offloaded"
 		report "$name: the log of $host says the same" logged "$host" "$offloaded"
 	done
+	: >"$go"
 	streams_wait client server
 	report "$name: neither program gets octets" both_stuck
 	report "$name: unloaded" hosts_wait 5 modules_unload
@@ -179,12 +183,13 @@ case_reconnected()
 {
 	local host=$1 who=$2 name="socket reconnected on $1" options
 
-	options="--timeout 4 --idle-ms 1500 --send 1000 --idle-after-ms 1500"
+	options="--timeout 4 --wait-file $go --send 1000 --idle-after-ms 3000"
 	if [ "$who" = client ]; then
 		begin "$name" idle "$options" --reconnect ""
 	else
 		begin "$name" idle "$options" "" --reconnect
 	fi
+	: >"$go"
 	reconnecting "$who"
 	report "$name: broken within a second" broken_within_second "$host" "$ended"
 	report "$name: the log says the same" logged "$host" "$ended"
@@ -199,8 +204,9 @@ case_moved()
 {
 	local name="policy cleared by root, then reconnected"
 
-	begin "$name" idle "--timeout 4 --idle-ms 3000 --send 1000" --reconnect ""
+	begin "$name" idle "--timeout 4 --wait-file $go --send 1000" --reconnect ""
 	report "$name: cleared" hosts_on A "$here/clear_policy.py" "${hosts_pid[client]}"
+	: >"$go"
 	reconnecting client
 	report "$name: broken within a second" broken_within_second A "$moved"
 	report "$name: the log says the same" logged A "$moved"
@@ -237,7 +243,7 @@ case_policy_flush()
 {
 	local name="SPD flushed on $1"
 
-	begin "$name" transfer "--timeout 8 --send 12000000 --slow-us 20000" "" ""
+	begin "$name" transfer "--timeout 8 --send 12000000 --slow-us 40000" "" ""
 	upkeep_began=${EPOCHREALTIME/./}
 	hosts_on "$1" ip xfrm policy flush
 	until covers_are_back "$1" || [ $((${EPOCHREALTIME/./} - upkeep_began)) -gt 2000000 ]; do :; done
@@ -250,6 +256,7 @@ case_policy_flush()
 
 trap streams_end EXIT
 rm -f "$hosts_out/latency"
+go=$hosts_dir/go
 streams_up "$1" "$2" 1
 sockets_hurry
 streams_snapshot
