@@ -102,8 +102,8 @@ chacha="rfc7539esp(chacha20,poly1305)"
 hosts_install "$staged"
 hosts_install_programs "$build"/examples/echo_client "$build"/examples/echo_server
 hosts_up
-hosts_broker A --linger-seconds 1
-hosts_broker B --linger-seconds 1
+hosts_broker A --linger-seconds 3
+hosts_broker B --linger-seconds 3
 hosts_capture A "$hosts_out/echo.pcap"
 latches "ECDSA P-256 and P-384, ESP AES-128-GCM" "$aes" 20 ecdsa-p256 ecdsa-p384 "" \
 	"esp_ciphers = aes-128-gcm"
