@@ -90,13 +90,14 @@ static bool choosing_is_free(
 	       !now.is_closing && now.fitness == IPSEC_LATCH_LATCHED;
 }
 
-/* Whether one is left at most; those behind the second free one are not looked at. */
-static bool choosing_is_settled(struct choosing *choosing)
+/* Whether one is left at most, when those that are reserved by now are left out: of all, or of those before the
+ * third free one, which is the cheaper look. */
+static bool choosing_is_settled(struct choosing *choosing, bool looks_at_all)
 {
 	const struct kbind_candidate *items = choosing->listed->items;
 	size_t kept = 0, i;
 
-	for (i = 0; i < choosing->count && kept < 2; i++)
+	for (i = 0; i < choosing->count && (looks_at_all || kept < 2); i++)
 		if (choosing_is_free(choosing, &items[choosing->likely[i]]))
 			choosing->likely[kept++] = choosing->likely[i];
 	while (i < choosing->count)
@@ -107,7 +108,7 @@ static bool choosing_is_settled(struct choosing *choosing)
 
 static _Atomic(int64_t) waited_in_vain_ms; /* when it was last seen; 0: never */
 
-/* begun: the wait; moved: when another one was last seen to be reserved. */
+/* begun: the wait; moved: when another one was last seen to be reserved, of those that were looked at. */
 static bool choosing_is_over(int64_t begun, int64_t moved, int64_t now)
 {
 	const int64_t vain = atomic_load(&waited_in_vain_ms);
@@ -117,31 +118,50 @@ static bool choosing_is_over(int64_t begun, int64_t moved, int64_t now)
 	       now - begun >= (is_vain ? VAIN_WAIT_ALL_MS : WAIT_ALL_MS);
 }
 
+/* Without a broker nobody reserves anything. */
+static bool choosing_has_broker(const struct choosing *choosing)
+{
+	const struct mech_context *context = choosing->context;
+	struct kbind_status status;
+
+	return context->ops->query_settled(config_broker_path(context->config),
+		       &choosing->listed->items[choosing->likely[0]], 0,
+		       &status) != IPSEC_LATCH_NO_BROKER;
+}
+
 /*
  * Other threads may be at the T1s that came on the others: whichever T1 was made last knows its own connection, and
- * when that one is reserved the T1 before it does, and so on.
+ * when that one is reserved the T1 before it does, and so on.  LATCHED when one is left at most; else SEVERAL, since
+ * a guess could take another context's, or NO_BROKER.
  */
-static bool choosing_wait(struct choosing *choosing)
+static enum ipsec_latch_reason choosing_wait(struct choosing *choosing)
 {
 	struct timespec pause = { .tv_nsec = POLL_NS_FIRST };
 	int64_t begun = kbind_clock_ms(), moved = begun, now;
-	size_t before;
+	size_t before = choosing->count;
 
 	if (choosing->count <= 1 || !choosing->offer->has_positions || !kbind_has_threads())
-		return true;
-	for (before = choosing->count; !choosing_is_settled(choosing); before = choosing->count) {
+		return IPSEC_LATCH_LATCHED;
+	if (!choosing_has_broker(choosing))
+		return IPSEC_LATCH_NO_BROKER;
+	while (!choosing_is_settled(choosing, false)) {
 		now = kbind_clock_ms();
+		if (choosing_is_over(begun, choosing->count < before ? now : moved, now)) {
+			if (choosing_is_settled(choosing, true))
+				break;
+			if (choosing->count == before) {
+				atomic_store(&waited_in_vain_ms, now);
+				return IPSEC_LATCH_SEVERAL;
+			}
+		}
 		if (choosing->count < before)
 			moved = now;
-		if (choosing_is_over(begun, moved, now)) {
-			atomic_store(&waited_in_vain_ms, now);
-			return false;
-		}
+		before = choosing->count;
 		(void)nanosleep(&pause, NULL); /* a signal only makes it look sooner */
 		if (pause.tv_nsec < POLL_NS_MAX)
 			pause.tv_nsec *= 2;
 	}
-	return true;
+	return IPSEC_LATCH_LATCHED;
 }
 
 static void choosing_keep_freshest(struct choosing *choosing)
@@ -181,10 +201,13 @@ static void choosing_take(struct choosing *choosing, const struct kbind_candidat
  * apart.  Whether it was the right one the others show behind T3. */
 static enum ipsec_latch_reason choosing_pick(struct choosing *choosing)
 {
+	enum ipsec_latch_reason reason;
+
 	if (choosing->count == 0)
 		return IPSEC_LATCH_TRAFFIC;
-	if (!choosing_wait(choosing))
-		return IPSEC_LATCH_SEVERAL; /* a guess could take another context's */
+	reason = choosing_wait(choosing);
+	if (reason != IPSEC_LATCH_LATCHED)
+		return reason;
 	choosing_keep_freshest(choosing);
 	if (choosing->count != 1)
 		return IPSEC_LATCH_SEVERAL;

@@ -85,6 +85,7 @@ void mech_context_free(struct mech_context **context)
 	/* An open context's latch belongs to the socket's life, not to ours. */
 	if (c->state != MECH_STATE_OPEN)
 		mech_latching_release(c);
+	mech_turn_is_over(c);
 	exchange_free(&c->exchange);
 	mech_protect_free(&c->protect);
 	mech_name_release(&c->initiator_name);
@@ -192,6 +193,7 @@ enum err mech_acceptor_new(const struct mech_credential *credential, const struc
 static void context_die(struct mech_context *context)
 {
 	mech_latching_release(context);
+	mech_turn_is_over(context);
 	exchange_free(&context->exchange);
 	mech_protect_free(&context->protect);
 	context->state = MECH_STATE_DEAD;

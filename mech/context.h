@@ -223,20 +223,22 @@ enum err mech_latching_reserve(struct mech_context *context, size_t token_bytes,
  * Of several the one that other threads' contexts leave, for which this waits a moment; without threads the
  * one on which data arrived last.  One that another context has reserved is tried first where it is the
  * likeliest.  Sets chosen and rivals.
- * *ret_reason: why there are no candidates, 0 where there are; then SEVERAL where the one cannot be told,
- * TRAFFIC where T1 came on none, or what mech_latching_reserve() says.
+ * *ret_reason: why there are no candidates, 0 where there are; then SEVERAL where the one cannot be told
+ * (NO_BROKER where nobody could reserve the others), TRAFFIC where T1 came on none, or what mech_latching_reserve() says.
  */
 enum err mech_choosing_run(struct mech_context *context, const struct ike_latch_offer *offer,
 	size_t t1_bytes, enum ipsec_latch_reason *ret_reason) ERR_MUST_CHECK;
 
 /* --- turns.c: the threads of one process make their T1s one after the other --- */
-/* Waits, a moment at most, until the T1 made before by another thread has left on some connection, so that what is
- * listed now has its place behind it.  True: mech_turn_end must follow. */
+/* Waits until the T1 made before by another thread has left on some connection, so that what is listed now has its
+ * place behind it: 1 s at most for that one, and 5 s for those of others who wait too, in no order.  True:
+ * mech_turn_end must follow. */
 bool mech_turn_begin(const struct mech_context *context);
 /* t1_bytes 0: no T1 was made, or it lists nothing. */
 void mech_turn_end(const struct mech_context *context, size_t t1_bytes);
-/* T2 has come, so T1 has left: called before anything is reserved for it. */
-void mech_turn_answered(const struct mech_context *context);
+/* An answer of any kind has come, so T1 has left, or the context ends: nobody need wait for its T1.  Called before
+ * anything is reserved for it; an acceptor's, or a context that has made no T1 or is done, changes nothing. */
+void mech_turn_is_over(const struct mech_context *context);
 
 /* --- carriers.c: which connections carried the tokens (doc/protocol.md 6); since: octets sent and received
  * since T1 --- */

@@ -164,7 +164,6 @@ static enum err initiator_take_latch(
 	struct ike_notify notify;
 	enum err err;
 
-	mech_turn_answered(context);
 	if (ike_message_find_notify(message, IKE_NOTIFY_GSS_LATCH, &notify)) {
 		err = ike_latch_answer_parse(notify.data, &answer);
 		if (err != ERR_OK)
@@ -280,6 +279,7 @@ enum err mech_initiator_take_t2(struct mech_context *context, struct bytes input
 	err = initiator_parse_t2(context, input, &message);
 	if (err != ERR_OK)
 		return err;
+	mech_turn_is_over(context);
 	*ret_result = MECH_CONTINUE;
 	if (message.is_error_only &&
 		ike_message_find_notify(&message, IKE_NOTIFY_INVALID_KE_PAYLOAD, &notify))

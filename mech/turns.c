@@ -18,19 +18,21 @@
 #include "mech/context.h"
 #include "mech/generation.h"
 
-#define TURN_WAIT_MS 2000  /* while nobody's turn ends */
-#define LEAVE_WAIT_MS 1000 /* for one thread to send what it was given */
-#define POLL_NS 500000L
+#define TURN_WAIT_MS 2000     /* while nobody's turn ends */
+#define TURN_WAIT_ALL_MS 5000 /* while others' do */
+#define LEAVE_WAIT_MS 1000    /* for one thread to send what it was given */
+#define POLL_NS_FIRST 500000L
+#define POLL_NS_MAX 32000000L
 #define TURN_POLL_NS 100000000L
 
 static _Atomic(uint32_t) turn_ends;    /* who waits is woken when it changes */
 static _Atomic(uint64_t) turn_holder;  /* generation of the process whose turn it is; 0: nobody's */
-static _Atomic(uint64_t) turn_awaited; /* SPI of the last T1; 0 once it is answered */
+static _Atomic(uint64_t) turn_awaited; /* SPI of the last T1; 0 once nobody need wait for it */
 
 /* Whoever has the turn may read and write it. */
 static struct {
 	uint64_t generation;
-	pthread_t thread;
+	pid_t thread; /* a pthread_t is given to the next one */
 	int64_t made_ms;
 	size_t t1_bytes, count;
 	struct {
@@ -51,7 +53,8 @@ static void turn_sleep(uint32_t ends)
 
 static bool turn_take(uint64_t generation)
 {
-	int64_t deadline = kbind_clock_ms() + TURN_WAIT_MS;
+	const int64_t last = kbind_clock_ms() + TURN_WAIT_ALL_MS;
+	int64_t deadline = kbind_clock_ms() + TURN_WAIT_MS, now;
 	uint32_t ends = atomic_load(&turn_ends), before;
 	uint64_t holder;
 
@@ -65,7 +68,8 @@ static bool turn_take(uint64_t generation)
 		while (holder != generation)
 			if (atomic_compare_exchange_weak(&turn_holder, &holder, generation))
 				return true;
-		if (kbind_clock_ms() >= deadline)
+		now = kbind_clock_ms();
+		if (now >= deadline || now >= last)
 			return false;
 		turn_sleep(ends);
 	}
@@ -90,9 +94,20 @@ static bool turn_has_left(const struct mech_context *context)
 	return false;
 }
 
+/* Each look borrows the descriptors of others for a moment, so they become rare. */
+static void turn_await_leaving(const struct mech_context *context)
+{
+	struct timespec pause = { .tv_nsec = POLL_NS_FIRST };
+
+	while (kbind_clock_ms() - turn_last.made_ms < LEAVE_WAIT_MS && !turn_has_left(context)) {
+		(void)nanosleep(&pause, NULL); /* a signal only makes it look sooner */
+		if (pause.tv_nsec < POLL_NS_MAX)
+			pause.tv_nsec *= 2;
+	}
+}
+
 bool mech_turn_begin(const struct mech_context *context)
 {
-	const struct timespec pause = { .tv_nsec = POLL_NS };
 	uint64_t generation;
 	int state;
 
@@ -108,10 +123,8 @@ bool mech_turn_begin(const struct mech_context *context)
 	}
 	/* A thread that was cancelled would keep the turn for ever, and make all others wait in vain. */
 	turn_last.cancel_state = state;
-	if (turn_last.generation == generation && !pthread_equal(turn_last.thread, pthread_self()))
-		while (kbind_clock_ms() - turn_last.made_ms < LEAVE_WAIT_MS &&
-			!turn_has_left(context))
-			(void)nanosleep(&pause, NULL); /* a signal only makes it look sooner */
+	if (turn_last.generation == generation && turn_last.thread != gettid())
+		turn_await_leaving(context);
 	turn_last.generation = 0;
 	return true;
 }
@@ -120,7 +133,7 @@ static void turn_note(const struct mech_context *context, size_t t1_bytes)
 {
 	const struct kbind_candidates *listed = context->exchange->candidates;
 
-	turn_last.thread = pthread_self();
+	turn_last.thread = gettid();
 	turn_last.made_ms = kbind_clock_ms();
 	turn_last.t1_bytes = t1_bytes;
 	turn_last.count = listed->count;
@@ -145,9 +158,12 @@ void mech_turn_end(const struct mech_context *context, size_t t1_bytes)
 	(void)pthread_setcancelstate(state, NULL);
 }
 
-void mech_turn_answered(const struct mech_context *context)
+void mech_turn_is_over(const struct mech_context *context)
 {
-	uint64_t awaited = context->exchange->spi_i;
+	uint64_t awaited;
 
+	if (!context->is_initiator || context->exchange == NULL)
+		return;
+	awaited = context->exchange->spi_i;
 	(void)atomic_compare_exchange_strong(&turn_awaited, &awaited, 0);
 }
