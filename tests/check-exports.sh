@@ -49,7 +49,7 @@ result $? "what the document says is left out is not exported"
 ! grep -rnE '__attribute__\(\((constructor|destructor)|\b(atexit|on_exit|pthread_atfork)\(' \
 	"$top_srcdir/base" "$top_srcdir/mech" "$top_srcdir/plugin" \
 	"$top_srcdir/kernel-bind/client.c" "$top_srcdir/kernel-bind/candidates.c" \
-	"$top_srcdir/kernel-bind/verdict.c"
+	"$top_srcdir/kernel-bind/sighting.c" "$top_srcdir/kernel-bind/verdict.c"
 result $? "nothing runs when the plugin is loaded or the program ends"
 
 exit $failed

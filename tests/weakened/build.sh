@@ -105,7 +105,7 @@ link_unit()
 programs_of()
 {
 	case $1 in
-	kernel-bind/candidates.c | kernel-bind/client.c | kernel-bind/verdict.c)
+	kernel-bind/candidates.c | kernel-bind/client.c | kernel-bind/sighting.c | kernel-bind/verdict.c)
 		echo attack_latch plugin ;;
 	kernel-bind/broker_protocol.c | base/*) echo attack_latch broker plugin unit ;;
 	kernel-bind/broker_calls.c | kernel-bind/broker_sandbox.c) echo broker sandbox_probe ;;
