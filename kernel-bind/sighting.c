@@ -75,6 +75,23 @@ enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held)
 	return socket_hold(fd, ret_held, &inode);
 }
 
+/*
+ * What the program has written so far.  A segment that this host's own queue or filter did not take is sent anew,
+ * and counted, without being a repetition.  When nothing is on its way what was acknowledged says how much that was:
+ * less one, since a SYN is counted with it at the end that connected.  An octet too few only lets T1 be
+ * found behind it.
+ */
+static uint32_t written_read(const struct tcp_info *info, uint64_t sent_bytes)
+{
+	const uint64_t once = sent_bytes - info->tcpi_bytes_retrans;
+
+	if (info->tcpi_unacked == 0 && info->tcpi_notsent_bytes == 0 &&
+		info->tcpi_bytes_acked < once)
+		return (uint32_t)(info->tcpi_bytes_acked - 1);
+	/* What waits unsent is written too: it goes in front of what the program writes next. */
+	return (uint32_t)(once + info->tcpi_notsent_bytes);
+}
+
 /* bytes_sent counts retransmissions too, which can only make a connection more of a candidate;
  * kernels before 4.19 have bytes_acked, which lags behind. */
 static bool traffic_read(int held, struct sighting *seen)
@@ -89,10 +106,7 @@ static bool traffic_read(int held, struct sighting *seen)
 		len >= offsetof(struct tcp_info, tcpi_bytes_sent) + sizeof(info.tcpi_bytes_sent)
 			? info.tcpi_bytes_sent
 			: info.tcpi_bytes_acked;
-	/* What waits unsent is written too: it goes in front of what the program writes next. */
-	seen->candidate.written_bytes =
-		(uint32_t)(seen->candidate.sent_bytes - info.tcpi_bytes_retrans +
-			   info.tcpi_notsent_bytes);
+	seen->candidate.written_bytes = written_read(&info, seen->candidate.sent_bytes);
 	seen->candidate.received_bytes = info.tcpi_bytes_received;
 	seen->candidate.last_received_ms = info.tcpi_last_data_recv;
 	return true;
