@@ -70,7 +70,7 @@ says 2 "gss-ipsecd: a stray word" "'frob' is no option" "$broker" frob
 says 2 "status: a port out of range" "the value is out of range" "$tool" status --port 65536
 says 2 "status: a stray word" "'5' is no option" "$tool" status 5
 says 2 "doctor: a stray word" "'host' is no option" "$tool" doctor --server host
-says 2 "status: no number of seconds" "out of range" "$tool" status --watch soon
+says 2 "status: no number of seconds" "is no number" "$tool" status --watch soon
 says 1 "status --json: no broker" "no broker answers" "$tool" status --json --broker "$work/none"
 says 1 "status --fd: no socket" "no broker answers\|not a connected TCP" \
 	"$tool" status --fd 0 --broker "$work/none"
@@ -103,6 +103,26 @@ says 1 "peer list: no such file" "No such file" "$tool" peer list --file "$work/
 says 0 "peer remove: when it counts" "from the next second on" "$tool" peer remove spare
 says 1 "peer remove: again" "no \[peer\] entry spare" "$tool" peer remove spare
 
+printf '[peer]\n\talice = {\n\t\tuser = alice@example.org\n\t\tkey = %s\n\t}\n' \
+	"$("$tool" peer show-key "$work/p256.pem" | grep -om 1 'SHA256:[^ ]*')" >"$work/short.conf"
+says 1 "peer remove: by the name, in place of the tag" "for that name is called alice" \
+	"$tool" peer remove --file "$work/short.conf" alice@example.org
+says 0 "peer add: a key for a name whose tag is another" "another key for alice" \
+	"$tool" peer add --file "$work/short.conf" alice@example.org "$work/ed25519.pem"
+says 0 "peer add: a second entry for the name" "added second" \
+	"$tool" peer add --file "$work/short.conf" --tag second alice@example.org "$work/p256.pem"
+says 0 "peer remove: a key that another entry has" "second, for alice@example.org too, stays" \
+	"$tool" peer remove --file "$work/short.conf" alice "$work/p256.pem"
+says 0 "peer remove: a name that another entry has" "second, for alice@example.org too, stays" \
+	"$tool" peer remove --file "$work/short.conf" alice
+says 0 "peer remove: the last one" "Logins are refused" \
+	"$tool" peer remove --file "$work/short.conf" second
+printf '[peer]\n\tbob = {\n\t\thost = b.example\n\t\tkey_file = %s/none\n\t}\n' "$work" \
+	>"$work/none.conf"
+says 1 "check: a peer's key file" "peer bob: its key_file cannot be taken: .*none" \
+	"$tool" check --file "$work/none.conf"
+says 1 "check: the file that is named does not exist" "counts as empty" \
+	env GSS_IPSEC_CONFIG="$work/nowhere" "$tool" check
 says 0 "peer add: a user" "added Bob@example.org, user Bob@example.org" \
 	"$tool" peer add Bob@Example.org "$work/p256.pem"
 says 1 "peer add: a name that may be either" "write bob@DOMAIN for the user, --host bob" \

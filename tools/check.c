@@ -123,8 +123,11 @@ static bool check_peers(const struct config *config)
 		writer_init(&spki, TOOL_FILE_BYTES_MAX);
 		err = mech_public_key_load(peer->key_file, &spki, NULL);
 		writer_free(&spki);
-		if (err != ERR_OK)
-			print_trouble("peer", peer->tag, err);
+		if (err != ERR_OK) /* the error's own sentence is about an identity */
+			printf("peer %s: its key_file cannot be taken: %s\n", peer->tag,
+				mech_last_detail(err)[0] != '\0'
+					? mech_last_detail(err)
+					: "it holds no public key of a kind that is used here");
 		is_good = is_good && err == ERR_OK;
 	}
 	printf("peers: %zu\n", config_peer_count(config));
@@ -148,6 +151,7 @@ static int check_run(const char *file)
 {
 	const char *files[] = { file, NULL };
 	struct config *config = NULL;
+	const char *named;
 	bool is_good;
 	enum err err;
 
@@ -155,13 +159,16 @@ static int check_run(const char *file)
 	if (file != NULL && access(file, F_OK) != 0)
 		return tool_fail("%s: %s", file, strerror(errno));
 	err = file != NULL ? config_load(files, &config) : config_get(&config);
-
 	if (err != ERR_OK) {
 		printf("configuration: %s\n",
 			err == ERR_CONFIG ? config_last_error() : error_text(err));
 		return TOOL_FAILED;
 	}
-	printf("configuration: OK\n");
+	named = file != NULL ? NULL : tool_config_named();
+	if (named != NULL && access(named, F_OK) != 0)
+		printf("configuration: %s: %s, so it counts as empty\n", named, strerror(errno));
+	else
+		printf("configuration: OK\n");
 	is_good = check_identities(config);
 	is_good = check_peers(config) && is_good;
 	is_good = check_broker(config_broker_path(config)) && is_good;

@@ -152,7 +152,7 @@ static int peer_add(const struct peer_options *options)
 	struct peer_entry entry = { .tag = options->tag, .services = options->services };
 	struct peer_key key = { NULL, NULL };
 	struct mech_name *name = NULL;
-	char *path = NULL;
+	char *path = NULL, *tag = NULL;
 	struct writer old;
 	int code = TOOL_FAILED;
 
@@ -166,9 +166,11 @@ static int peer_add(const struct peer_options *options)
 	writer_init(&old, TOOL_FILE_BYTES_MAX);
 	if (!peer_name_read(options, &entry, &name))
 		goto out;
+	path = peer_file_path(options);
+	if (entry.tag == NULL && path != NULL)
+		entry.tag = tag = peer_file_tag_of(path, entry.name, NULL, NULL);
 	if (entry.tag == NULL)
 		entry.tag = entry.name;
-	path = peer_file_path(options);
 	if (path != NULL && peer_key_read(options->words[1], &key))
 		code = peer_add_to(path, &entry, &key, &old);
 out:
@@ -176,10 +178,39 @@ out:
 	peer_key_free(&key);
 	mech_name_release(&name);
 	free(path);
+	free(tag);
 	return code;
 }
 
 /* --- remove --- */
+
+static int refuse_absent(const char *path, const char *tag)
+{
+	char *entry = peer_file_tag_of(path, tag, NULL, NULL);
+
+	if (entry != NULL)
+		(void)tool_fail("%s has no [peer] entry %s; the one for that name is called %s",
+			path, tag, entry);
+	else
+		(void)tool_fail("%s has no [peer] entry %s", path, tag);
+	free(entry);
+	return TOOL_FAILED;
+}
+
+/* name: whose entry it was, or NULL. */
+static void print_removed(const char *path, const char *tag, const char *key_name, const char *name)
+{
+	char *other = name != NULL ? peer_file_tag_of(path, name, key_name, tag) : NULL;
+
+	printf("%s: removed %s%s\n", path, key_name != NULL ? "a key of " : "", tag);
+	if (other != NULL)
+		printf("Entry %s, for %s too, stays: logins go on with %s.\n", other, name,
+			key_name != NULL ? "that key" : "the keys it has");
+	else
+		printf("Logins are refused from the next second on, by servers that are running "
+		       "too; connections that are open stay.\n");
+	free(other);
+}
 
 static int peer_remove_from(
 	const char *path, const char *tag, const char *key_name, struct writer *old)
@@ -188,6 +219,7 @@ static int peer_remove_from(
 	struct writer changed;
 	struct bytes text;
 	size_t begin, end;
+	char *name;
 	int code;
 
 	if (!peer_file_read(path, old))
@@ -195,21 +227,20 @@ static int peer_remove_from(
 	text = writer_view(old);
 	place = tool_peer_find(text, tag);
 	if (!place.has_entry)
-		return tool_fail("%s has no [peer] entry %s", path, tag);
+		return refuse_absent(path, tag);
 	begin = place.entry;
 	end = place.next;
 	if (key_name != NULL && !tool_peer_find_key(text, &place, key_name, &begin, &end))
 		return tool_fail("%s does not have this key", tag);
+	name = peer_file_name_of(path, tag);
 	writer_init(&changed, TOOL_FILE_BYTES_MAX);
 	writer_put_bytes(&changed, BYTES(text.data, begin));
 	writer_put_bytes(&changed, BYTES(text.data + end, text.len - end));
 	code = peer_file_replace(path, writer_view(old), &changed);
 	writer_free(&changed);
 	if (code == TOOL_OK)
-		printf("%s: removed %s%s\nLogins are refused from the next second on, by servers "
-		       "that "
-		       "are running too; connections that are open stay.\n",
-			path, key_name != NULL ? "a key of " : "", tag);
+		print_removed(path, tag, key_name, name);
+	free(name);
 	return code;
 }
 

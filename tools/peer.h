@@ -36,6 +36,12 @@ bool peer_file_read(const char *path, struct writer *text);
 /* Puts content in the file's place if it is in order, and the file still what was read before; TOOL_OK, or
  * TOOL_FAILED and told. */
 int peer_file_replace(const char *path, struct bytes before, const struct writer *content);
+/* The host or user that the entry of that tag is for; malloc'ed, NULL: there is none. */
+char *peer_file_name_of(const char *path, const char *tag);
+/* The tag of the first entry for that host or user, with that key among its keys (NULL: any), other than but_tag
+ * (NULL: any); malloc'ed, NULL: there is none. */
+char *peer_file_tag_of(
+	const char *path, const char *name, const char *key_name, const char *but_tag);
 /* Whether the file's entry of that tag is for the same name, so that it can take another key. */
 bool peer_file_entry_fits(const char *path, const struct peer_entry *entry);
 /* Appends the old text with the key put into its entry, or with a new entry. */

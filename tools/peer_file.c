@@ -187,14 +187,67 @@ void peer_text_add(struct writer *w, struct bytes old, const struct peer_entry *
 		writer_put_bytes(w, BYTES(old.data + at, old.len - at));
 }
 
+static const char *peer_name(const struct config_peer *peer)
+{
+	return peer->host != NULL ? peer->host : peer->user;
+}
+
 static bool entry_is_for(const struct config_peer *peer, const struct peer_entry *entry)
 {
-	const char *name = peer->host != NULL ? peer->host : peer->user;
+	const char *name = peer_name(peer);
 
 	if (entry->kind == NULL || name == NULL)
 		return entry->kind == NULL && name == NULL;
 	return (strcmp(entry->kind, "host") == 0) == (peer->host != NULL) &&
 	       strcasecmp(name, entry->name) == 0;
+}
+
+static bool peer_lists_key(const struct config_peer *peer, const char *key_name)
+{
+	for (size_t i = 0; i < peer->key_count; i++)
+		if (tool_key_is_named(
+			    BYTES((const uint8_t *)peer->keys[i], strlen(peer->keys[i])), key_name))
+			return true;
+	return false;
+}
+
+char *peer_file_name_of(const char *path, const char *tag)
+{
+	const char *files[] = { path, NULL };
+	struct config *config = NULL;
+	char *found = NULL;
+
+	if (config_load(files, &config) != ERR_OK)
+		return NULL;
+	for (size_t i = 0; i < config_peer_count(config) && found == NULL; i++) {
+		const struct config_peer *peer = config_peer_at(config, i);
+
+		if (strcmp(peer->tag, tag) == 0 && peer_name(peer) != NULL)
+			found = strdup(peer_name(peer));
+	}
+	config_release(&config);
+	return found;
+}
+
+char *peer_file_tag_of(
+	const char *path, const char *name, const char *key_name, const char *but_tag)
+{
+	const char *files[] = { path, NULL };
+	struct config *config = NULL;
+	char *found = NULL;
+
+	if (config_load(files, &config) != ERR_OK)
+		return NULL;
+	for (size_t i = 0; i < config_peer_count(config) && found == NULL; i++) {
+		const struct config_peer *peer = config_peer_at(config, i);
+
+		if (peer_name(peer) != NULL && strcasecmp(peer_name(peer), name) == 0 &&
+			(key_name == NULL || peer_lists_key(peer, key_name)) &&
+			(but_tag == NULL || strcmp(peer->tag, but_tag) != 0))
+			found = strdup(peer->tag);
+	}
+	config_release(&config);
+	return found;
 }
 
 bool peer_file_entry_fits(const char *path, const struct peer_entry *entry)

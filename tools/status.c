@@ -296,7 +296,10 @@ static bool option_number(const char *what, const char *text, long max, long *re
 {
 	if (tool_number_read(text, max, ret_number))
 		return true;
-	(void)tool_fail("--%s %s: the value is out of range", what, text);
+	(void)tool_fail(text[0] == '\0' || text[strspn(text, "0123456789")] != '\0'
+				? "--%s %s: the value is no number"
+				: "--%s %s: the value is out of range",
+		what, text);
 	return false;
 }
 
