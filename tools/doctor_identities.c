@@ -173,7 +173,7 @@ void doctor_examine_identities(struct doctor *doctor)
 		identity_examine(doctor, config_identity_at(doctor->config, i), &all);
 	if (config_identity_count(doctor->config) == 0)
 		doctor_tell(doctor, FOUND_IDENTITY_NONE, NULL, NULL, NULL);
-	else if (all.usable == 0 && all.denied != NULL)
+	else if (all.usable == 0 && all.denied != NULL && doctor->counts[DOCTOR_BROKEN] == broken)
 		key_tell(doctor, FOUND_KEY_DENIED, all.denied);
 	else if (doctor->counts[DOCTOR_BROKEN] == broken)
 		role_examine(doctor, &all);

@@ -54,6 +54,16 @@ static bool peer_has_key(const struct config_peer *peer, const char *key)
 	return is_found;
 }
 
+/* By its name; a peer without one is known by a key that it has. */
+static bool peer_is_named(const struct config_peer *peer, const char *name)
+{
+	if (peer->host != NULL)
+		return strcasecmp(peer->host, name) == 0;
+	if (peer->user != NULL)
+		return strcmp(peer->user, name) == 0;
+	return strcmp(peer->tag, name) == 0 || peer_has_key(peer, name);
+}
+
 static void key_file_examine(struct doctor *doctor, const struct config_peer *peer)
 {
 	enum err err;
@@ -67,7 +77,17 @@ static void key_file_examine(struct doctor *doctor, const struct config_peer *pe
 	free(why);
 }
 
-/* An identity of this user's, whose key a peer's entry should not have. */
+/* Its key is this side's own: wrong where that peer is asked for, and usual where one list goes to all hosts. */
+static void self_tell(struct doctor *doctor, const struct config_peer *peer,
+	const struct config_identity *configured)
+{
+	const bool is_wanted = doctor->peer != NULL && peer_is_named(peer, doctor->peer);
+
+	doctor_tell(doctor, is_wanted ? FOUND_PEER_IS_SELF : FOUND_PEER_IS_SELF_TOO, peer->tag,
+		configured->tag, NULL);
+}
+
+/* An identity of this user's, whose key a peer's entry may have. */
 static void self_examine(struct doctor *doctor, const struct config_identity *configured)
 {
 	struct mech_identity identity = { 0 };
@@ -82,23 +102,13 @@ static void self_examine(struct doctor *doctor, const struct config_identity *co
 		const struct config_peer *peer = config_peer_at(doctor->config, i);
 
 		if (peer_has_key(peer, key))
-			doctor_tell(doctor, FOUND_PEER_IS_SELF, peer->tag, configured->tag, NULL);
+			self_tell(doctor, peer, configured);
 	}
 	free(key);
 	mech_identity_wipe(&identity);
 }
 
 /* --- the one that was asked for --- */
-
-/* By its name; a peer without one is known by a key that it has. */
-static bool peer_is_named(const struct config_peer *peer, const char *name)
-{
-	if (peer->host != NULL)
-		return strcasecmp(peer->host, name) == 0;
-	if (peer->user != NULL)
-		return strcmp(peer->user, name) == 0;
-	return strcmp(peer->tag, name) == 0 || peer_has_key(peer, name);
-}
 
 /* "server" for server.example.org, or the reverse. */
 static bool peer_is_shortened(const struct config_peer *peer, const char *name)

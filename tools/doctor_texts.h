@@ -41,7 +41,7 @@
 	X(IDENTITY_ROLE, BROKEN, "identity", "none that this user may use %1", NULL, "look at 'usage' in [identity], and whose the key files are") \
 	X(IDENTITY_SERVICE, BROKEN, "identity", "none of this user's answers for %1", NULL, "compare 'host' and 'services' in [identity] with the name that clients ask for") \
 	X(KEY_MISSING, BROKEN, "identity", "%1: its key file %2 is not there", "gss-ipsec keygen --out %2 && chown %3 %2", "then give the other side the new key's SHA256 name; its peer database has the old one") \
-	X(KEY_DENIED, BROKEN, "identity", "%1: this user may not read its key file %2", "chown %3 %2", "only where that identity is meant for this user: the programs of the file's present owner lose it; else make this user a key and an [identity] of his own") \
+	X(KEY_DENIED, BROKEN, "identity", "%1: this user may not read its key file %2", NULL, "make this user a key and an [identity] of his own; or, where that identity is meant for this user and nobody else, give him the file: 'chown %3 %2', with which its present owner's programs lose it") \
 	X(KEY_MODE, BROKEN, "identity", "%1: others can read its key file %2, so no program takes it", "chmod 0600 %2", "if others may have read it, make a new key instead") \
 	X(KEY_OWNER, BROKEN, "identity", "%1: its key file %2 belongs to neither this user nor root, so no program of this user takes it", "chown %3 %2", NULL) \
 	X(KEY_BAD, BROKEN, "identity", "%1: %2", "mv %3 %3.bad && gss-ipsec keygen --out %3 && chown --reference=%3.bad %3", "then give the other side the new key's SHA256 name") \
@@ -59,6 +59,7 @@
 	X(PEER_OTHER_NAME, BROKEN, "peers", "the key %2 is in the peer database, but it is %3 there and not %1", NULL, "let the program ask for %3, or correct the entry's name") \
 	X(PEER_KEY_CHANGED, BROKEN, "peers", "the peer database has another key for %1 than %2: the other side has a new key, or somebody is in the middle", "gss-ipsec peer add --tag %3 %1 %2", "only when you know from the other side itself that this is its key; then take out the old one with 'gss-ipsec peer remove %3 OLDKEY'") \
 	X(PEER_KEY_FILE, BROKEN, "peers", "%1: %2", NULL, "mend or take out 'key_file' of that [peer] entry") \
+	X(PEER_IS_SELF_TOO, OK, "peers", "%1 is this side itself (identity %2), which can log in to others only", NULL, NULL) \
 	X(PEER_IS_SELF, BROKEN, "peers", "the key of %1 is this side's own (identity %2)", NULL, "give each side a key of its own with 'gss-ipsec keygen', and correct the [peer] entry") \
 	X(PEER_SERVICE, BROKEN, "peers", "the key of %1 may not answer for the service %2", NULL, "compare 'services' in its [peer] entry") \
 	X(PEER_NOT_FOUND, BROKEN, "peers", "this host's resolver knows no address for %1", NULL, "correct the name, or enter it in the DNS or in /etc/hosts") \

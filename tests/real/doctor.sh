@@ -244,7 +244,7 @@ rows_keys()
 	row "key world-readable" A broken 'others can read its key file' \
 		'on A chmod 644 /etc/gss/alice.pem'
 	more "key of another user" A broken 'may not read its key file' \
-		'on A chown 40002 /etc/gss/alice.pem'
+		'on A chown 40002 /etc/gss/alice.pem' 'on A chown 40001 /etc/gss/alice.pem'
 	more "key file is none" A broken 'identity: alice: .*alice.pem' \
 		'on A cp -p /etc/gss/alice.pem /etc/gss/kept.pem; on A sed -i s/^M/N/ /etc/gss/alice.pem' \
 		'on A mv /etc/gss/kept.pem /etc/gss/alice.pem'
