@@ -309,8 +309,9 @@ class Connection:
         begin = max(0, min(first - (count - 1) // 2, len(rows) - count + 1))
         shown = rows[begin:begin + count - 1]
         left = len(rows) - begin - len(shown)
-        clear = sum(p.protocol == TCP for p, _, _ in self.rows[begin + len(shown):])
-        return shown + [f"             and {left} packets more, {clear} of them clear"]
+        clear = [p for p, _, _ in self.rows[begin + len(shown):] if p.protocol == TCP]
+        empty = ", without octets" if clear and not any(p.payload for p in clear) else ""
+        return shown + [f"             and {left} packets more, {len(clear)} of them clear{empty}"]
 
 
 def read_end(text):

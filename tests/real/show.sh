@@ -38,10 +38,11 @@ exchange_begin "$message" || {
 exchange_finish || hosts_die "gss-client failed"
 echo "said:   \"$message\", gss-client to gss-server, unmodified;" \
 	"$(grep -m 1 -o 'Signature verified' "$hosts_out/client.log")"
-echo "wire of A:"
-"$here/capture.py" --port "$exchange_port" --absent "$message" --timeline 6 \
+echo "wire of A (T1, T2: each side's first token; with them the keys are agreed):"
+"$here/capture.py" --port "$exchange_port" --absent "$message" --timeline 5 \
 	"$hosts_out/A.pcap" >"$hosts_out/judged" || { cat "$hosts_out/judged" >&2; exit 1; }
 sed 's/^/  /' "$hosts_out/judged"
 echo "gss-ipsec status, while the connection lived:"
 show_status A
 show_status B
+echo "result: latched: behind T1 and T2 every octet went as ESP, and the message is nowhere in the clear"
