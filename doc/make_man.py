@@ -30,15 +30,15 @@ def escaped(text):
 
 
 def marked(text):
-    """`code` and **bold** in bold letters, [text](link) as its text."""
+    """`code` and **bold** in bold letters, *words* in italics, [text](link) as its text."""
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text.replace("doc/configuration.md", "ipsec.conf(5)"))
-    parts = re.split(r"`([^`]*)`|\*\*([^*]*)\*\*", text)
+    parts = re.split(r"`([^`]*)`|\*\*([^*]*)\*\*|\*([^* ][^*]*)\*", text)
     out = ""
-    for index in range(0, len(parts), 3):
+    for index in range(0, len(parts), 4):
         out += escaped(parts[index])
-        for strong in parts[index + 1:index + 3]:
-            if strong is not None:
-                out += r"\fB" + escaped(strong) + r"\fR"
+        for font, words in zip("BBI", parts[index + 1:index + 4]):
+            if words is not None:
+                out += rf"\f{font}" + escaped(words) + r"\fR"
     return out
 
 
@@ -66,8 +66,9 @@ def block_lines(block):
         return table_lines(block)
     if re.match(r"(\d+\.|-) ", first):
         items = re.split(r"\n(?=\d+\. |- )", "\n".join(block))
-        return [line for item in items for line in
-                (".IP \\(bu 2", marked(" ".join(re.sub(r"^(\d+\.|-) ", "", item).split())))]
+        marks = [re.match(r"\d+\.|-", item).group() for item in items]
+        return [line for mark, item in zip(marks, items) for line in
+                (r".IP \(bu 2" if mark == "-" else f".IP {mark} 3", marked(" ".join(re.sub(r"^(\d+\.|-) ", "", item).split())))]
     return [".PP", marked(" ".join(line.strip() for line in block))]
 
 
