@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What quickstart shows, in a guest: show.sh STAGED.  At most 22 lines of 100 columns.
+# What quickstart shows, in a guest: show.sh STAGED.  At most 21 lines of 100 columns.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
@@ -39,7 +39,7 @@ exchange_finish || hosts_die "gss-client failed"
 echo "said:   \"$message\", gss-client to gss-server, unmodified;" \
 	"$(grep -m 1 -o 'Signature verified' "$hosts_out/client.log")"
 echo "wire of A (T1, T2: each side's first token; with them the keys are agreed):"
-"$here/capture.py" --port "$exchange_port" --absent "$message" --timeline 5 \
+"$here/capture.py" --port "$exchange_port" --absent "$message" --timeline 4 \
 	"$hosts_out/A.pcap" >"$hosts_out/judged" || { cat "$hosts_out/judged" >&2; exit 1; }
 sed 's/^/  /' "$hosts_out/judged"
 echo "gss-ipsec status, while the connection lived:"
