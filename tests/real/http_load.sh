@@ -141,10 +141,10 @@ load_hold()
 	hosts_start "$1" as alice A sh -c "exec sleep 3000 <>$http_home/$1"
 }
 
-# Those who have a pipe open that their group waits for, its holder among them.
-load_are_waiting()
+# load_have_open COUNT PIPES: so many processes, those that hold the pipes among them.
+load_have_open()
 {
-	[ "$(find /proc/[0-9]*/fd -lname "$http_home/go.*" 2>/dev/null | wc -l)" -ge "$1" ]
+	[ "$(find /proc/[0-9]*/fd -lname "$http_home/$2" 2>/dev/null | wc -l)" -ge "$1" ]
 }
 
 load_is_over()
@@ -178,7 +178,7 @@ load_start_clients()
 				-o pages $private/who.shtml?\$i 2>crowd.log.\$i &
 		done
 		wait"
-	hosts_wait 600 load_are_waiting $((count + groups))
+	hosts_wait 600 load_have_open $((count + groups)) 'go.*'
 }
 
 # The pages of all, who end with that.
@@ -187,6 +187,8 @@ load_end_clients()
 	hosts_start pages as alice A sh -c "exec sleep 3000 <>$http_home/pages"
 	hosts_start crowd-pages as alice A sh -c "cat $http_home/pages >$http_home/crowd.page.1"
 	hosts_wait 300 load_is_over
+	# What is in the pipe is lost with its holder, unless it has a reader by then.
+	hosts_wait 60 load_have_open 2 pages
 	hosts_stop pages
 	hosts_wait 10 hosts_has_ended "${hosts_pid[crowd-pages]}"
 	hosts_stop crowd-pages
