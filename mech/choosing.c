@@ -10,6 +10,8 @@
 
 #define WAIT_MS 5000	  /* for other threads' contexts to reserve what is theirs */
 #define WAIT_ALL_MS 20000 /* while one after the other is */
+#define BROKER_ASKED_MS \
+	500 /* then, once: most waits are shorter, and a crowd has no need of more requests */
 /* Anybody can send T1s that are waited for in vain, and so hold a server's threads: the process remembers. */
 #define VAIN_WAIT_MS 1000
 #define VAIN_WAIT_ALL_MS 3000
@@ -90,8 +92,8 @@ static bool choosing_is_free(
 	       !now.is_closing && now.fitness == IPSEC_LATCH_LATCHED;
 }
 
-/* Whether one is left at most, when those that are reserved by now are left out: of all, or of those before the
- * third free one, which is the cheaper look. */
+/* Whether one is left at most, when those that are reserved by now are left out: of all, or of those up to the
+ * second free one, which is the cheaper look. */
 static bool choosing_is_settled(struct choosing *choosing, bool looks_at_all)
 {
 	const struct kbind_candidate *items = choosing->listed->items;
@@ -139,13 +141,15 @@ static enum ipsec_latch_reason choosing_wait(struct choosing *choosing)
 	struct timespec pause = { .tv_nsec = POLL_NS_FIRST };
 	int64_t begun = kbind_clock_ms(), moved = begun, now;
 	size_t before = choosing->count;
+	bool has_asked = false;
 
 	if (choosing->count <= 1 || !choosing->offer->has_positions || !kbind_has_threads())
 		return IPSEC_LATCH_LATCHED;
-	if (!choosing_has_broker(choosing))
-		return IPSEC_LATCH_NO_BROKER;
 	while (!choosing_is_settled(choosing, false)) {
 		now = kbind_clock_ms();
+		if (!has_asked && now - begun >= BROKER_ASKED_MS && !choosing_has_broker(choosing))
+			return IPSEC_LATCH_NO_BROKER;
+		has_asked = now - begun >= BROKER_ASKED_MS;
 		if (choosing_is_over(begun, choosing->count < before ? now : moved, now)) {
 			if (choosing_is_settled(choosing, true))
 				break;
