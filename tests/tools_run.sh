@@ -115,8 +115,16 @@ says 0 "peer remove: a key that another entry has" "second, for alice@example.or
 	"$tool" peer remove --file "$work/short.conf" alice "$work/p256.pem"
 says 0 "peer remove: a name that another entry has" "second, for alice@example.org too, stays" \
 	"$tool" peer remove --file "$work/short.conf" alice
+says 0 "peer add: a user whose name differs by its letters' case" "added Alice@example.org" \
+	"$tool" peer add --file "$work/short.conf" Alice@example.org "$work/p256.pem"
 says 0 "peer remove: the last one" "Logins are refused" \
 	"$tool" peer remove --file "$work/short.conf" second
+printf '[peer]\n\tone = {\n\t\tuser = a@b.example\n\t\tkey_file = %s\n\t\tkey = %s\n\t}\n' "$work/p256.pem" \
+	"$("$tool" peer show-key "$work/p256.pem" | grep -om 1 'SHA256:[^ ]*')" >"$work/both.conf"
+says 0 "peer remove: a key that is in the entry's file too" "one, for a@b.example too, stays" \
+	"$tool" peer remove --file "$work/both.conf" one "$work/p256.pem"
+says 0 "peer add: a key for some services is another entry" "added s.example" \
+	"$tool" peer add --file "$work/both.conf" --services imap s.example "$work/p256.pem"
 printf '[peer]\n\tbob = {\n\t\thost = b.example\n\t\tkey_file = %s/none\n\t}\n' "$work" \
 	>"$work/none.conf"
 says 1 "check: a peer's key file" "peer bob: its key_file cannot be taken: .*none" \

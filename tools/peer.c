@@ -167,8 +167,9 @@ static int peer_add(const struct peer_options *options)
 	if (!peer_name_read(options, &entry, &name))
 		goto out;
 	path = peer_file_path(options);
-	if (entry.tag == NULL && path != NULL)
-		entry.tag = tag = peer_file_tag_of(path, entry.name, NULL, NULL);
+	if (entry.tag == NULL && path != NULL && options->services == NULL)
+		entry.tag = tag = peer_file_find(
+			path, &(struct peer_wanted){ .name = entry.name, .is_unlimited = true });
 	if (entry.tag == NULL)
 		entry.tag = entry.name;
 	if (path != NULL && peer_key_read(options->words[1], &key))
@@ -186,7 +187,7 @@ out:
 
 static int refuse_absent(const char *path, const char *tag)
 {
-	char *entry = peer_file_tag_of(path, tag, NULL, NULL);
+	char *entry = peer_file_find(path, &(struct peer_wanted){ .name = tag });
 
 	if (entry != NULL)
 		(void)tool_fail("%s has no [peer] entry %s; the one for that name is called %s",
@@ -200,7 +201,10 @@ static int refuse_absent(const char *path, const char *tag)
 /* name: whose entry it was, or NULL. */
 static void print_removed(const char *path, const char *tag, const char *key_name, const char *name)
 {
-	char *other = name != NULL ? peer_file_tag_of(path, name, key_name, tag) : NULL;
+	const struct peer_wanted wanted = {
+		.name = name, .key_name = key_name, .but_tag = key_name == NULL ? tag : NULL
+	};
+	char *other = name != NULL ? peer_file_find(path, &wanted) : NULL;
 
 	printf("%s: removed %s%s\n", path, key_name != NULL ? "a key of " : "", tag);
 	if (other != NULL)
@@ -208,7 +212,8 @@ static void print_removed(const char *path, const char *tag, const char *key_nam
 			key_name != NULL ? "that key" : "the keys it has");
 	else
 		printf("Logins are refused from the next second on, by servers that are running "
-		       "too; connections that are open stay.\n");
+		       "too, unless another configuration file has this peer; connections that are "
+		       "open stay.\n");
 	free(other);
 }
 

@@ -38,10 +38,14 @@ bool peer_file_read(const char *path, struct writer *text);
 int peer_file_replace(const char *path, struct bytes before, const struct writer *content);
 /* The host or user that the entry of that tag is for; malloc'ed, NULL: there is none. */
 char *peer_file_name_of(const char *path, const char *tag);
-/* The tag of the first entry for that host or user, with that key among its keys (NULL: any), other than but_tag
- * (NULL: any); malloc'ed, NULL: there is none. */
-char *peer_file_tag_of(
-	const char *path, const char *name, const char *key_name, const char *but_tag);
+/* The first entry for that host or user, with that key among its keys (NULL: any), other than but_tag (NULL:
+ * any). */
+struct peer_wanted {
+	const char *name, *key_name, *but_tag;
+	bool is_unlimited; /* for all services */
+};
+/* Its tag; malloc'ed, NULL: there is none. */
+char *peer_file_find(const char *path, const struct peer_wanted *wanted);
 /* Whether the file's entry of that tag is for the same name, so that it can take another key. */
 bool peer_file_entry_fits(const char *path, const struct peer_entry *entry);
 /* Appends the old text with the key put into its entry, or with a new entry. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "base/config.h"
 #include "mech/mech.h"
@@ -192,6 +194,14 @@ static const char *peer_name(const struct config_peer *peer)
 	return peer->host != NULL ? peer->host : peer->user;
 }
 
+/* Users are told apart by their letters' case, hosts are not. */
+static bool peer_is_named(const struct config_peer *peer, const char *name)
+{
+	if (peer->host != NULL)
+		return strcasecmp(peer->host, name) == 0;
+	return peer->user != NULL && strcmp(peer->user, name) == 0;
+}
+
 static bool entry_is_for(const struct config_peer *peer, const struct peer_entry *entry)
 {
 	const char *name = peer_name(peer);
@@ -199,11 +209,19 @@ static bool entry_is_for(const struct config_peer *peer, const struct peer_entry
 	if (entry->kind == NULL || name == NULL)
 		return entry->kind == NULL && name == NULL;
 	return (strcmp(entry->kind, "host") == 0) == (peer->host != NULL) &&
-	       strcasecmp(name, entry->name) == 0;
+	       peer_is_named(peer, entry->name);
 }
 
-static bool peer_lists_key(const struct config_peer *peer, const char *key_name)
+static bool peer_has_key(const struct config_peer *peer, const char *key_name)
 {
+	char *of_file = peer->key_file != NULL && access(peer->key_file, R_OK) == 0
+				? tool_key_name_of(peer->key_file)
+				: NULL;
+	const bool is_in_file = of_file != NULL && strcmp(of_file, key_name) == 0;
+
+	free(of_file);
+	if (is_in_file)
+		return true;
 	for (size_t i = 0; i < peer->key_count; i++)
 		if (tool_key_is_named(
 			    BYTES((const uint8_t *)peer->keys[i], strlen(peer->keys[i])), key_name))
@@ -229,8 +247,7 @@ char *peer_file_name_of(const char *path, const char *tag)
 	return found;
 }
 
-char *peer_file_tag_of(
-	const char *path, const char *name, const char *key_name, const char *but_tag)
+char *peer_file_find(const char *path, const struct peer_wanted *wanted)
 {
 	const char *files[] = { path, NULL };
 	struct config *config = NULL;
@@ -241,9 +258,10 @@ char *peer_file_tag_of(
 	for (size_t i = 0; i < config_peer_count(config) && found == NULL; i++) {
 		const struct config_peer *peer = config_peer_at(config, i);
 
-		if (peer_name(peer) != NULL && strcasecmp(peer_name(peer), name) == 0 &&
-			(key_name == NULL || peer_lists_key(peer, key_name)) &&
-			(but_tag == NULL || strcmp(peer->tag, but_tag) != 0))
+		if (peer_is_named(peer, wanted->name) &&
+			(wanted->key_name == NULL || peer_has_key(peer, wanted->key_name)) &&
+			(wanted->but_tag == NULL || strcmp(peer->tag, wanted->but_tag) != 0) &&
+			(!wanted->is_unlimited || peer->service_count == 0))
 			found = strdup(peer->tag);
 	}
 	config_release(&config);
