@@ -79,17 +79,19 @@ enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held)
  * What the program has written so far.  A segment that this host's own queue or filter did not take is sent anew,
  * and counted, without being a repetition.  When nothing is on its way what was acknowledged says how much that was:
  * less one, since a SYN is counted with it at the end that connected.  An octet too few only lets T1 be
- * found behind it.
+ * found behind it; while something is on its way, too many remain, and T1 is not found.
  */
-static uint32_t written_read(const struct tcp_info *info, uint64_t sent_bytes)
+static void written_read(
+	const struct tcp_info *info, uint64_t sent_bytes, struct kbind_candidate *candidate)
 {
 	const uint64_t once = sent_bytes - info->tcpi_bytes_retrans;
 
+	/* What waits unsent is written too: it goes in front of what the program writes next. */
+	candidate->counted_bytes = (uint32_t)(once + info->tcpi_notsent_bytes);
+	candidate->written_bytes = candidate->counted_bytes;
 	if (info->tcpi_unacked == 0 && info->tcpi_notsent_bytes == 0 &&
 		info->tcpi_bytes_acked < once)
-		return (uint32_t)(info->tcpi_bytes_acked - 1);
-	/* What waits unsent is written too: it goes in front of what the program writes next. */
-	return (uint32_t)(once + info->tcpi_notsent_bytes);
+		candidate->written_bytes = (uint32_t)(info->tcpi_bytes_acked - 1);
 }
 
 /* bytes_sent counts retransmissions too, which can only make a connection more of a candidate;
@@ -106,7 +108,7 @@ static bool traffic_read(int held, struct sighting *seen)
 		len >= offsetof(struct tcp_info, tcpi_bytes_sent) + sizeof(info.tcpi_bytes_sent)
 			? info.tcpi_bytes_sent
 			: info.tcpi_bytes_acked;
-	seen->candidate.written_bytes = written_read(&info, seen->candidate.sent_bytes);
+	written_read(&info, seen->candidate.sent_bytes, &seen->candidate);
 	seen->candidate.received_bytes = info.tcpi_bytes_received;
 	seen->candidate.last_received_ms = info.tcpi_last_data_recv;
 	return true;
@@ -251,11 +253,9 @@ bool sighting_is_unfit(const struct sighting *seen, enum ipsec_latch_reason reas
 
 bool sighting_show(struct sighting *seen)
 {
-	if (seen->kind == SIGHTING_OTHER || seen->state == STATE_LISTEN)
-		return false;
 	seen->candidate.is_closing = seen->state != STATE_ESTABLISHED;
 	seen->candidate.fitness = sighting_judge(seen);
-	return true;
+	return seen->kind != SIGHTING_OTHER && seen->state != STATE_LISTEN;
 }
 
 /* Whether the held socket is this connection still, without looking at all of it. */

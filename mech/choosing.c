@@ -147,9 +147,13 @@ static enum ipsec_latch_reason choosing_wait(struct choosing *choosing)
 		return IPSEC_LATCH_LATCHED;
 	while (!choosing_is_settled(choosing, false)) {
 		now = kbind_clock_ms();
-		if (!has_asked && now - begun >= BROKER_ASKED_MS && !choosing_has_broker(choosing))
-			return IPSEC_LATCH_NO_BROKER;
-		has_asked = now - begun >= BROKER_ASKED_MS;
+		if (!has_asked && now - begun >= BROKER_ASKED_MS) {
+			has_asked = true;
+			if (!choosing_has_broker(choosing))
+				return IPSEC_LATCH_NO_BROKER;
+			begun = moved = kbind_clock_ms(); /* a busy one's time is not theirs */
+			continue;
+		}
 		if (choosing_is_over(begun, choosing->count < before ? now : moved, now)) {
 			if (choosing_is_settled(choosing, true))
 				break;

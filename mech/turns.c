@@ -38,7 +38,7 @@ static struct {
 	struct {
 		int fd;
 		uint64_t cookie;
-		uint32_t written_bytes;
+		uint32_t counted_bytes;
 	} listed[KBIND_CANDIDATES_MAX];
 	int cancel_state; /* as the thread was that has the turn */
 } turn_last;
@@ -88,7 +88,7 @@ static bool turn_has_left(const struct mech_context *context)
 			.cookie = turn_last.listed[i].cookie };
 		if (context->ops->refresh(&before, &now) == IPSEC_LATCH_LATCHED &&
 			now.fitness == IPSEC_LATCH_LATCHED &&
-			now.written_bytes - turn_last.listed[i].written_bytes >= turn_last.t1_bytes)
+			now.counted_bytes - turn_last.listed[i].counted_bytes >= turn_last.t1_bytes)
 			return true;
 	}
 	return false;
@@ -140,7 +140,7 @@ static void turn_note(const struct mech_context *context, size_t t1_bytes)
 	for (size_t i = 0; i < listed->count; i++) {
 		turn_last.listed[i].fd = listed->items[i].fd;
 		turn_last.listed[i].cookie = listed->items[i].cookie;
-		turn_last.listed[i].written_bytes = listed->items[i].written_bytes;
+		turn_last.listed[i].counted_bytes = listed->items[i].counted_bytes;
 	}
 	atomic_store(&turn_awaited, context->exchange->spi_i);
 	turn_last.generation = atomic_load(&turn_holder);

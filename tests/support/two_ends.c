@@ -31,7 +31,8 @@ static void fake_candidate(bool is_initiator, struct kbind_candidate *candidate)
 	memcpy(candidate->tuple.remote, is_initiator ? acceptor : initiator, len);
 	candidate->tuple.local_port = is_initiator ? 40000 : 4444;
 	candidate->tuple.remote_port = is_initiator ? 4444 : 40000;
-	candidate->written_bytes = fake_kernels[is_initiator ? 0 : 1].written;
+	candidate->written_bytes = candidate->counted_bytes =
+		fake_kernels[is_initiator ? 0 : 1].written;
 	candidate->received_bytes = is_initiator ? 0 : 60000; /* T1 has come to the acceptor */
 }
 
@@ -100,6 +101,7 @@ static struct kbind_candidate fake_now(bool is_initiator)
 	if (!k->stalls) {
 		now.sent_bytes += 60000;
 		now.written_bytes += 60000;
+		now.counted_bytes += 60000;
 		now.received_bytes += 60000;
 	}
 	return now;
