@@ -36,6 +36,7 @@ DUMP = re.compile(r"^([0-9a-f]{2} )+$")
 MOMENTARY = re.compile(
     r"connection_(input|read)|LOG:  checkpoint complete|kex_exchange_id"
     r"|Connection (closed|reset) by 127|debug1: .* rtype eow@"
+    r"|FATAL:  the database system is starting up"  # whoever asked whether it is up
 )
 
 # Lines of text that only a program prints which asks for them: it lists mechanisms, or is told to
