@@ -39,9 +39,8 @@ struct kbind_candidate {
 	struct kbind_tuple tuple;
 	uint64_t sent_bytes, received_bytes; /* since the connection began */
 	uint32_t written_bytes; /* what the program has written so far, each octet once; mod 2^32 */
-	uint32_t
-		counted_bytes; /* the same as the kernel counts it: what this host itself dropped twice, but it never
-				 * falls */
+	/* The same as the kernel counts it: what this host itself dropped twice, but it never falls. */
+	uint32_t counted_bytes;
 	uint32_t last_received_ms; /* tcpi_last_data_recv: how long ago data came */
 	uint32_t unread_bytes;	   /* kbind_refresh only: what the program has not read yet */
 	bool is_uncounted; /* no TCP: how much it carried is not known, so it may be anything */

@@ -10,8 +10,8 @@
 
 #define WAIT_MS 5000	  /* for other threads' contexts to reserve what is theirs */
 #define WAIT_ALL_MS 20000 /* while one after the other is */
-#define BROKER_ASKED_MS \
-	500 /* then, once: most waits are shorter, and a crowd has no need of more requests */
+/* Then, once: most waits are shorter, and a crowd has no need of more requests. */
+#define BROKER_ASKED_MS 500
 /* Anybody can send T1s that are waited for in vain, and so hold a server's threads: the process remembers. */
 #define VAIN_WAIT_MS 1000
 #define VAIN_WAIT_ALL_MS 3000

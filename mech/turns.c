@@ -61,7 +61,7 @@ static bool turn_take(uint64_t generation)
 	for (;;) {
 		before = ends;
 		ends = atomic_load(&turn_ends);
-		if (ends != before) /* as long as others come and go, ours will come */
+		if (ends != before) /* nobody keeps it, so ours may come */
 			deadline = kbind_clock_ms() + TURN_WAIT_MS;
 		holder = atomic_load(&turn_holder);
 		/* Nobody's, or that of a thread which this process, a child, does not have. */

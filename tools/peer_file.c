@@ -229,60 +229,64 @@ static bool peer_has_key(const struct config_peer *peer, const char *key_name)
 	return false;
 }
 
-char *peer_file_name_of(const char *path, const char *tag)
+typedef bool peer_fits(const struct config_peer *peer, const void *argument);
+
+/* The first entry of the file that fits, or NULL; the caller releases *ret_config, which has it. */
+static const struct config_peer *file_search(
+	const char *path, peer_fits *fits, const void *argument, struct config **ret_config)
 {
 	const char *files[] = { path, NULL };
-	struct config *config = NULL;
-	char *found = NULL;
 
-	if (config_load(files, &config) != ERR_OK)
+	*ret_config = NULL;
+	if (config_load(files, ret_config) != ERR_OK)
 		return NULL;
-	for (size_t i = 0; i < config_peer_count(config) && found == NULL; i++) {
-		const struct config_peer *peer = config_peer_at(config, i);
+	for (size_t i = 0; i < config_peer_count(*ret_config); i++)
+		if (fits(config_peer_at(*ret_config, i), argument))
+			return config_peer_at(*ret_config, i);
+	return NULL;
+}
 
-		if (strcmp(peer->tag, tag) == 0 && peer_name(peer) != NULL)
-			found = strdup(peer_name(peer));
-	}
+static bool has_tag(const struct config_peer *peer, const void *argument)
+{
+	return strcmp(peer->tag, argument) == 0;
+}
+
+static bool is_wanted(const struct config_peer *peer, const void *argument)
+{
+	const struct peer_wanted *wanted = argument;
+
+	return peer_is_named(peer, wanted->name) &&
+	       (wanted->key_name == NULL || peer_has_key(peer, wanted->key_name)) &&
+	       (wanted->but_tag == NULL || strcmp(peer->tag, wanted->but_tag) != 0) &&
+	       (!wanted->is_unlimited || peer->service_count == 0);
+}
+
+char *peer_file_name_of(const char *path, const char *tag)
+{
+	struct config *config;
+	const struct config_peer *peer = file_search(path, has_tag, tag, &config);
+	char *found = peer != NULL && peer_name(peer) != NULL ? strdup(peer_name(peer)) : NULL;
+
 	config_release(&config);
 	return found;
 }
 
 char *peer_file_find(const char *path, const struct peer_wanted *wanted)
 {
-	const char *files[] = { path, NULL };
-	struct config *config = NULL;
-	char *found = NULL;
+	struct config *config;
+	const struct config_peer *peer = file_search(path, is_wanted, wanted, &config);
+	char *found = peer != NULL ? strdup(peer->tag) : NULL;
 
-	if (config_load(files, &config) != ERR_OK)
-		return NULL;
-	for (size_t i = 0; i < config_peer_count(config) && found == NULL; i++) {
-		const struct config_peer *peer = config_peer_at(config, i);
-
-		if (peer_is_named(peer, wanted->name) &&
-			(wanted->key_name == NULL || peer_has_key(peer, wanted->key_name)) &&
-			(wanted->but_tag == NULL || strcmp(peer->tag, wanted->but_tag) != 0) &&
-			(!wanted->is_unlimited || peer->service_count == 0))
-			found = strdup(peer->tag);
-	}
 	config_release(&config);
 	return found;
 }
 
 bool peer_file_entry_fits(const char *path, const struct peer_entry *entry)
 {
-	const char *files[] = { path, NULL };
-	struct config *config = NULL;
-	bool is_same = false;
-	size_t i;
+	struct config *config;
+	const struct config_peer *peer = file_search(path, has_tag, entry->tag, &config);
+	const bool is_same = peer != NULL && entry_is_for(peer, entry);
 
-	if (config_load(files, &config) != ERR_OK)
-		return false;
-	for (i = 0; i < config_peer_count(config); i++) {
-		const struct config_peer *peer = config_peer_at(config, i);
-
-		if (strcmp(peer->tag, entry->tag) == 0)
-			is_same = entry_is_for(peer, entry);
-	}
 	config_release(&config);
 	return is_same && entry->services == NULL;
 }
