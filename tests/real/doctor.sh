@@ -287,6 +287,10 @@ rows_peers()
 	doctor_more=(--service sample@host-b)
 	report "a host's short name: named" doctor_names A broken 'does not have host-b, but host-b.example'
 	doctor_more=()
+	printf '[peer]\n\tthemselves = {\n\t\tuser = %s\n\t\tkey = %s\n\t}\n' "$hosts_user" "$(own_key)" \
+		>>"$hosts_dir/A/gss/ipsec.conf"
+	report "own entry in the list: no trouble" doctor_names A ok 'themselves is this side itself'
+	config_restore A
 	more "own key in the peer database" A broken "is this side's own" \
 		'config_edit A "s|key = SHA256:.*|key = $(own_key)|"' 'config_restore A'
 	more "service the key may not answer for" A broken 'may not answer for the service sample' \
