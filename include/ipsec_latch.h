@@ -37,7 +37,7 @@
 	X(SHORT,             24, "short",           "fewer bytes came in under ESP than the token has: it travelled another way, or firewalls drop protocol 50") \
 	X(SELF,              25, "self",            "the socket is connected to itself; connect to the server's port from another one") \
 	X(NO_PROC,           26, "no-proc",         "/proc is not visible here, so the process's connections cannot be found; name the descriptor") \
-	X(BROKER_LOST,       27, "broker-lost",     "the broker of this side was restarted while the connection was being latched; connect anew") \
+	X(BROKER_LOST,       27, "broker-lost",     "the broker of this side was restarted, or gave no answer, while the connection was being latched; connect anew") \
 	X(TOO_MANY,          28, "too-many",        "the process has more descriptors than the search looks at, or none left to look with; name the descriptor, and raise the limit (ulimit -n) if need be") \
 	X(CANDIDATE,         29, "candidate",       "the exchange ended unlatched although this process holds a connection that carried the tokens (latch = auto allows that); the reasons are in the log") \
 	X(NOT_ALLOWED,       30, "not-allowed",     "the broker of this side does not serve this user, or the secret of the lease is not the caller's; look at gss-ipsecd's --allow-user") \
@@ -46,7 +46,8 @@
 	X(SA_USED_UP,        33, "sa-used-up",      "its security associations carried as many packets as they may (2^40); connect anew") \
 	X(MOVED,             34, "moved",           "the program disconnected the latched socket and connected it anew; what it latched is gone; close the socket and open another") \
 	X(ENDED,             35, "ended",           "the connection was reset, or the program disconnected it, and still holds the socket; nothing travels on it any more; close it") \
-	X(OFFLOADED,         36, "offloaded",       "esp4_offload or esp6_offload was loaded on this side while the connection was latched, and with it the kernel mixes packets of different peers; unload it, or start gss-ipsecd with --gso where all peers trust each other, and connect anew")
+	X(OFFLOADED,         36, "offloaded",       "esp4_offload or esp6_offload was loaded on this side while the connection was latched, and with it the kernel mixes packets of different peers; unload it, or start gss-ipsecd with --gso where all peers trust each other, and connect anew") \
+	X(BROKER_BUSY,       37, "broker-busy",     "gss-ipsecd of this side had too many requests before this one for a whole minute; try again when fewer log in at once")
 /* clang-format on */
 
 enum ipsec_latch_reason {

@@ -88,8 +88,9 @@ struct broker_worker {
 struct broker_connection {
 	int fd;
 	struct broker_user user;
-	bool is_ready; /* its request is there: seen */
-	size_t rank;   /* so many of the user's group were waiting when it came */
+	bool is_ready;	 /* its request is there: seen */
+	bool ends_lease; /* a reservation, by LATCH or RELEASE: so it says */
+	size_t rank;	 /* so many of the user's group were waiting when it came */
 	uint64_t accepted_ms;
 };
 
@@ -146,6 +147,8 @@ uint64_t broker_now_ms(void);
 void broker_queue_accept(struct broker *broker);
 /* fd goes into the queue, or to the discarder. */
 void broker_queue_connection(struct broker *broker, int fd);
+/* Its request is there. */
+void broker_queue_set_ready(struct broker_connection *connection);
 /* Gives those whose turn it is to workers, a few at a time (*ret_has_more: perhaps not all); whether
  * one has to wait for a slot. */
 bool broker_queue_dispatch(struct broker *broker, bool *ret_has_more);

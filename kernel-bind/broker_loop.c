@@ -217,7 +217,7 @@ static void turn_handle(struct broker *broker, const struct pollfd items[POLL_CO
 		pool_read_discarder(broker);
 	for (size_t i = 0; i < broker->queued; i++) {
 		if (items[POLL_QUEUE + i].revents != 0)
-			broker->queue[i].is_ready = true;
+			broker_queue_set_ready(&broker->queue[i]);
 	}
 	if (items[POLL_LISTENER].revents != 0)
 		broker_queue_accept(broker);

@@ -15,7 +15,7 @@
 /* A turn is as long as all of this takes: who has an answer to get waits for its end. */
 #define ACCEPTS_PER_TURN 8
 #define HAND_OVERS_PER_TURN 4
-#define QUEUE_WAIT_MS 4000 /* below the client's own patience */
+#define QUEUE_WAIT_MS 4000 /* below the client's own patience, by what a worker may take */
 #define REQUEST_WAIT_MS 1000
 #define QUEUED_PER_ACCOUNT 256
 #define REFUSALS_MAX 32
@@ -116,6 +116,17 @@ void broker_queue_connection(struct broker *broker, int fd)
 	};
 }
 
+/* Its type, looked at without the descriptor that came with it and not taken: the worker will see whether it
+ * is true. */
+void broker_queue_set_ready(struct broker_connection *connection)
+{
+	uint8_t head[2] = { 0 }; /* version, type */
+
+	(void)recv(connection->fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+	connection->is_ready = true;
+	connection->ends_lease = head[1] == BROKER_LATCH || head[1] == BROKER_RELEASE;
+}
+
 void broker_queue_accept(struct broker *broker)
 {
 	int fd;
@@ -198,23 +209,32 @@ static size_t queue_pick(const struct broker *broker)
 	return pick;
 }
 
-/* Within a crowd who came first goes first, and leaves his rank to the one he went before: else those
- * who come while it grows less would overtake the last ones until their time is over. */
-static size_t queue_pick_oldest(struct broker *broker, size_t pick)
+/* Within a crowd who ends a reservation goes first, for it lives but a minute, at both ends; then who
+ * came first. */
+static bool is_sooner(const struct broker *broker, size_t a, size_t b)
 {
-	struct broker_connection *chosen = &broker->queue[pick];
+	const struct broker_connection *queue = broker->queue;
 
-	for (size_t i = 0; i < pick; i++) {
-		struct broker_connection *older = &broker->queue[i];
-		const size_t rank = older->rank;
+	return queue[a].ends_lease != queue[b].ends_lease ? queue[a].ends_lease : a < b;
+}
 
-		if (!older->is_ready || older->user.account != chosen->user.account)
-			continue;
-		older->rank = chosen->rank;
-		chosen->rank = rank;
-		return i;
+/* He leaves his rank to the one he went before: else those who come while the crowd grows less would
+ * overtake the last ones until their time is over. */
+static size_t queue_pick_within(struct broker *broker, size_t pick)
+{
+	const size_t rank = broker->queue[pick].rank;
+	size_t sooner = pick;
+
+	for (size_t i = 0; i < broker->queued; i++) {
+		const struct broker_connection *item = &broker->queue[i];
+
+		if (item->is_ready && item->user.account == broker->queue[pick].user.account &&
+			is_sooner(broker, i, sooner))
+			sooner = i;
 	}
-	return pick;
+	broker->queue[pick].rank = broker->queue[sooner].rank;
+	broker->queue[sooner].rank = rank;
+	return sooner;
 }
 
 static void queue_expire(struct broker *broker)
@@ -249,7 +269,7 @@ bool broker_queue_dispatch(struct broker *broker, bool *ret_has_more)
 		}
 		if (worker == NULL)
 			break;
-		i = queue_pick_oldest(broker, i);
+		i = queue_pick_within(broker, i);
 		connection = broker->queue[i];
 		queue_remove(broker, i);
 		connection_hand_over(broker, worker, &connection);

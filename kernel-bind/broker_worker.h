@@ -2,7 +2,8 @@
 /*
  * Worker processes: the only ones that hold a client's descriptor.  A descriptor is hostile input
  * (the last close() of a socket with SO_LINGER can block for as long as its sender liked), so the
- * daemon hands over whole connections of clients and never sees what came on them.
+ * daemon hands over whole connections of clients, and of what came on them it sees two octets at most: the
+ * request's type, by MSG_PEEK without room for descriptors.
  *
  * The conversation over a SOCK_SEQPACKET pair, always in this order:
  *

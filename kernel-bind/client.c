@@ -207,6 +207,8 @@ static bool broker_converse(
 		if (pause.tv_nsec < CROWD_PAUSE_NS_MAX)
 			pause.tv_nsec *= 2;
 	}
+	if (exchange->is_unread)
+		exchange->silence = IPSEC_LATCH_BROKER_BUSY;
 	is_done = is_done &&
 		  broker_reply_read(request->type, BYTES(exchange->reply, exchange->reply_len),
 			  &exchange->decoded) == ERR_OK;
@@ -214,8 +216,8 @@ static bool broker_converse(
 	return is_done;
 }
 
-/* Takes passed, -1 when the request has none.  NO_BROKER when there is no answer in time, TOO_MANY
- * without a descriptor for the connection; else the broker's reason, and *ret_exchange, which the
+/* Takes passed, -1 when the request has none.  NO_BROKER when there is no answer in time, BROKER_BUSY when
+ * it never read the request, TOO_MANY without a descriptor for the connection; else the broker's reason, and *ret_exchange, which the
  * caller frees, when that is 0. */
 static enum ipsec_latch_reason broker_ask(const char *path, const struct broker_request *request,
 	int passed, struct exchange **ret_exchange)

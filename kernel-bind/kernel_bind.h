@@ -18,9 +18,9 @@
 #define KBIND_CANDIDATES_MAX 64
 #define KBIND_SECRET_BYTES 16
 #define KBIND_NAME_BYTES_MAX 255
-#define KBIND_KEY_NAME_BYTES_MAX 50  /* "SHA256:" and 43 digits */
-#define KBIND_BROKER_TIMEOUT_MS 5000 /* for an answer, and before it for a place in the queue */
-#define KBIND_BROKER_CROWD_MS 30000  /* as long as it hangs up on a crowd, it is asked again */
+#define KBIND_KEY_NAME_BYTES_MAX 50   /* "SHA256:" and 43 digits */
+#define KBIND_BROKER_TIMEOUT_MS 12000 /* for an answer, and before it for a place in the queue */
+#define KBIND_BROKER_CROWD_MS 60000   /* as long as it hangs up on a crowd, it is asked again */
 
 struct kbind_tuple {
 	uint8_t family;			  /* AF_INET or AF_INET6; v4-mapped is given as AF_INET */

@@ -12,9 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/real/broker_probe.h"
@@ -377,150 +375,6 @@ static void test_same_host_restart(void)
 	probe_check(probe_nothing_is_left(10), "nothing is left");
 }
 
-/* A connection to the broker, with a PING on it if so wanted; -1: none. */
-static int ping_send(const struct host *host, bool has_request)
-{
-	static const uint8_t ping[] = { BROKER_VERSION, BROKER_PING };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", host->socket_path);
-	if (connect(connection, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-		(!has_request || send(connection, ping, sizeof(ping), MSG_NOSIGNAL) > 0))
-		return connection;
-	(void)close(connection);
-	return -1;
-}
-
-static void test_crowd(void)
-{
-	enum { CROWD = 120 };
-	int connections[CROWD], answers = 0;
-	uint8_t reply[16];
-
-	for (size_t i = 0; i < CROWD; i++)
-		connections[i] = ping_send(&probe_hosts[0], true);
-	for (size_t i = 0; i < CROWD; i++) {
-		answers += recv(connections[i], reply, sizeof(reply), 0) == 2;
-		(void)close(connections[i]);
-	}
-	probe_check(
-		answers == CROWD, "%d requests of one user at once: %d answered", CROWD, answers);
-}
-
-/* Users who connect and say nothing keep no worker busy. */
-static void test_silent_users(void)
-{
-	enum { USERS = 5, CONNECTIONS = 32 };
-	struct timespec before, after;
-	pid_t children[USERS];
-	int pings = 0;
-
-	for (size_t i = 0; i < USERS; i++) {
-		children[i] = fork();
-		if (children[i] != 0)
-			continue;
-		if (setuid(PLAIN_UID + (uid_t)i) != 0)
-			_exit(1);
-		for (size_t j = 0; j < CONNECTIONS; j++)
-			(void)ping_send(&probe_hosts[0], false);
-		probe_pause_ms(10000);
-		_exit(0);
-	}
-	probe_pause_ms(300);
-	(void)clock_gettime(CLOCK_MONOTONIC, &before);
-	for (int i = 0; i < 10; i++)
-		pings += probe_broker_ping(&probe_hosts[0]) == IPSEC_LATCH_LATCHED;
-	(void)clock_gettime(CLOCK_MONOTONIC, &after);
-	probe_check(pings == 10 && after.tv_sec - before.tv_sec <= 1,
-		"users who say nothing do not block others");
-	for (size_t i = 0; i < USERS; i++) {
-		(void)kill(children[i], SIGKILL);
-		(void)waitpid(children[i], NULL, 0);
-	}
-}
-
-/* Passes a descriptor and does not wait, so that the broker's side has the last reference. */
-static void query_and_forget(const struct host *host, int fd)
-{
-	const struct broker_request request = { .type = BROKER_QUERY };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	union {
-		struct cmsghdr header;
-		uint8_t octets[CMSG_SPACE(sizeof(int))];
-	} control = { .octets = { 0 } };
-	struct msghdr message = {
-		.msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
-	};
-	struct cmsghdr *item = CMSG_FIRSTHDR(&message);
-	struct iovec vector;
-	struct writer w;
-	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", host->socket_path);
-	writer_init(&w, 64);
-	if (connect(connection, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-		broker_request_write(&request, &w) != ERR_OK)
-		exit(1);
-	vector = (struct iovec){ writer_at(&w, 0, writer_len(&w)), writer_len(&w) };
-	message.msg_iov = &vector;
-	item->cmsg_level = SOL_SOCKET;
-	item->cmsg_type = SCM_RIGHTS;
-	item->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(item), &fd, sizeof(int));
-	if (sendmsg(connection, &message, MSG_NOSIGNAL) < 0)
-		exit(1);
-	(void)close(connection);
-	writer_free(&w);
-}
-
-/* The last close() of this descriptor takes five seconds, in whoever does it. */
-static void test_hanging_descriptor(void)
-{
-	const struct linger linger = { .l_onoff = 1, .l_linger = 5 };
-	const int small = 4096;
-	struct timespec before, after;
-	struct end ends[2];
-	uint8_t octets[65536] = { 0 };
-	int pings = 0;
-	pid_t child;
-
-	if (!probe_pair_open_veth(ends))
-		return;
-	/* Stopped, so that its workers look only when the sender has gone. */
-	(void)kill(probe_hosts[0].broker, SIGSTOP);
-	child = fork();
-	if (child == 0) {
-		(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-		(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-		/* Until the other end takes no more. */
-		for (int i = 0; i < 40; i++) {
-			while (send(ends[0].fd, octets, sizeof(octets), MSG_DONTWAIT) > 0)
-				continue;
-			probe_pause_ms(20);
-		}
-		for (int i = 0; i < 6; i++)
-			query_and_forget(ends[0].host, ends[0].fd);
-		(void)kill(getpid(), SIGKILL);
-	}
-	(void)close(ends[0].fd);
-	ends[0].fd = -1;
-	(void)waitpid(child, NULL, 0);
-	(void)kill(probe_hosts[0].broker, SIGCONT);
-	(void)clock_gettime(CLOCK_MONOTONIC, &before);
-	for (int i = 0; i < 10; i++)
-		pings += probe_broker_ping(&probe_hosts[0]) == IPSEC_LATCH_LATCHED;
-	(void)clock_gettime(CLOCK_MONOTONIC, &after);
-	probe_check(pings == 10 && after.tv_sec - before.tv_sec <= 1,
-		"a descriptor that blocks does not block others");
-	/* Beyond a worker's deadline, within the descriptor's five seconds. */
-	probe_pause_ms(2500);
-	probe_check(probe_broker_ping(&probe_hosts[0]) == IPSEC_LATCH_LATCHED,
-		"nor does it after the worker was killed");
-	probe_pair_close(ends);
-	probe_check(probe_nothing_is_left(8), "nothing is left");
-}
-
 static void test_latch_long(void)
 {
 	test_latch(20000);
@@ -553,6 +407,7 @@ static const struct probe_test tests[] = {
 	{ "halves",       test_same_host_restart },
 	{ "restart",      test_restart },
 	{ "crowd",        test_crowd },
+	{ "crowd-latch",  test_crowd_latch_first },
 	{ "silent",       test_silent_users },
 	{ "hanging",      test_hanging_descriptor },
 	{ "flush",        test_flush },

@@ -5,6 +5,11 @@
 
 #include "tests/real/probe.h"
 
+/* broker_probe_queue.c */
+void test_crowd(void);
+void test_crowd_latch_first(void);
+void test_silent_users(void);
+void test_hanging_descriptor(void);
 /* broker_probe_reserve.c */
 void test_overtaken(void);
 void test_spent(void);

@@ -18,6 +18,7 @@
 	X(connections) \
 	X(verdict) \
 	X(client) \
+	X(client_trouble) \
 	X(exchange) \
 	X(families) \
 	X(rendezvous) \

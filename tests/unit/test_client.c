@@ -1,66 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The client half against a broker made for the test, in a child process: what arrives there, what
- * becomes of its answers, and of none.
+ * The client half against a broker made for the test, in a child process: what arrives there, and what
+ * becomes of its answers.
  */
-#include <check.h>
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 
-#include "kernel-bind/broker_protocol.h"
-#include "kernel-bind/client.h"
-#include "tests/unit/loopback.h"
+#include "tests/unit/client_broker.h"
 #include "tests/unit/suites.h"
 
-static char directory[64], path[96];
-static pid_t broker_pid;
-static struct loopback pair;
-static struct kbind_candidate candidate;
 static struct kbind_lease lease;
 
-/* --- the broker's side; a failed check ends the child with a status that the parent refuses --- */
+/* --- the broker's side --- */
 
-static struct broker_request heard;
 static struct broker_reply answer;
-static uint8_t answer_type;
-static int listener_of_broker, late_sender;
-
-static void require(bool is_true)
-{
-	if (!is_true)
-		_exit(3);
-}
-
-/* Receives one request; returns the descriptor that came with it, or -1. */
-static int hear(int connection)
-{
-	uint8_t data[BROKER_REQUEST_BYTES_MAX];
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec part = { .iov_base = data, .iov_len = sizeof(data) };
-	struct msghdr message = { .msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room) };
-	struct cmsghdr *rights;
-	ssize_t len = recvmsg(connection, &message, 0);
-	int fd = -1;
-
-	require(len > 0);
-	require(broker_request_read(BYTES(data, (size_t)len), &heard) == ERR_OK);
-	rights = CMSG_FIRSTHDR(&message);
-	if (rights != NULL)
-		memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
-	return fd;
-}
 
 static void say(int connection)
 {
@@ -88,11 +40,6 @@ static void serve_answer(int connection)
 	say(connection);
 }
 
-static void serve_hang_up(int connection)
-{
-	(void)hear(connection);
-}
-
 /* A crowd: hangs up before the request comes, then on one that is there and not read. */
 static void serve_crowd(int connection)
 {
@@ -101,26 +48,6 @@ static void serve_crowd(int connection)
 	require(recv(connection, &answer_type, 1, MSG_PEEK) == 1);
 	close(connection);
 	serve_answer(accept(listener_of_broker, NULL, NULL));
-}
-
-static void serve_silence(int connection)
-{
-	(void)hear(connection);
-	(void)hear(connection); /* fails when the client gives up */
-}
-
-static void serve_garbage(int connection)
-{
-	(void)hear(connection);
-	require(send(connection, "\x01\x00\x01", 3, 0) == 3);
-}
-
-static void serve_too_much(int connection)
-{
-	static const uint8_t data[BROKER_REPLY_BYTES_MAX + 1] = { BROKER_VERSION, 0 };
-
-	(void)hear(connection);
-	require(send(connection, data, sizeof(data), 0) == (ssize_t)sizeof(data));
 }
 
 static void serve_reserve(int connection)
@@ -180,69 +107,11 @@ static void serve_latch(int connection)
 
 /* --- the program's side --- */
 
-static int listen_at(const char *name, int backlog)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	ck_assert_int_ge(listener, 0);
-	strcpy(address.sun_path, name);
-	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert_int_eq(listen(listener, backlog), 0);
-	return listener;
-}
-
-/* A broker for one request, or as many as serve accepts. */
-static void broker_start(void (*serve)(int connection))
-{
-	int listener = listen_at(path, 2), connection;
-
-	broker_pid = fork();
-	ck_assert_int_ge(broker_pid, 0);
-	if (broker_pid == 0) {
-		late_sender = dup(pair.server);
-		loopback_close(pair);
-		listener_of_broker = listener;
-		connection = accept(listener, NULL, NULL);
-		require(connection >= 0);
-		serve(connection);
-		_exit(0);
-	}
-	close(listener);
-}
-
-static void broker_finish(int expected_status)
-{
-	int status;
-
-	ck_assert_int_eq(waitpid(broker_pid, &status, 0), broker_pid);
-	ck_assert(WIFEXITED(status));
-	ck_assert_int_eq(WEXITSTATUS(status), expected_status);
-	ck_assert_int_eq(unlink(path), 0);
-}
-
-static size_t descriptors_before;
-
 static void set_up(void)
 {
-	struct kbind_candidates found;
-
-	strcpy(directory, "/tmp/gss-ipsec-test.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
-	snprintf(path, sizeof(path), "%s/broker.sock", directory);
-	pair = loopback_open();
-	ck_assert_int_eq(kbind_find_candidates(pair.client, &found), IPSEC_LATCH_LATCHED);
-	candidate = found.items[0];
+	client_set_up();
 	memset(&lease, 0, sizeof(lease));
 	memset(&answer, 0, sizeof(answer));
-	descriptors_before = loopback_descriptors();
-}
-
-static void tear_down(void)
-{
-	ck_assert_uint_eq(loopback_descriptors(), descriptors_before);
-	loopback_close(pair);
-	ck_assert_int_eq(rmdir(directory), 0);
 }
 
 static void hold_lease(void)
@@ -460,120 +329,12 @@ START_TEST(test_ping)
 }
 END_TEST
 
-START_TEST(test_bad_answers)
-{
-	struct kbind_status status;
-
-	broker_start(serve_garbage);
-	ck_assert_int_eq(kbind_query(path, pair.client, &status), IPSEC_LATCH_NO_BROKER);
-	broker_finish(0);
-	broker_start(serve_too_much);
-	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
-	broker_finish(0);
-	broker_start(serve_hang_up);
-	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
-	broker_finish(0);
-}
-END_TEST
-
-START_TEST(test_no_broker)
-{
-	char longer[200];
-
-	memset(longer, '/', sizeof(longer) - 1);
-	longer[sizeof(longer) - 1] = '\0';
-	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
-	ck_assert_int_eq(kbind_ping(longer), IPSEC_LATCH_NO_BROKER);
-	ck_assert_int_eq(kbind_ping(""), IPSEC_LATCH_NO_BROKER);
-}
-END_TEST
-
-static void count_alarm(int number)
-{
-	(void)number;
-}
-
-/* Signals without SA_RESTART, every 10 ms. */
-static void interrupt(bool is_on)
-{
-	struct sigaction action = { .sa_handler = count_alarm };
-	struct itimerval timer = { { 0, is_on ? 10000 : 0 }, { 0, is_on ? 10000 : 0 } };
-
-	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
-	ck_assert_int_eq(setitimer(ITIMER_REAL, &timer, NULL), 0);
-}
-
-START_TEST(test_silence_ends)
-{
-	int64_t begin = kbind_clock_ms(), took;
-
-	broker_start(serve_silence);
-	interrupt(true);
-	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
-	interrupt(false);
-	took = kbind_clock_ms() - begin;
-	ck_assert_int_ge(took, KBIND_BROKER_TIMEOUT_MS);
-	ck_assert_int_lt(took, KBIND_BROKER_TIMEOUT_MS + 2000);
-	broker_finish(3);
-}
-END_TEST
-
-/* Nobody accepts and the backlog is full: connect() itself has to end. */
-START_TEST(test_full_backlog_ends)
-{
-	int listener = listen_at(path, 0), filler = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int64_t begin = kbind_clock_ms(), took;
-
-	strcpy(address.sun_path, path);
-	ck_assert_int_eq(connect(filler, (struct sockaddr *)&address, sizeof(address)), 0);
-	interrupt(true);
-	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
-	interrupt(false);
-	took = kbind_clock_ms() - begin;
-	ck_assert_int_ge(took, KBIND_BROKER_TIMEOUT_MS - 100);
-	ck_assert_int_lt(took, KBIND_BROKER_TIMEOUT_MS + 2000);
-	close(filler);
-	close(listener);
-	ck_assert_int_eq(unlink(path), 0);
-}
-END_TEST
-
-/* Another user's process that got hold of the path is not asked, and gets no key. */
-START_TEST(test_strange_broker)
-{
-	int status;
-	pid_t owner;
-
-	if (geteuid() != 0) {
-		printf("SKIPPED: a broker of another user takes root\n");
-		return;
-	}
-	ck_assert_int_eq(chown(directory, 65534, 65534), 0);
-	owner = fork();
-	ck_assert_int_ge(owner, 0);
-	if (owner == 0) {
-		require(setuid(65534) == 0);
-		(void)listen_at(path, 1);
-		pause();
-		_exit(0);
-	}
-	while (access(path, F_OK) != 0)
-		usleep(1000);
-	usleep(20000);
-	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_NO_BROKER);
-	ck_assert_int_eq(kill(owner, SIGKILL), 0);
-	ck_assert_int_eq(waitpid(owner, &status, 0), owner);
-	ck_assert_int_eq(unlink(path), 0);
-}
-END_TEST
-
 Suite *suite_client(void)
 {
 	Suite *suite = suite_create("client");
-	TCase *requests = tcase_create("requests"), *trouble = tcase_create("trouble");
+	TCase *requests = tcase_create("requests");
 
-	tcase_add_checked_fixture(requests, set_up, tear_down);
+	tcase_add_checked_fixture(requests, set_up, client_tear_down);
 	tcase_add_test(requests, test_reserve);
 	tcase_add_test(requests, test_reserve_refused);
 	tcase_add_test(requests, test_reserve_gone);
@@ -588,13 +349,5 @@ Suite *suite_client(void)
 	tcase_add_test(requests, test_list);
 	tcase_add_test(requests, test_ping);
 	suite_add_tcase(suite, requests);
-	tcase_add_checked_fixture(trouble, set_up, tear_down);
-	tcase_add_test(trouble, test_bad_answers);
-	tcase_add_test(trouble, test_no_broker);
-	tcase_add_test(trouble, test_silence_ends);
-	tcase_add_test(trouble, test_full_backlog_ends);
-	tcase_add_test(trouble, test_strange_broker);
-	tcase_set_timeout(trouble, 20);
-	suite_add_tcase(suite, trouble);
 	return suite;
 }
