@@ -14,17 +14,15 @@ load_port_range="10000 60999"
 load_growth_kb=64
 load_log=/var/log/apache2/load.log
 load_right=0 # pages that load_count found right
-# So many clients begin at the same moment (HTTP_LOAD_GROUP), and the next ones when these are latched.
-load_group=${HTTP_LOAD_GROUP:-50}
 
-# load_configure KEEP...: two children that stay, so that their memory can be compared, and as many
-# threads as there are clients: with all of them busy Apache closes connections that wait for their
-# client's next request.
+# load_configure THREADS KEEP...: two children that stay, so that their memory can be compared, with so
+# many threads each: with all of its own busy a child closes connections that wait for their client's
+# next request, and one may have accepted nearly all.
 load_configure()
 {
 	{
 		cat <<-CONFIG
-			ListenBacklog 1024
+			ListenBacklog 4096
 			StartServers 2
 			ServerLimit 2
 			ThreadLimit $1
@@ -42,7 +40,10 @@ load_configure()
 	a2enconf -q load >/dev/null
 	# mods-enabled/mpm_*.conf comes before conf-enabled, so these count.
 	hosts_on A sysctl -q -w "net.ipv4.ip_local_port_range=$load_port_range"
-	for host in A B; do hosts_on "$host" sysctl -q -w net.core.somaxconn=1024; done
+	hosts_on A sysctl -q -w net.core.somaxconn=1024
+	# Apache accepts a connection with its first request (TCP_DEFER_ACCEPT).  Until then it is half open,
+	# two of them where curl tried both families; of more than half as many the kernel drops the old ones.
+	hosts_on B sysctl -q -w net.core.somaxconn=4096 net.ipv4.tcp_max_syn_backlog=4096
 	http_start event
 }
 
@@ -120,7 +121,7 @@ load_count()
 {
 	load_right=$(cat "$http_home/$1".page.* | grep -cxF "$3")
 	echo "    $1: $load_right of $2 right; refused: $(cat "$http_home/$1".log.* |
-		grep -o 'gss_init_sec_context() failed: [^:;]*' | sort | uniq -c | tr -s ' \n' ' ')"
+		grep -o 'gss_init_sec_context() failed: [^:;]*\|^curl: ([0-9]*).*' | sort | uniq -c | tr -s ' \n' ' ')"
 	[ "$load_right" = "$2" ] && [ "$(cat "$http_home/$1".page.* | wc -l)" = "$2" ]
 }
 
@@ -167,18 +168,18 @@ load_is_crowded()
 # can end its connection before all are latched: it writes its page to another pipe.
 load_start_clients()
 {
-	local count=$1 groups=$2 group
+	local count=$1
 
-	rm -f "$http_home"/go.* "$http_home"/crowd.* "$http_home/pages"
-	for group in $(seq "$groups"); do load_hold "go.$group"; done
+	rm -f "$http_home/go" "$http_home"/crowd.* "$http_home/pages"
+	load_hold go
 	hosts_as alice A mkfifo "$http_home/pages"
 	hosts_start crowd as alice A bash -c "cd $http_home
 		for i in \$(seq $count); do
-			curl -v --max-time 2000 --negotiate -u : -K go.\$((1 + (i - 1) / $load_group)) \
+			curl -v --max-time 2000 --negotiate -u : -K go \
 				-o pages $private/who.shtml?\$i 2>crowd.log.\$i &
 		done
 		wait"
-	hosts_wait 600 load_have_open $((count + groups)) 'go.*'
+	hosts_wait 600 load_have_open $((count + 1)) go
 }
 
 # The pages of all, who end with that.
@@ -197,15 +198,11 @@ load_end_clients()
 
 load_at_once()
 {
-	local count=$1 groups=$((($1 + load_group - 1) / load_group)) group wanted are_latched
+	local count=$1 are_latched
 
-	load_start_clients "$count" "$groups"
-	for group in $(seq "$groups"); do
-		hosts_stop "go.$group"
-		wanted=$((group * load_group))
-		[ "$wanted" -le "$count" ] || wanted=$count
-		hosts_wait 600 load_is_crowded "$wanted"
-	done
+	load_start_clients "$count"
+	hosts_stop go
+	hosts_wait 600 load_is_crowded "$count"
 	# The others' answers are of interest too.
 	! load_has_failed || hosts_wait 60 hosts_are_established "$count"
 	hosts_are_established "$count"
@@ -256,7 +253,7 @@ load_run()
 	local crowd=$1 few=$2 many=$3 began=$SECONDS host
 
 	[ "$crowd" = 0 ] || {
-		load_configure $((crowd / 2 + 32)) "KeepAliveTimeout 900" "Timeout 900" \
+		load_configure $((crowd + 32)) "KeepAliveTimeout 900" "Timeout 900" \
 			"RequestReadTimeout header=0 body=0"
 		load_report "clients at once" "$crowd" load_at_once
 		echo "    $((SECONDS - began)) s"
