@@ -90,6 +90,7 @@ struct broker_connection {
 	struct broker_user user;
 	bool is_ready;	 /* its request is there: seen */
 	bool ends_lease; /* a reservation, by LATCH or RELEASE: so it says */
+	bool is_extra;	 /* beyond what others of its account may have waiting */
 	size_t rank;	 /* so many of the user's group were waiting when it came */
 	uint64_t accepted_ms;
 };
@@ -129,6 +130,7 @@ struct broker {
 	size_t discards;		/* not yet answered */
 	struct broker_connection queue[BROKER_QUEUE_MAX];
 	size_t queued;
+	size_t ends_in_a_row; /* requests that end a reservation, picked before others */
 	uint64_t next_tick_ms;
 	bool is_out_of_balance; /* more idle workers are wanted, or fewer */
 	uint64_t next_end_ms;	/* of workers that are late */

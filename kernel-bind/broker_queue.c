@@ -2,7 +2,7 @@
 /*
  * Connections until a worker has them.  Each gets one when its request is there, so that whoever says
  * nothing keeps no worker busy; first come those of whom least is at work and least was waiting, so
- * that a crowd waits behind its own.
+ * that a crowd waits behind its own; of a crowd, those who end a reservation.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -18,7 +18,10 @@
 #define QUEUE_WAIT_MS 4000 /* below the client's own patience, by what a worker may take */
 #define REQUEST_WAIT_MS 1000
 #define QUEUED_PER_ACCOUNT 256
+#define QUEUED_EXTRA 64 /* of an account, for those who end a reservation */
 #define REFUSALS_MAX 32
+/* Before others: else who says LATCH for ever kept his account's others waiting. */
+#define ENDS_IN_A_ROW_MAX 3
 
 struct crowd {
 	size_t of_account, of_group;
@@ -103,7 +106,8 @@ void broker_queue_connection(struct broker *broker, int fd)
 	}
 	users_find(peer.uid, &user);
 	crowd = queue_count(broker, &user);
-	if (crowd.of_account >= QUEUED_PER_ACCOUNT || !queue_make_room(broker, crowd.of_group)) {
+	if (crowd.of_account >= QUEUED_PER_ACCOUNT + QUEUED_EXTRA ||
+		!queue_make_room(broker, crowd.of_group)) {
 		broker_log_user(peer.uid, "too many requests of uid %u", peer.uid);
 		pool_discard(broker, &fd);
 		return;
@@ -111,6 +115,7 @@ void broker_queue_connection(struct broker *broker, int fd)
 	broker->queue[broker->queued++] = (struct broker_connection){
 		.fd = fd,
 		.user = user,
+		.is_extra = crowd.of_account >= QUEUED_PER_ACCOUNT,
 		.rank = crowd.of_group,
 		.accepted_ms = broker_now_ms(),
 	};
@@ -159,6 +164,8 @@ static bool connection_is_over(const struct broker_connection *connection, uint6
 {
 	const uint64_t wait_ms = connection->is_ready ? QUEUE_WAIT_MS : REQUEST_WAIT_MS;
 
+	if (connection->is_extra && connection->is_ready && !connection->ends_lease)
+		return true;
 	return connection->accepted_ms + wait_ms < now_ms;
 }
 
@@ -209,13 +216,15 @@ static size_t queue_pick(const struct broker *broker)
 	return pick;
 }
 
-/* Within a crowd who ends a reservation goes first, for it lives but a minute, at both ends; then who
- * came first. */
+/* Within a crowd who ends a reservation goes first, for it lives but a minute, at both ends; then, and now
+ * and then in any case, who came first. */
 static bool is_sooner(const struct broker *broker, size_t a, size_t b)
 {
 	const struct broker_connection *queue = broker->queue;
 
-	return queue[a].ends_lease != queue[b].ends_lease ? queue[a].ends_lease : a < b;
+	if (broker->ends_in_a_row < ENDS_IN_A_ROW_MAX && queue[a].ends_lease != queue[b].ends_lease)
+		return queue[a].ends_lease;
+	return a < b;
 }
 
 /* He leaves his rank to the one he went before: else those who come while the crowd grows less would
@@ -234,6 +243,7 @@ static size_t queue_pick_within(struct broker *broker, size_t pick)
 	}
 	broker->queue[pick].rank = broker->queue[sooner].rank;
 	broker->queue[sooner].rank = rank;
+	broker->ends_in_a_row = broker->queue[sooner].ends_lease ? broker->ends_in_a_row + 1 : 0;
 	return sooner;
 }
 

@@ -16,7 +16,7 @@
 #include "kernel-bind/broker_log.h"
 #include "kernel-bind/broker_namespaces.h"
 
-#define PROBE_TRIES 2 /* of two seconds at worst: who asks waits for five */
+#define PROBE_TRIES 2 /* of two seconds at worst: who asks waits for twelve */
 
 struct request_row {
 	bool needs_descriptor; /* one whose cookie is known */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Asks the broker: one connection, one request, one reply, within KBIND_BROKER_TIMEOUT_MS.  A broker
+ * Asks the broker: one connection, one request, one reply, within KBIND_BROKER_TIMEOUT_MS for each.  A broker
  * that hangs up without having read the request has a crowd waiting: it is asked again, for
  * KBIND_BROKER_CROWD_MS at most.  Keeps no descriptor: the duplicate that goes with a request and the
  * connection are closed before the call returns.  No signal is raised or lost (MSG_NOSIGNAL).
@@ -23,7 +23,8 @@
 #define SETTLE_POLL_NS 10000000L
 #define CROWD_PAUSE_NS_FIRST 50000000L
 #define CROWD_PAUSE_NS_MAX 800000000L
-#define OVERFLOW_UID 65534 /* user_namespaces(7): who has no name here */
+#define RELEASE_CROWD_MS 10000 /* without it the reservation ends by itself */
+#define OVERFLOW_UID 65534     /* user_namespaces(7): who has no name here */
 
 /* One request on its way. */
 struct exchange {
@@ -31,6 +32,7 @@ struct exchange {
 	int passed;			 /* the duplicate that goes with it; -1: none */
 	int64_t deadline;		 /* kbind_clock_ms() */
 	bool is_unread;			 /* the broker hung up before it had read the request */
+	bool is_full;			 /* it took no connection as long as that was waited for */
 	enum ipsec_latch_reason silence; /* why there is no answer */
 	uint8_t reply[BROKER_REPLY_BYTES_MAX];
 	size_t reply_len;
@@ -120,6 +122,7 @@ static bool broker_connect(struct exchange *exchange, const char *path)
 			return broker_is_trusted(exchange->broker, path);
 		}
 	} while (errno == EINTR);
+	exchange->is_full = errno == EAGAIN;
 	return false;
 }
 
@@ -185,6 +188,7 @@ static bool broker_try(struct exchange *exchange, const char *path, struct bytes
 {
 	descriptor_close(&exchange->broker);
 	exchange->is_unread = false;
+	exchange->is_full = false;
 	exchange->deadline = kbind_clock_ms() + KBIND_BROKER_TIMEOUT_MS;
 	return broker_connect(exchange, path) && broker_send(exchange, request) &&
 	       broker_receive(exchange);
@@ -193,21 +197,24 @@ static bool broker_try(struct exchange *exchange, const char *path, struct bytes
 static bool broker_converse(
 	struct exchange *exchange, const char *path, const struct broker_request *request)
 {
-	const int64_t end = kbind_clock_ms() + KBIND_BROKER_CROWD_MS;
+	const int64_t patience =
+		request->type == BROKER_RELEASE ? RELEASE_CROWD_MS : KBIND_BROKER_CROWD_MS;
+	const int64_t end = kbind_clock_ms() + patience;
 	struct timespec pause = { .tv_nsec = CROWD_PAUSE_NS_FIRST };
 	struct writer w;
-	bool is_done;
+	bool is_done, is_crowded = false;
 
 	writer_init(&w, BROKER_REQUEST_BYTES_MAX);
 	is_done = broker_request_write(request, &w) == ERR_OK;
 	while (is_done && !broker_try(exchange, path, writer_view(&w))) {
+		is_crowded |= exchange->is_unread;
 		is_done = exchange->is_unread && kbind_clock_ms() < end;
 		if (is_done)
 			(void)nanosleep(&pause, NULL); /* a signal only makes it ask sooner */
 		if (pause.tv_nsec < CROWD_PAUSE_NS_MAX)
 			pause.tv_nsec *= 2;
 	}
-	if (exchange->is_unread)
+	if (exchange->is_unread || (is_crowded && exchange->is_full))
 		exchange->silence = IPSEC_LATCH_BROKER_BUSY;
 	is_done = is_done &&
 		  broker_reply_read(request->type, BYTES(exchange->reply, exchange->reply_len),

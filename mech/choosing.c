@@ -120,27 +120,32 @@ static bool choosing_is_over(int64_t begun, int64_t moved, int64_t now)
 	       now - begun >= (is_vain ? VAIN_WAIT_ALL_MS : WAIT_ALL_MS);
 }
 
-/* Without a broker nobody reserves anything. */
-static bool choosing_has_broker(const struct choosing *choosing)
+/* Without a broker, or behind a crowd that it does not get through, nobody reserves anything: NO_BROKER or
+ * BROKER_BUSY; else LATCHED. */
+static enum ipsec_latch_reason choosing_ask_broker(const struct choosing *choosing)
 {
 	const struct mech_context *context = choosing->context;
 	struct kbind_status status;
+	enum ipsec_latch_reason reason =
+		context->ops->query_settled(config_broker_path(context->config),
+			&choosing->listed->items[choosing->likely[0]], 0, &status);
 
-	return context->ops->query_settled(config_broker_path(context->config),
-		       &choosing->listed->items[choosing->likely[0]], 0,
-		       &status) != IPSEC_LATCH_NO_BROKER;
+	return reason == IPSEC_LATCH_NO_BROKER || reason == IPSEC_LATCH_BROKER_BUSY
+		       ? reason
+		       : IPSEC_LATCH_LATCHED;
 }
 
 /*
  * Other threads may be at the T1s that came on the others: whichever T1 was made last knows its own connection, and
  * when that one is reserved the T1 before it does, and so on.  LATCHED when one is left at most; else SEVERAL, since
- * a guess could take another context's, or NO_BROKER.
+ * a guess could take another context's, or what choosing_ask_broker() says.
  */
 static enum ipsec_latch_reason choosing_wait(struct choosing *choosing)
 {
 	struct timespec pause = { .tv_nsec = POLL_NS_FIRST };
 	int64_t begun = kbind_clock_ms(), moved = begun, now;
 	size_t before = choosing->count;
+	enum ipsec_latch_reason reason;
 	bool has_asked = false;
 
 	if (choosing->count <= 1 || !choosing->offer->has_positions || !kbind_has_threads())
@@ -149,8 +154,9 @@ static enum ipsec_latch_reason choosing_wait(struct choosing *choosing)
 		now = kbind_clock_ms();
 		if (!has_asked && now - begun >= BROKER_ASKED_MS) {
 			has_asked = true;
-			if (!choosing_has_broker(choosing))
-				return IPSEC_LATCH_NO_BROKER;
+			reason = choosing_ask_broker(choosing);
+			if (reason != IPSEC_LATCH_LATCHED)
+				return reason;
 			begun = moved = kbind_clock_ms(); /* a busy one's time is not theirs */
 			continue;
 		}

@@ -224,7 +224,7 @@ enum err mech_latching_reserve(struct mech_context *context, size_t token_bytes,
  * one on which data arrived last.  One that another context has reserved is tried first where it is the
  * likeliest.  Sets chosen and rivals.
  * *ret_reason: why there are no candidates, 0 where there are; then SEVERAL where the one cannot be told
- * (NO_BROKER where nobody could reserve the others), TRAFFIC where T1 came on none, or what mech_latching_reserve() says.
+ * (NO_BROKER, BROKER_BUSY where nobody could reserve the others), TRAFFIC where T1 came on none, or what mech_latching_reserve() says.
  */
 enum err mech_choosing_run(struct mech_context *context, const struct ike_latch_offer *offer,
 	size_t t1_bytes, enum ipsec_latch_reason *ret_reason) ERR_MUST_CHECK;

@@ -40,7 +40,7 @@ faults_of()
 			server_command=("${hosts_command[@]}")
 		fi
 	done
-	python3 "$here/faults.py" "$hosts_dir" "$hosts_out/faults.log" "$samples" $((3 * patience)) \
+	python3 "$here/faults.py" "$hosts_dir" "$hosts_out/faults.log" "$samples" $((4 * patience)) \
 		"${hosts_pid[gss-ipsecd.A]},${hosts_pid[gss-ipsecd.B]}" "$@" ::: \
 		"${server_command[@]}" ::: "${client_command[@]}" || report_failed=$((report_failed + 1))
 }

@@ -129,7 +129,7 @@ void hostile_test_devices(void)
 	probe_pause_ms(500);
 	hostile_measure_begin();
 	(void)kill(probe_hosts[0].broker, SIGCONT);
-	probe_pause_ms(3000);
+	probe_pause_ms(5500); /* beyond a worker's deadline */
 	hostile_measure_end("devices (CUSE) whose last close waits");
 	stuck = hostile_count_workers("D");
 	probe_check(stuck > 0 && stuck <= 2 * ASKERS,

@@ -155,7 +155,7 @@ load_is_over()
 
 load_has_failed()
 {
-	grep -qs 'failed:' "$http_home"/crowd.log.*
+	grep -qs 'failed:\|^curl: (' "$http_home"/crowd.log.*
 }
 
 # So many latches on both hosts at one time, or never.

@@ -179,7 +179,7 @@ void end_leave(enum lane_end which);
 
 #define KILL_LOGIN_MS 15000
 #define KILL_COMMAND_MS 8000
-#define KILL_END_MS 9000 /* for the survivors; a client waits 5 s for its broker */
+#define KILL_END_MS 9000 /* for the survivors: a broker that dies is noticed at once */
 
 void lane_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Handles what comes until it is so (true), or time is over. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The client half where the broker is busy, silent, strange or not there: bounded in time, and the right reason. */
+#include <errno.h>
 #include <signal.h>
 #include <sys/time.h>
 
@@ -8,10 +9,10 @@
 
 /* --- the broker's side --- */
 
-/* A crowd that does not end, until nobody has asked for two seconds. */
+/* A crowd that does not end, until nobody has asked for eight seconds. */
 static void serve_crowd_for_ever(int connection)
 {
-	const struct timeval patience = { .tv_sec = 2 };
+	const struct timeval patience = { .tv_sec = 8 };
 
 	require(setsockopt(listener_of_broker, SOL_SOCKET, SO_RCVTIMEO, &patience,
 			sizeof(patience)) == 0);
@@ -19,6 +20,23 @@ static void serve_crowd_for_ever(int connection)
 		require(recv(connection, &answer_type, 1, MSG_PEEK) == 1);
 		close(connection);
 	}
+}
+
+/* Hangs up on one, and takes no other: its backlog is full. */
+static void serve_crowd_at_door(int connection)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int filler;
+
+	strcpy(address.sun_path, path);
+	do {
+		filler = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+		require(filler >= 0);
+	} while (connect(filler, (struct sockaddr *)&address, sizeof(address)) == 0);
+	require(errno == EAGAIN);
+	require(recv(connection, &answer_type, 1, MSG_PEEK) == 1);
+	close(connection);
+	require(sleep(9) == 0);
 }
 
 static void serve_silence(int connection)
@@ -65,6 +83,10 @@ START_TEST(test_broker_busy)
 	broker_start(serve_crowd_for_ever);
 	ck_assert_int_eq(kbind_ping(path), IPSEC_LATCH_BROKER_BUSY);
 	ck_assert_int_ge(clock_ahead_ms, KBIND_BROKER_CROWD_MS);
+	ck_assert_int_eq(kbind_latch(path, &candidate, &lease, &latch), IPSEC_LATCH_BROKER_BUSY);
+	broker_finish(0);
+	clock_stride_ms = 5000; /* seven of the twelve seconds are left */
+	broker_start(serve_crowd_at_door);
 	ck_assert_int_eq(kbind_latch(path, &candidate, &lease, &latch), IPSEC_LATCH_BROKER_BUSY);
 	broker_finish(0);
 	clock_stride_ms = 0;
