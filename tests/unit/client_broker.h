@@ -4,6 +4,7 @@
 #define TESTS_UNIT_CLIENT_BROKER_H
 
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,14 @@ static inline void broker_finish(int expected_status)
 	ck_assert_int_eq(waitpid(broker_pid, &status, 0), broker_pid);
 	ck_assert(WIFEXITED(status));
 	ck_assert_int_eq(WEXITSTATUS(status), expected_status);
+	ck_assert_int_eq(unlink(path), 0);
+}
+
+/* One that does not end by itself. */
+static inline void broker_stop(void)
+{
+	ck_assert_int_eq(kill(broker_pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(broker_pid, NULL, 0), broker_pid);
 	ck_assert_int_eq(unlink(path), 0);
 }
 
