@@ -387,6 +387,17 @@ static void broker_start_twice(struct kill_host *host)
 		lane_fail("a killed broker does not end");
 }
 
+/* Those that have none. */
+static void brokers_start(void)
+{
+	for (size_t i = 0; i < 2; i++) {
+		if (lane.hosts[i].broker == 0 && !kill_broker_start(&lane.hosts[i]))
+			lane_fail("%s: no broker", lane.hosts[i].name);
+	}
+	if (!lane_wait(brokers_serve, KILL_COMMAND_MS))
+		lane_fail("a broker does not start again");
+}
+
 static void brokers_restore(void)
 {
 	if (!lane_wait(brokers_are_settled, KILL_END_MS))
@@ -394,17 +405,10 @@ static void brokers_restore(void)
 	if (!lane_wait(workers_are_gone, WORKERS_MS))
 		lane_fail("a worker outlives its daemon");
 	for (size_t i = 0; i < 2; i++) {
-		if (lane.hosts[i].broker != 0)
-			continue;
-		if (moment_is_at("adoption"))
+		if (lane.hosts[i].broker == 0 && moment_is_at("adoption"))
 			broker_start_twice(&lane.hosts[i]);
 	}
-	for (size_t i = 0; i < 2; i++) {
-		if (lane.hosts[i].broker == 0 && !kill_broker_start(&lane.hosts[i]))
-			lane_fail("%s: no broker", lane.hosts[i].name);
-	}
-	if (!lane_wait(brokers_serve, KILL_COMMAND_MS))
-		lane_fail("a broker does not start again");
+	brokers_start();
 }
 
 static void end_judge(enum lane_end which, bool must_succeed)
@@ -508,6 +512,6 @@ void moment_run(const struct kill_moment *moment, const struct scenario *scenari
 	cleanness_judge();
 	other_judge();
 	/* One that did not come back shall not fail the moments behind, too. */
-	if (moment != NULL && lane.failures > 0)
-		brokers_restore();
+	if (lane.failures > 0)
+		brokers_start();
 }

@@ -8,7 +8,7 @@
 #   KILLS   how many; default: one of each victim in each step (kills_long.sh runs 1 000)
 #   FROM    go on behind so many of this seed
 #   COUNTED the calls that an earlier guest counted, so that parts of one campaign have one plan
-#   MOMENTS these and no others: the words of a line "kill ...", with ";" between moments
+#   MOMENTS these and no others: the words behind "kill" of a line, with ";" between moments
 #   LANES   default 4
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -116,8 +116,7 @@ report "every scenario without a death: $(wc -l <"$hosts_out/calls") lines" test
 [ "$status" = 0 ] || grep -vE ' (before|after)$' "$hosts_out/calls"
 grep -E ' (before|after)$' "$hosts_out/calls" >"$hosts_out/moments"
 if [ -n "${MOMENTS:-}" ]; then
-	lanes=1
-	tr ';' '\n' <<<"$MOMENTS" >"$hosts_out/plan.0"
+	tr ';' '\n' <<<"$MOMENTS" | split -n "r/$lanes" -a 1 -d - "$hosts_out/plan."
 else
 	"$here/kills.py" plan --seed "$seed" --kills "$kills" --from "${FROM:-0}" --lanes "$lanes" \
 		--folder "$hosts_out" "${COUNTED:-$hosts_out/moments}" || hosts_die "no plan"
