@@ -50,49 +50,6 @@ void hostile_kill(pid_t *pids, size_t count)
 
 /* --- talking to the broker --- */
 
-int hostile_send(struct bytes message, const int *descriptors, size_t count)
-{
-	union {
-		struct cmsghdr header;
-		uint8_t octets[CMSG_SPACE(HOSTILE_FDS_MAX * sizeof(int))];
-	} control = { .octets = { 0 } };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct iovec vector = { (void *)(uintptr_t)message.data, message.len };
-	struct msghdr header = { .msg_iov = &vector, .msg_iovlen = 1 };
-	struct cmsghdr *item;
-	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(
-		address.sun_path, sizeof(address.sun_path), "%s", probe_hosts[0].socket_path);
-	if (count > 0) {
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		item = CMSG_FIRSTHDR(&header);
-		item->cmsg_level = SOL_SOCKET;
-		item->cmsg_type = SCM_RIGHTS;
-		item->cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(item), descriptors, count * sizeof(int));
-	}
-	if (connection >= 0 &&
-		connect(connection, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-		sendmsg(connection, &header, MSG_NOSIGNAL) == (ssize_t)message.len)
-		return connection;
-	(void)close(connection);
-	return -1;
-}
-
-int hostile_ask(const struct broker_request *request, const int *descriptors, size_t count)
-{
-	struct writer w;
-	int connection = -1;
-
-	writer_init(&w, BROKER_REQUEST_BYTES_MAX);
-	if (broker_request_write(request, &w) == ERR_OK)
-		connection = hostile_send(writer_view(&w), descriptors, count);
-	writer_free(&w);
-	return connection;
-}
-
 ssize_t hostile_reply(int connection, int wait_ms, uint8_t *reply, size_t room)
 {
 	struct pollfd wait = { .fd = connection, .events = POLLIN };
@@ -112,7 +69,8 @@ int hostile_reason(const struct broker_request *request, const int *descriptors,
 {
 	uint8_t reply[BROKER_REPLY_BYTES_MAX];
 	ssize_t len =
-		hostile_reply(hostile_ask(request, descriptors, count), 5000, reply, sizeof(reply));
+		hostile_reply(probe_request_send(&probe_hosts[0], request, descriptors, count),
+			5000, reply, sizeof(reply));
 
 	return len < 2 ? -1 : reply[1];
 }

@@ -8,7 +8,6 @@
 #define HOSTILE_UID 50100     /* ordinary users: 16 of them */
 #define HOSTILE_SUBUID 200000 /* /etc/subuid: one person's */
 #define HOSTILE_BLOCK 327680  /* 65 536 users of whom no file tells */
-#define HOSTILE_FDS_MAX 253   /* SCM_MAX_FD */
 
 typedef void hostile_job(void *argument);
 
@@ -18,10 +17,6 @@ pid_t hostile_start(uid_t uid, hostile_job *job, void *argument);
 bool hostile_wait(pid_t pid);
 void hostile_kill(pid_t *pids, size_t count);
 
-/* A connection to the broker on which this was sent, with descriptors; -1: none. */
-int hostile_send(struct bytes message, const int *descriptors, size_t count);
-/* The same with a request as the mechanism writes it. */
-int hostile_ask(const struct broker_request *request, const int *descriptors, size_t count);
 /* The reply's length (0: hung up, -1: nothing for so long), and hangs up. */
 ssize_t hostile_reply(int connection, int wait_ms, uint8_t *reply, size_t room);
 /* The reason in the reply to a request; -1: none. */

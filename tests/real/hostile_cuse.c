@@ -111,7 +111,7 @@ static void cuse_run(void *argument)
 		if (child != 0)
 			continue;
 		fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-		(void)hostile_ask(&query, &fd, 1);
+		(void)probe_request_send(&probe_hosts[0], &query, &fd, 1);
 		(void)kill(getpid(), SIGKILL);
 	}
 	probe_pause_ms(60000);

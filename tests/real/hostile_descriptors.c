@@ -195,14 +195,14 @@ static void kinds_run(void *argument)
 /* The first counts, as long as they fit; else control data are cut off. */
 static void many_run(void *argument)
 {
-	static const size_t counts[] = { 0, 2, 4, 5, 16, 100, HOSTILE_FDS_MAX };
+	static const size_t counts[] = { 0, 2, 4, 5, 16, 100, PROBE_FDS_MAX };
 	const struct broker_request query = { .type = BROKER_QUERY };
 	const struct end *end = argument;
-	int descriptors[HOSTILE_FDS_MAX];
+	int descriptors[PROBE_FDS_MAX];
 	int reason;
 	bool is_good = true;
 
-	for (size_t i = 0; i < HOSTILE_FDS_MAX; i++)
+	for (size_t i = 0; i < PROBE_FDS_MAX; i++)
 		descriptors[i] = end->fd;
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		reason = hostile_reason(&query, descriptors, counts[i]);
@@ -234,7 +234,7 @@ void hostile_test_descriptors(void)
 	for (int i = 0; i < 20; i++)
 		(void)hostile_wait(hostile_start(HOSTILE_UID, many_run, &ends[0]));
 	probe_check(hostile_wait(hostile_start(HOSTILE_UID, many_run, &ends[0])),
-		"none, two and up to %d descriptors in one request", HOSTILE_FDS_MAX);
+		"none, two and up to %d descriptors in one request", PROBE_FDS_MAX);
 	hostile_measure_end("strange descriptors");
 	probe_pause_ms(1500);
 	probe_check(count_descriptors() <= before + 6, "none stays in a worker: %d before, %d now",

@@ -150,7 +150,7 @@ static void ask_some_times(int descriptor)
 	const struct broker_request query = { .type = BROKER_QUERY };
 
 	for (int i = 0; i < 3; i++)
-		(void)hostile_ask(&query, &descriptor, 1);
+		(void)probe_request_send(&probe_hosts[0], &query, &descriptor, 1);
 	probe_pause_ms(FOREVER_MS);
 }
 
@@ -184,7 +184,7 @@ static void lingerer_run(void *argument)
 		probe_pause_ms(20);
 	}
 	for (int i = 0; i < 2; i++)
-		(void)hostile_ask(&query, &end->fd, 1);
+		(void)probe_request_send(&probe_hosts[0], &query, &end->fd, 1);
 	(void)kill(getpid(), SIGKILL);
 }
 

@@ -173,8 +173,9 @@ static ssize_t request_measure(const struct broker_request *request, int descrip
 	ssize_t len;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &before);
-	len = hostile_reply(hostile_ask(request, &descriptor, descriptor >= 0), 5000, reply,
-		BROKER_REPLY_BYTES_MAX);
+	len = hostile_reply(
+		probe_request_send(&probe_hosts[0], request, &descriptor, descriptor >= 0), 5000,
+		reply, BROKER_REPLY_BYTES_MAX);
 	sample_add(BROKER, round, us_since(&before));
 	if (len < 2 || reply[1] != reason) {
 		failure_add(round, len < 2 ? -1 : reply[1]);

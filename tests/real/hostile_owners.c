@@ -122,7 +122,7 @@ static void deserter_run(void *argument)
 	struct end *ends = argument;
 	struct broker_request request = request_of(BROKER_RESERVE, &ends[0]);
 
-	(void)hostile_ask(&request, &ends[0].fd, 1);
+	(void)probe_request_send(&probe_hosts[0], &request, &ends[0].fd, 1);
 	(void)kill(getpid(), SIGKILL);
 }
 

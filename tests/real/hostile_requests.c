@@ -30,7 +30,8 @@ static const struct broker_request whole = {
 static bool is_refused(struct bytes message, int descriptor)
 {
 	uint8_t reply[BROKER_REPLY_BYTES_MAX];
-	ssize_t len = hostile_reply(hostile_send(message, &descriptor, descriptor >= 0),
+	ssize_t len = hostile_reply(
+		probe_message_send(&probe_hosts[0], message, &descriptor, descriptor >= 0),
 		REPLY_WAIT_MS, reply, sizeof(reply));
 
 	return len == 0 || (len >= 2 && reply[1] != IPSEC_LATCH_LATCHED);
@@ -140,8 +141,8 @@ static bool reply_is_printable(int fd)
 {
 	const struct broker_request query = { .type = BROKER_QUERY };
 	uint8_t reply[BROKER_REPLY_BYTES_MAX];
-	ssize_t len =
-		hostile_reply(hostile_ask(&query, &fd, 1), REPLY_WAIT_MS, reply, sizeof(reply));
+	ssize_t len = hostile_reply(probe_request_send(&probe_hosts[0], &query, &fd, 1),
+		REPLY_WAIT_MS, reply, sizeof(reply));
 
 	/* The names are the last thing in it; here they are 255 octets, "?[2J?]0;x" and so on. */
 	return len > 510 && memchr(reply + len - 510, '\033', 510) == NULL &&

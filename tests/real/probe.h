@@ -84,6 +84,16 @@ bool probe_end_reaches_state(const struct end *end, int state);
 /* Waits until neither host has an SA or SPD entry of ours. */
 bool probe_nothing_is_left(int seconds);
 
+/* --- probe_request.c: requests by hand --- */
+
+#define PROBE_FDS_MAX 253 /* SCM_MAX_FD */
+/* A connection to the broker on which this was sent, with descriptors; -1: none. */
+int probe_message_send(
+	const struct host *host, struct bytes message, const int *descriptors, size_t count);
+/* The same with a request as the mechanism writes it. */
+int probe_request_send(const struct host *host, const struct broker_request *request,
+	const int *descriptors, size_t count);
+
 /* --- probe_wire.c: what an attacker on the path could send, and what he sees --- */
 
 /* Sequence numbers of what this end sends next and expects next. */

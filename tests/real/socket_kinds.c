@@ -310,39 +310,18 @@ static const struct {
 static uint8_t broker_ask(const struct host *host, int fd)
 {
 	struct broker_request request = { .type = BROKER_RESERVE, .suite = 1, .key_in.len = 36 };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	union {
-		struct cmsghdr header;
-		uint8_t octets[CMSG_SPACE(sizeof(int))];
-	} control = { .octets = { 0 } };
-	struct msghdr message = {
-		.msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
-	};
-	struct cmsghdr *item = CMSG_FIRSTHDR(&message);
-	uint8_t reply[256] = { 0, IPSEC_LATCH_NO_BROKER };
 	socklen_t cookie_len = sizeof(request.cookie);
-	struct iovec vector;
-	struct writer w;
-	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	uint8_t reply[BROKER_REPLY_BYTES_MAX];
+	ssize_t len = -1;
+	int connection;
 
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &request.cookie, &cookie_len);
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", host->socket_path);
-	writer_init(&w, BROKER_REQUEST_BYTES_MAX);
-	if (broker_request_write(&request, &w) == ERR_OK &&
-		connect(connection, (struct sockaddr *)&address, sizeof(address)) == 0) {
-		vector = (struct iovec){ writer_at(&w, 0, writer_len(&w)), writer_len(&w) };
-		message.msg_iov = &vector;
-		item->cmsg_level = SOL_SOCKET;
-		item->cmsg_type = SCM_RIGHTS;
-		item->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(item), &fd, sizeof(int));
-		if (sendmsg(connection, &message, MSG_NOSIGNAL) < 0 ||
-			recv(connection, reply, sizeof(reply), 0) < 2)
-			reply[1] = IPSEC_LATCH_NO_BROKER;
+	connection = probe_request_send(host, &request, &fd, 1);
+	if (connection >= 0) {
+		len = recv(connection, reply, sizeof(reply), 0);
+		(void)close(connection);
 	}
-	(void)close(connection);
-	writer_free(&w);
-	return reply[1];
+	return len < 2 ? IPSEC_LATCH_NO_BROKER : reply[1];
 }
 
 static void fixture_close(struct fixture *f, int fd)
