@@ -110,6 +110,11 @@ const char *latch_reason_word(unsigned int reason)
 	return row != NULL ? row->word : "unknown";
 }
 
+bool latch_reason_is_silence(unsigned int reason)
+{
+	return reason == IPSEC_LATCH_NO_BROKER || reason == IPSEC_LATCH_BROKER_BUSY;
+}
+
 const char *latch_reason_text(unsigned int reason)
 {
 	const struct reason_row *row = reason_find(reason);

@@ -130,15 +130,13 @@ static enum ipsec_latch_reason choosing_ask_broker(const struct choosing *choosi
 		context->ops->query_settled(config_broker_path(context->config),
 			&choosing->listed->items[choosing->likely[0]], 0, &status);
 
-	return reason == IPSEC_LATCH_NO_BROKER || reason == IPSEC_LATCH_BROKER_BUSY
-		       ? reason
-		       : IPSEC_LATCH_LATCHED;
+	return latch_reason_is_silence(reason) ? reason : IPSEC_LATCH_LATCHED;
 }
 
 /*
  * Other threads may be at the T1s that came on the others: whichever T1 was made last knows its own connection, and
- * when that one is reserved the T1 before it does, and so on.  LATCHED when one is left at most; else SEVERAL, since
- * a guess could take another context's, or what choosing_ask_broker() says.
+ * when that one is reserved the T1 before it does, and so on.  LATCHED when one is left at most;
+ * else SEVERAL, since a guess could take another context's, or what choosing_ask_broker() says.
  */
 static enum ipsec_latch_reason choosing_wait(struct choosing *choosing)
 {

@@ -140,7 +140,7 @@ static bool check_broker(const char *path)
 
 	if (reason == IPSEC_LATCH_LATCHED)
 		printf("broker: OK, answers at %s\n", path);
-	else if (reason == IPSEC_LATCH_NO_BROKER || reason == IPSEC_LATCH_BROKER_BUSY)
+	else if (latch_reason_is_silence(reason))
 		printf("broker: no answer at %s: %s\n", path, latch_reason_text(reason));
 	else
 		printf("broker: answers at %s, but: %s\n", path, latch_reason_text(reason));

@@ -390,8 +390,7 @@ void doctor_examine_broker(struct doctor *doctor)
 	if (!socket_examine(doctor))
 		return;
 	reason = kbind_ping(doctor->broker_path);
-	doctor->broker_answers =
-		reason != IPSEC_LATCH_NO_BROKER && reason != IPSEC_LATCH_BROKER_BUSY;
+	doctor->broker_answers = !latch_reason_is_silence(reason);
 	if (reason == IPSEC_LATCH_LATCHED)
 		doctor_tell(doctor, FOUND_BROKER_OK, doctor->broker_path, NULL, NULL);
 	else if (reason == IPSEC_LATCH_NO_BROKER)

@@ -44,7 +44,7 @@ struct status_options {
 
 static int status_refuse(const char *path, enum ipsec_latch_reason reason)
 {
-	if (reason == IPSEC_LATCH_NO_BROKER)
+	if (latch_reason_is_silence(reason))
 		return tool_fail("no broker answers at %s: %s", path, latch_reason_text(reason));
 	return tool_fail("the broker refuses: %s", latch_reason_text(reason));
 }
@@ -107,7 +107,7 @@ static int view_read_refusals(struct status_view *view)
 		view->refusals = list;
 		reason = kbind_refusals(view->broker, &cursor, view->refusals + view->refusal_count,
 			BROKER_LIST_MAX, &got);
-		if (reason == IPSEC_LATCH_NO_BROKER)
+		if (latch_reason_is_silence(reason))
 			return tool_fail("the broker at %s is older than this command and does not "
 					 "tell what it refused",
 				view->broker);
@@ -129,7 +129,7 @@ static int view_read_descriptor(struct status_view *view, int fd)
 		return tool_fail("%s", error_text(ERR_NO_MEMORY));
 	reason = kbind_query(view->broker, fd, &view->leases[0]);
 	view->count = reason == IPSEC_LATCH_LATCHED ? 1 : 0;
-	if (reason == IPSEC_LATCH_NO_BROKER)
+	if (latch_reason_is_silence(reason))
 		return status_refuse(view->broker, reason);
 	if (reason != IPSEC_LATCH_LATCHED && reason != IPSEC_LATCH_NONE)
 		return tool_fail("descriptor %d: %s", fd, latch_reason_text(reason));

@@ -31,6 +31,9 @@ START_TEST(reasons_are_errors)
 	IPSEC_LATCH_REASON_TABLE(X)
 #undef X
 	ck_assert_str_eq(error_name(ERR_LATCH), "LATCH");
+	ck_assert(latch_reason_is_silence(IPSEC_LATCH_NO_BROKER));
+	ck_assert(latch_reason_is_silence(IPSEC_LATCH_BROKER_BUSY));
+	ck_assert(!latch_reason_is_silence(IPSEC_LATCH_BROKER_LOST));
 }
 END_TEST
 
