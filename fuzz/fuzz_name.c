@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Names in every form: the first octet says which (255: a composite exported name; else above the
- * forms: an IKE identity of that type), the rest is the text.  What is taken must come back from its display text and from its exported
- * form.
+ * forms: an IKE identity of that type), the rest is the text.  What is taken must come back from
+ * its display text and from its exported form.
  */
 #include <stdlib.h>
 #include <string.h>

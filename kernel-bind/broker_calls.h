@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which system calls gss-ipsecd may make (seccomp(2)).  Three lists, each of which holds the next, as
- * a process has those of all its ancestors: the keeper's, the daemon's, a worker's.  Whatever is not on its list ends the
- * process: it is no more ours, or it was built against a libc that this list does not know.
+ * a process has those of all its ancestors: the keeper's, the daemon's, a worker's.  Whatever is
+ * not on its list ends the process: it is no more ours, or it was built against a libc that this
+ * list does not know.
  */
 #ifndef KERNEL_BIND_BROKER_CALLS_H
 #define KERNEL_BIND_BROKER_CALLS_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The poll loop: what comes from workers, and whose turn it is.  It takes nothing from a client's
- * connection (broker_queue.c looks at a request's type) and never closes the last reference to one that may hold a descriptor: both are a
- * worker's to do (broker_worker.h).
+ * connection (broker_queue.c looks at a request's type) and never closes the last reference to one
+ * that may hold a descriptor: both are a worker's to do (broker_worker.h).
  */
 #include <errno.h>
 #include <poll.h>

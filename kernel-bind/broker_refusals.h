@@ -2,7 +2,8 @@
 /*
  * What the broker refused of late, for 'gss-ipsec status --refused': a list of fixed size.  A user
  * (an account: one person's ids in /etc/subuid are one) has a few places in it, and a crowd of users
- * makes room at the cost of who has most, so that nobody's refusals push out another one's.  Lost when the broker restarts; nothing is decided by it.
+ * makes room at the cost of who has most, so that nobody's refusals push out another one's.  Lost
+ * when the broker restarts; nothing is decided by it.
  */
 #ifndef KERNEL_BIND_BROKER_REFUSALS_H
 #define KERNEL_BIND_BROKER_REFUSALS_H

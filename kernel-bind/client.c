@@ -223,9 +223,9 @@ static bool broker_converse(
 	return is_done;
 }
 
-/* Takes passed, -1 when the request has none.  NO_BROKER when there is no answer in time, BROKER_BUSY when
- * it never read the request, TOO_MANY without a descriptor for the connection; else the broker's reason, and *ret_exchange, which the
- * caller frees, when that is 0. */
+/* Takes passed, -1 when the request has none.  NO_BROKER when there is no answer in time,
+ * BROKER_BUSY when it never read the request, TOO_MANY without a descriptor for the connection;
+ * else the broker's reason, and *ret_exchange, which the caller frees, when that is 0. */
 static enum ipsec_latch_reason broker_ask(const char *path, const struct broker_request *request,
 	int passed, struct exchange **ret_exchange)
 {

@@ -77,9 +77,10 @@ enum ipsec_latch_reason kbind_socket_hold(int fd, int *ret_held)
 
 /*
  * What the program has written so far.  A segment that this host's own queue or filter did not take is sent anew,
- * and counted, without being a repetition.  When nothing is on its way what was acknowledged says how much that was:
- * less one, since a SYN is counted with it at the end that connected.  An octet too few only lets T1 be
- * found behind it; while something is on its way, too many remain, and T1 is not found.
+ * and counted, without being a repetition.  When nothing is on its way what was acknowledged says
+ * how much that was: less one, since a SYN is counted with it at the end that connected.  An octet
+ * too few only lets T1 be found behind it; while something is on its way, too many remain, and T1
+ * is not found.
  */
 static void written_read(
 	const struct tcp_info *info, uint64_t sent_bytes, struct kbind_candidate *candidate)

@@ -224,7 +224,8 @@ enum err mech_latching_reserve(struct mech_context *context, size_t token_bytes,
  * one on which data arrived last.  One that another context has reserved is tried first where it is the
  * likeliest.  Sets chosen and rivals.
  * *ret_reason: why there are no candidates, 0 where there are; then SEVERAL where the one cannot be told
- * (NO_BROKER, BROKER_BUSY where nobody could reserve the others), TRAFFIC where T1 came on none, or what mech_latching_reserve() says.
+ * (NO_BROKER, BROKER_BUSY where nobody could reserve the others), TRAFFIC where T1 came on none, or
+ * what mech_latching_reserve() says.
  */
 enum err mech_choosing_run(struct mech_context *context, const struct ike_latch_offer *offer,
 	size_t t1_bytes, enum ipsec_latch_reason *ret_reason) ERR_MUST_CHECK;
@@ -246,9 +247,10 @@ void mech_turn_is_over(const struct mech_context *context);
  * the chosen one to another descriptor.  SOCKET_GONE, TRAFFIC, SEVERAL, NO_PROC, TOO_MANY. */
 enum ipsec_latch_reason mech_carriers_test_named(
 	struct mech_context *context, uint64_t sent_since, uint64_t received_since) ERR_MUST_CHECK;
-/* Acceptor, T3: of the others that T1 names none carried the tokens.  Before the latch a connection that others latch
- * is left out; behind it (is_final) it has to be latched with the same peer, for which this waits a moment: before,
- * two contexts would wait for each other.  Asks nothing where there are none.  SEVERAL, NO_PROC, TOO_MANY. */
+/* Acceptor, T3: of the others that T1 names none carried the tokens.  Before the latch a connection
+ * that others latch is left out; behind it (is_final) it has to be latched with the same peer, for
+ * which this waits a moment: before, two contexts would wait for each other.  Asks nothing where
+ * there are none.  SEVERAL, NO_PROC, TOO_MANY. */
 enum ipsec_latch_reason mech_carriers_test_rivals(struct mech_context *context, uint64_t sent_since,
 	uint64_t received_since, bool is_final) ERR_MUST_CHECK;
 /* Whether this process holds a connection that carried tokens, or may hold one; one that is latched with the same

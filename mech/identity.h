@@ -12,8 +12,9 @@
 
 /*
  * A PEM private key: a regular file of at most 64 kB, owned by the effective user or root, with no
- * permission for group and others.  KEY_FILE, KEY_FILE_MODE, KEY_FORMAT, KEY_SIZE, KEY_CURVE.  ret_is_denied, written
- * always: whether it was KEY_FILE because this user may not read it: then it is somebody else's.
+ * permission for group and others.  KEY_FILE, KEY_FILE_MODE, KEY_FORMAT, KEY_SIZE, KEY_CURVE.
+ * ret_is_denied, written always: whether it was KEY_FILE because this user may not read it: then it
+ * is somebody else's.
  */
 enum err mech_private_key_load(
 	const char *path, struct crypto_private_key **ret_key, bool *ret_is_denied) ERR_MUST_CHECK;
@@ -25,9 +26,9 @@ bool mech_private_key_is_ours(const char *path, bool for_any_root);
 enum err mech_public_key_load(
 	const char *path, struct writer *w, uint8_t *ret_digest) ERR_MUST_CHECK;
 
-/* Loads the key and makes the name: nobody's (then there is no key), host, else user, else the key's own.  What is in
- * *ret_identity is the caller's and ends with mech_identity_wipe.  ERR_CONFIG for a bad host or
- * user. */
+/* Loads the key and makes the name: nobody's (then there is no key), host, else user, else the
+ * key's own.  What is in *ret_identity is the caller's and ends with mech_identity_wipe.
+ * ERR_CONFIG for a bad host or user. */
 enum err mech_identity_load(const struct config_identity *config,
 	struct mech_identity *ret_identity, bool *ret_is_denied) ERR_MUST_CHECK;
 /* Frees what the identity holds; safe on a zeroed one. */

@@ -266,7 +266,8 @@ static bool latching_is_off(const struct mech_context *context)
 	return config_latch_is_off(context->config);
 }
 
-/* Without a latch: what this process holds, for the policy's sake, the freshest first; and the most telling reason. */
+/* Without a latch: what this process holds, for the policy's sake, the freshest first; and the most
+ * telling reason. */
 static void latching_explain(struct mech_context *context, const struct ike_latch_offer *offer,
 	size_t t1_bytes, enum ipsec_latch_reason *reason)
 {

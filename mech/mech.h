@@ -74,7 +74,8 @@ enum mech_name_kind mech_name_kind(const struct mech_name *name);
 /* "svc/host", "user@domain", "SHA256:...", "anonymous"; NUL-terminated, borrowed from the name. Different names
  * never display alike, and importing the text as MECH_FORM_USER gives an equal name. */
 const char *mech_name_display(const struct mech_name *name);
-/* Parts, borrowed; service and host for HOSTBASED (service "" when none was given; host "" when none), user for USER. */
+/* Parts, borrowed; service and host for HOSTBASED (service "" when none was given; host "" when
+ * none), user for USER. */
 const char *mech_name_service(const struct mech_name *name);
 const char *mech_name_host(const struct mech_name *name);
 const uint8_t *mech_name_digest(const struct mech_name *name); /* KEY: 32 octets, else NULL */
@@ -133,9 +134,10 @@ struct mech_store_entry {
 	const char *key, *value;
 };
 struct mech_credential;
-/* RULES 1-3 of mechglue.md: nothing configured gives ERR_NO_IDENTITY for every usage; BOTH needs both.
- * desired NULL = the default identity (first one that serves the usage); a hostbased name wants an identity of that host (or
- * any host when it names none) that answers for the service. An acceptor credential for NULL holds all accepting identities. */
+/* RULES 1-3 of mechglue.md: nothing configured gives ERR_NO_IDENTITY for every usage; BOTH needs
+ * both. desired NULL = the default identity (first one that serves the usage); a hostbased name
+ * wants an identity of that host (or any host when it names none) that answers for the service. An
+ * acceptor credential for NULL holds all accepting identities. */
 enum err mech_credential_acquire(const struct mech_name *desired, enum mech_usage usage,
 	const struct mech_store_entry *store, size_t store_count,
 	struct mech_credential **ret_credential) ERR_MUST_CHECK;
@@ -145,9 +147,11 @@ bool mech_credential_is_possible(const struct config *config);
 struct mech_credential *mech_credential_ref(struct mech_credential *credential);
 void mech_credential_release(struct mech_credential **credential);
 enum mech_usage mech_credential_usage(const struct mech_credential *credential);
-/* The name it authenticates as; for an acceptor credential of several identities the first's; referenced for the caller. */
+/* The name it authenticates as; for an acceptor credential of several identities the first's;
+ * referenced for the caller. */
 struct mech_name *mech_credential_name(const struct mech_credential *credential);
-/* The descriptor of the connection whose contexts it is for; -1: automatic. Setting it makes a copy: credentials are immutable. */
+/* The descriptor of the connection whose contexts it is for; -1: automatic. Setting it makes a
+ * copy: credentials are immutable. */
 int mech_credential_descriptor(const struct mech_credential *credential);
 enum err mech_credential_with_descriptor(const struct mech_credential *credential, int fd,
 	struct mech_credential **ret_copy) ERR_MUST_CHECK;
@@ -157,13 +161,14 @@ enum err mech_credential_export(
 enum err mech_credential_import(
 	struct bytes token, struct mech_credential **ret_credential) ERR_MUST_CHECK;
 
-/* Public key of the identity it authenticates as (an acceptor's first), as name for the caller and as DER SubjectPublicKeyInfo,
- * borrowed.  ERR_UNSUPPORTED when there is none. */
+/* Public key of the identity it authenticates as (an acceptor's first), as name for the caller and
+ * as DER SubjectPublicKeyInfo, borrowed.  ERR_UNSUPPORTED when there is none. */
 enum err mech_credential_key(const struct mech_credential *credential, struct mech_name **ret_name,
 	struct bytes *ret_spki) ERR_MUST_CHECK;
-/* RFC 5588, without writing: ERR_OK when the store has this identity for that usage and may overwrite it; ret_usage: what of the
- * usage the credential has.  Of the store entries only ipsec_config counts; none: the process's configuration.
- * ERR_CRED_STORED, ERR_CRED_NOT_STORED, ERR_CRED_USAGE, and what acquiring from there gives. */
+/* RFC 5588, without writing: ERR_OK when the store has this identity for that usage and may
+ * overwrite it; ret_usage: what of the usage the credential has.  Of the store entries only
+ * ipsec_config counts; none: the process's configuration. ERR_CRED_STORED, ERR_CRED_NOT_STORED,
+ * ERR_CRED_USAGE, and what acquiring from there gives. */
 enum err mech_credential_store(const struct mech_credential *credential, enum mech_usage usage,
 	bool overwrites, const struct mech_store_entry *store, size_t count,
 	enum mech_usage *ret_usage) ERR_MUST_CHECK;
@@ -187,8 +192,8 @@ bool mech_credential_latch_policy(
 const char *mech_credential_service(const struct mech_credential *credential);
 /* Initiator's identity; borrowed. */
 const struct mech_identity *mech_credential_initiator(const struct mech_credential *credential);
-/* The accepting identity for this IDr (NULL: none was sent) and service; ERR_TARGET_HOST or ERR_SERVICE_REFUSED. Borrowed.
- * The service may be "" when T3 names none. */
+/* The accepting identity for this IDr (NULL: none was sent) and service; ERR_TARGET_HOST or
+ * ERR_SERVICE_REFUSED. Borrowed. The service may be "" when T3 names none. */
 enum err mech_credential_acceptor(const struct mech_credential *credential,
 	const struct mech_name *wanted, const char *service,
 	const struct mech_identity **ret_identity) ERR_MUST_CHECK;
@@ -246,14 +251,16 @@ struct mech_bindings { /* the caller's channel bindings, or none */
 };
 enum mech_step_result { MECH_COMPLETE, MECH_CONTINUE };
 
-/* Makes an initiator's context; credential NULL = default, acquired here. target NULL: ERR_NAME_FORMAT. flags: MECH_FLAG_*. */
+/* Makes an initiator's context; credential NULL = default, acquired here. target NULL:
+ * ERR_NAME_FORMAT. flags: MECH_FLAG_*. */
 enum err mech_initiator_new(const struct mech_credential *credential,
 	const struct mech_name *target, uint32_t flags, const struct kbind_ops *ops,
 	struct mech_context **ret_context) ERR_MUST_CHECK;
 enum err mech_acceptor_new(const struct mech_credential *credential, const struct kbind_ops *ops,
 	struct mech_context **ret_context) ERR_MUST_CHECK;
-/* One step: input is the peer's IKE message (no RFC 2743 framing; empty for the initiator's first), output the next message
- * (empty when none). Errors may carry output too: an error notify for the peer. After an error the context is dead and wiped; only inquiry and free are left. */
+/* One step: input is the peer's IKE message (no RFC 2743 framing; empty for the initiator's first),
+ * output the next message (empty when none). Errors may carry output too: an error notify for the
+ * peer. After an error the context is dead and wiped; only inquiry and free are left. */
 enum err mech_step(struct mech_context *context, struct bytes input,
 	const struct mech_bindings *bindings, struct writer *output,
 	enum mech_step_result *ret_result) ERR_MUST_CHECK;
@@ -261,7 +268,8 @@ void mech_context_free(struct mech_context **context);
 
 bool mech_context_is_initiator(const struct mech_context *context);
 bool mech_context_is_open(const struct mech_context *context);
-/* Borrowed from the context. Initiator's and acceptor's names as far as known; never NULL (anonymous until known, target as asked for). */
+/* Borrowed from the context. Initiator's and acceptor's names as far as known; never NULL
+ * (anonymous until known, target as asked for). */
 struct mech_name *mech_context_initiator_name(const struct mech_context *context);
 struct mech_name *mech_context_acceptor_name(const struct mech_context *context);
 /* Flags granted so far; PROT_READY and the per-message ones at completion. */
@@ -285,7 +293,8 @@ enum err mech_context_end_point_binding(
  */
 #define MECH_CONTEXT_TOKEN_BYTES_MAX 4096
 enum err mech_context_export(const struct mech_context *context, struct writer *w) ERR_MUST_CHECK;
-/* Importing one token twice, or after further use of a copy, repeats no nonce. ERR_CONTEXT_TOKEN for any other token. */
+/* Importing one token twice, or after further use of a copy, repeats no nonce. ERR_CONTEXT_TOKEN
+ * for any other token. */
 enum err mech_context_import(struct bytes token, const struct kbind_ops *ops,
 	struct mech_context **ret_context) ERR_MUST_CHECK;
 /* RFC 4401: the same at both ends; from COMPLETE on, else NO_CONTEXT. Fills ret_output with len octets, 1 to
@@ -305,7 +314,8 @@ void mech_set_detail(unsigned int code, const char *format, ...)
 #define MECH_TOKEN_HEADER_BYTES 20
 #define MECH_TOKEN_OVERHEAD_BYTES (MECH_TOKEN_HEADER_BYTES + CRYPTO_TAG_BYTES)
 struct mech_protect; /* one context's message state, both directions */
-/* Keys are derived from SK_d per direction and instance; key schedules are made at first use (memory: baseline.md 7). */
+/* Keys are derived from SK_d per direction and instance; key schedules are made at first use
+ * (memory: baseline.md 7). */
 enum err mech_protect_new(const struct crypto_prf *prf, const struct crypto_aead *aead,
 	const struct secret_key *sk_d, struct bytes ni, struct bytes nr, bool we_initiate,
 	bool detects_replay, bool detects_sequence,
@@ -314,7 +324,8 @@ void mech_protect_free(struct mech_protect **protect);
 /* Wrap: ret_token is malloc'ed, plain.len + MECH_TOKEN_OVERHEAD_BYTES. */
 enum err mech_protect_wrap(struct mech_protect *protect, bool seal, struct bytes plain,
 	uint8_t **ret_token, size_t *ret_len) ERR_MUST_CHECK;
-/* Unwrap: ret_plain malloc'ed. MESSAGE_DUPLICATE, _OLD, _UNSEQ, _GAP come with the output written (RFC 2743 1.2.3). */
+/* Unwrap: ret_plain malloc'ed. MESSAGE_DUPLICATE, _OLD, _UNSEQ, _GAP come with the output written
+ * (RFC 2743 1.2.3). */
 enum err mech_protect_unwrap(struct mech_protect *protect, struct bytes token, uint8_t **ret_plain,
 	size_t *ret_len, bool *ret_was_sealed) ERR_MUST_CHECK;
 enum err mech_protect_mic(struct mech_protect *protect, struct bytes message, uint8_t **ret_token,

@@ -7,9 +7,9 @@
 #include "plugin/plugin.h"
 
 /*
- * RFC 5587 3.4: 1.3.6.1.5.5.13 and one arc more.  Written here and not taken from libgssapi's GSS_C_MA_*: the loader
- * would look each of these up in every program that lists mechanisms, whether it uses this one or not
- * (bench/starts.sh).
+ * RFC 5587 3.4: 1.3.6.1.5.5.13 and one arc more.  Written here and not taken from libgssapi's
+ * GSS_C_MA_*: the loader would look each of these up in every program that lists mechanisms,
+ * whether it uses this one or not (bench/starts.sh).
  */
 #define MECH_ATTRIBUTE_ARCS 0x2b, 6, 1, 5, 5, 13
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Key schedules, MACed IDs and child keys against what charon logged of its own (tests/vectors/charon_vectors.py). */
+/* Key schedules, MACed IDs and child keys against what charon logged of its own
+ * (tests/vectors/charon_vectors.py). */
 #include <check.h>
 #include <string.h>
 
