@@ -100,13 +100,32 @@ struct broker_worker *pool_worker_add(struct broker *broker)
 	return slot != NULL ? worker_begin(broker, slot) : NULL;
 }
 
-void pool_worker_start_job(struct broker_worker *worker, const struct broker_user *user)
+/* In this order: the daemon's close() is never the last one.  0 once the worker has it. */
+static int connection_give(
+	const struct broker_worker *worker, enum worker_message_type type, int *fd)
 {
+	const struct worker_message message = { .type = type };
+	const struct worker_message yours = { .type = WORKER_YOURS };
+	int result = worker->fd < 0 ? EPIPE : worker_send(worker->fd, &message, BYTES_NONE, *fd);
+
+	if (result != 0)
+		return result;
+	message_close(fd);
+	return worker_send(worker->fd, &yours, BYTES_NONE, -1);
+}
+
+int pool_worker_start_job(struct broker_worker *worker, const struct broker_user *user, int *fd)
+{
+	int result = connection_give(worker, WORKER_CONNECTION, fd);
+
+	if (result != 0)
+		return result;
 	worker->user = *user;
 	worker->job = (struct broker_job){ .uid = user->uid };
 	worker->is_busy = true;
 	worker->started_ms = broker_now_ms();
 	pool_worker_extend(worker);
+	return 0;
 }
 
 void pool_worker_end_job(struct broker_worker *worker)
@@ -201,24 +220,22 @@ static void discarder_extend(struct broker_worker *discarder)
 
 void pool_discard(struct broker *broker, int *fd)
 {
-	const struct worker_message message = { .type = WORKER_DISCARD };
 	struct broker_worker *discarder = &broker->discarder;
 	int result = EAGAIN;
 
-	if (pool_may_discard(broker) && discarder->fd >= 0)
-		result = worker_send(discarder->fd, &message, BYTES_NONE, *fd);
+	if (pool_may_discard(broker))
+		result = connection_give(discarder, WORKER_DISCARD, fd);
 	if (result != 0) {
 		discarder_replace(broker);
-		if (discarder->fd >= 0)
-			result = worker_send(discarder->fd, &message, BYTES_NONE, *fd);
+		if (*fd >= 0)
+			result = connection_give(discarder, WORKER_DISCARD, fd);
 	}
 	if (result == 0) {
 		if (broker->discards++ == 0)
 			discarder_extend(discarder);
 		discarder->is_busy = true;
 	}
-	(void)close(*fd);
-	*fd = -1;
+	message_close(fd); /* no process can be had */
 }
 
 void pool_read_discarder(struct broker *broker)

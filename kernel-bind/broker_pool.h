@@ -13,8 +13,10 @@
 struct broker_worker *pool_worker_find_idle(struct broker *broker);
 /* One more, while users wait; NULL: there is no slot. */
 struct broker_worker *pool_worker_add(struct broker *broker);
-/* The worker has a request of this user from now on. */
-void pool_worker_start_job(struct broker_worker *worker, const struct broker_user *user);
+/* The worker has this user's connection from now on, and the caller not any more; an errno: nobody has
+ * it, and the worker is of no use. */
+int pool_worker_start_job(
+	struct broker_worker *worker, const struct broker_user *user, int *fd) ERR_MUST_CHECK;
 /* The request is done. */
 void pool_worker_end_job(struct broker_worker *worker);
 /* Each step of a request has its time. */

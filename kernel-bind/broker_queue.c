@@ -6,7 +6,6 @@
  */
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "kernel-bind/broker_intake.h"
 #include "kernel-bind/broker_log.h"
@@ -148,16 +147,11 @@ void broker_queue_accept(struct broker *broker)
 static void connection_hand_over(
 	struct broker *broker, struct broker_worker *worker, struct broker_connection *connection)
 {
-	const struct worker_message message = { .type = WORKER_CONNECTION };
-	int result = worker_send(worker->fd, &message, BYTES_NONE, connection->fd);
-
-	if (result != 0) {
-		pool_discard(broker, &connection->fd);
-		pool_worker_give_up(broker, worker, "takes no connection");
+	if (pool_worker_start_job(worker, &connection->user, &connection->fd) == 0)
 		return;
-	}
-	pool_worker_start_job(worker, &connection->user);
-	(void)close(connection->fd);
+	if (connection->fd >= 0)
+		pool_discard(broker, &connection->fd);
+	pool_worker_give_up(broker, worker, "takes no connection");
 }
 
 static bool connection_is_over(const struct broker_connection *connection, uint64_t now_ms)

@@ -449,17 +449,33 @@ static void client_serve(struct worker *worker, struct worker_message *message)
 	client_answer(worker, reply_bytes);
 }
 
+/* What is to be done with it; nobody but this process and the client has it then. */
+static enum worker_message_type connection_receive(
+	struct worker *worker, struct worker_message *message)
+{
+	enum worker_message_type type;
+	int none;
+
+	(void)daemon_receive(worker, message, &worker->connection);
+	type = message->type;
+	(void)daemon_receive(worker, message, &none);
+	if (worker->connection < 0 || message->type != WORKER_YOURS)
+		_exit(1);
+	return type;
+}
+
 static _Noreturn void worker_run(struct worker *worker)
 {
 	struct worker_message *message = calloc(1, sizeof(*message));
+	enum worker_message_type type;
 
 	if (message == NULL)
 		_exit(1);
 	for (;;) {
-		(void)daemon_receive(worker, message, &worker->connection);
-		if (message->type == WORKER_DISCARD)
+		type = connection_receive(worker, message);
+		if (type == WORKER_DISCARD)
 			message_close(&worker->connection);
-		else if (message->type == WORKER_CONNECTION && worker->connection >= 0)
+		else if (type == WORKER_CONNECTION)
 			client_serve(worker, message);
 		else
 			_exit(1);

@@ -7,7 +7,7 @@
  *
  * The conversation over a SOCK_SEQPACKET pair, always in this order:
  *
- *	daemon  CONNECTION (with the client's connection)
+ *	daemon  CONNECTION (with the client's connection), then YOURS
  *	worker  FACTS      (request and facts about the descriptor), or IDLE without a request
  *	daemon  OPERATIONS (what to do with the descriptor), any number of times; each answered with
  *	worker  RESULT
@@ -38,8 +38,11 @@ enum worker_message_type {
 	WORKER_REPLY,
 	WORKER_IDLE,
 	WORKER_FORWARD,
-	WORKER_DISCARD /* daemon: a connection to close, which only a worker may: what its client
-			* sent is in it, and closing that can block too. Answered with IDLE. */
+	WORKER_DISCARD, /* daemon: a connection to close, which only a worker may: what its client
+			 * sent is in it, and closing that can block too. Then YOURS; answered
+			 * with IDLE. */
+	WORKER_YOURS	/* daemon: has closed its own descriptor of the connection. A worker that
+			 * closed it before would leave the last close() to the daemon. */
 };
 
 enum worker_operation {

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,12 +19,9 @@
 static int head_send(const struct host *host, uint8_t type)
 {
 	const uint8_t head[] = { BROKER_VERSION, type };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int connection = probe_connect(host);
 
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", host->socket_path);
-	if (connect(connection, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-		(type == 0 || send(connection, head, sizeof(head), MSG_NOSIGNAL) > 0))
+	if (connection < 0 || type == 0 || send(connection, head, sizeof(head), MSG_NOSIGNAL) > 0)
 		return connection;
 	(void)close(connection);
 	return -1;
@@ -127,11 +123,11 @@ void test_silent_users(void)
 	}
 }
 
-/* The last close() of this descriptor takes five seconds, in whoever does it. */
+/* The last close() of this descriptor takes eight seconds, in whoever does it. */
 void test_hanging_descriptor(void)
 {
 	const struct broker_request query = { .type = BROKER_QUERY };
-	const struct linger linger = { .l_onoff = 1, .l_linger = 5 };
+	const struct linger linger = { .l_onoff = 1, .l_linger = 8 };
 	const int small = 4096;
 	struct end ends[2];
 	uint8_t octets[65536] = { 0 };
@@ -162,8 +158,8 @@ void test_hanging_descriptor(void)
 	(void)kill(probe_hosts[0].broker, SIGCONT);
 	probe_check(
 		pings_are_quick(&probe_hosts[0]), "a descriptor that blocks does not block others");
-	/* Beyond a worker's deadline, within the descriptor's five seconds. */
-	probe_pause_ms(2500);
+	/* Beyond a worker's deadline, within the descriptor's eight seconds. */
+	probe_pause_ms(4500);
 	probe_check(probe_broker_ping(&probe_hosts[0]) == IPSEC_LATCH_LATCHED,
 		"nor does it after the worker was killed");
 	probe_pair_close(ends);

@@ -170,7 +170,7 @@ static void file_run(void *argument)
 /* Fills the connection, then leaves it to the broker to close. */
 static void lingerer_run(void *argument)
 {
-	const struct linger linger = { .l_onoff = 1, .l_linger = 5 };
+	const struct linger linger = { .l_onoff = 1, .l_linger = 8 };
 	const struct broker_request query = { .type = BROKER_QUERY };
 	const int small = 4096;
 	const struct end *end = argument;
@@ -201,7 +201,7 @@ static void test_lingering(void)
 		ends[i][0].fd = -1;
 	}
 	hostile_measure_begin();
-	probe_pause_ms(4000);
+	probe_pause_ms(6000); /* beyond a worker's deadline */
 	hostile_measure_end("40 users whose descriptors linger when closed");
 	hostile_kill(pids, LINGERERS);
 	for (size_t i = 0; i < LINGERERS; i++)
@@ -243,7 +243,7 @@ void hostile_test_held(void)
 		return;
 	hostile_measure_begin();
 	count = holders_start(ends, pids);
-	probe_pause_ms(4000);
+	probe_pause_ms(6000);
 	hostile_measure_end("descriptors that nothing takes out of a worker's hands");
 	stuck = hostile_count_workers("D");
 	/* Two each of twelve users and of one person with many ids, eight of a block. */

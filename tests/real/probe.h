@@ -87,12 +87,17 @@ bool probe_nothing_is_left(int seconds);
 /* --- probe_request.c: requests by hand --- */
 
 #define PROBE_FDS_MAX 253 /* SCM_MAX_FD */
+/* To the broker; -1: it cannot be had. */
+int probe_connect(const struct host *host);
+bool probe_message_add(int connection, struct bytes message, const int *descriptors, size_t count);
 /* A connection to the broker on which this was sent, with descriptors; -1: none. */
 int probe_message_send(
 	const struct host *host, struct bytes message, const int *descriptors, size_t count);
 /* The same with a request as the mechanism writes it. */
 int probe_request_send(const struct host *host, const struct broker_request *request,
 	const int *descriptors, size_t count);
+/* The scheduler's worst order: whom the daemon sends something is at work before it goes on itself. */
+void probe_workers_hurry(const struct host *host, bool do_hurry);
 
 /* --- probe_wire.c: what an attacker on the path could send, and what he sees --- */
 

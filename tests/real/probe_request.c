@@ -7,20 +7,29 @@
 
 #include "tests/real/probe.h"
 
-int probe_message_send(
-	const struct host *host, struct bytes message, const int *descriptors, size_t count)
+int probe_connect(const struct host *host)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", host->socket_path);
+	if (connection >= 0 &&
+		connect(connection, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return connection;
+	(void)close(connection);
+	return -1;
+}
+
+bool probe_message_add(int connection, struct bytes message, const int *descriptors, size_t count)
 {
 	union {
 		struct cmsghdr header;
 		uint8_t octets[CMSG_SPACE(PROBE_FDS_MAX * sizeof(int))];
 	} control = { .octets = { 0 } };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct iovec vector = { (void *)(uintptr_t)message.data, message.len };
 	struct msghdr header = { .msg_iov = &vector, .msg_iovlen = 1 };
 	struct cmsghdr *item;
-	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", host->socket_path);
 	if (count > 0) {
 		header.msg_control = &control;
 		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
@@ -30,9 +39,15 @@ int probe_message_send(
 		item->cmsg_len = CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(item), descriptors, count * sizeof(int));
 	}
-	if (connection >= 0 &&
-		connect(connection, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-		sendmsg(connection, &header, MSG_NOSIGNAL) == (ssize_t)message.len)
+	return sendmsg(connection, &header, MSG_NOSIGNAL) == (ssize_t)message.len;
+}
+
+int probe_message_send(
+	const struct host *host, struct bytes message, const int *descriptors, size_t count)
+{
+	int connection = probe_connect(host);
+
+	if (connection >= 0 && probe_message_add(connection, message, descriptors, count))
 		return connection;
 	(void)close(connection);
 	return -1;
@@ -49,4 +64,10 @@ int probe_request_send(const struct host *host, const struct broker_request *req
 		connection = probe_message_send(host, writer_view(&w), descriptors, count);
 	writer_free(&w);
 	return connection;
+}
+
+void probe_workers_hurry(const struct host *host, bool do_hurry)
+{
+	probe_shell("for pid in $(pgrep -P %d); do chrt %s $pid; done", (int)host->broker,
+		do_hurry ? "-f -p 1" : "-o -p 0");
 }

@@ -283,51 +283,46 @@ static enum attack_outcome more_than_allowed(struct end ends[2])
 	return attack_judge(reason == IPSEC_LATCH_LATCHED, reason);
 }
 
-/* Asks about a descriptor and goes away, so that the broker's side has the last reference. */
-static void query_and_forget(const struct end *end)
-{
-	static const uint8_t query[] = { BROKER_VERSION, BROKER_QUERY };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	union {
-		struct cmsghdr header;
-		uint8_t octets[CMSG_SPACE(sizeof(int))];
-	} control = { .octets = { 0 } };
-	struct iovec vector = { (void *)(uintptr_t)query, sizeof(query) };
-	struct msghdr message = { .msg_iov = &vector,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control) };
-	struct cmsghdr *item = CMSG_FIRSTHDR(&message);
-	int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", end->host->socket_path);
-	item->cmsg_level = SOL_SOCKET;
-	item->cmsg_type = SCM_RIGHTS;
-	item->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(item), &end->fd, sizeof(int));
-	if (connect(connection, (struct sockaddr *)&address, sizeof(address)) == 0)
-		(void)sendmsg(connection, &message, MSG_NOSIGNAL);
-	(void)close(connection);
-}
-
 /* A descriptor whose last close() takes five seconds, in whoever does it. */
-static int pass_lingering(struct end ends[2])
+static void linger(struct end *end)
 {
 	const struct linger linger = { .l_onoff = 1, .l_linger = 5 };
 	const int small = 4096;
 	static const uint8_t octets[65536];
 
-	(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	(void)setsockopt(ends[0].fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	(void)setsockopt(end->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	(void)setsockopt(end->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	/* Until the other end takes no more; a busy machine may be late with what is under way. */
 	for (int quiet = 0; quiet < 40; quiet++) {
-		while (send(ends[0].fd, octets, sizeof(octets), MSG_DONTWAIT) > 0)
+		while (send(end->fd, octets, sizeof(octets), MSG_DONTWAIT) > 0)
 			quiet = 0;
 		probe_pause_ms(20);
 	}
+}
+
+/* Asks, and goes away, so that the broker's side has the last reference.  Not by its own close(): that
+ * would take the five seconds here. */
+static int pass_lingering(struct end ends[2])
+{
+	static const uint8_t query[] = { BROKER_VERSION, BROKER_QUERY };
+
+	linger(&ends[0]);
 	for (int i = 0; i < 4; i++)
-		query_and_forget(&ends[0]);
-	/* Not its own close(): that would take the five seconds here. */
+		(void)close(probe_message_send(
+			ends[0].host, BYTES(query, sizeof(query)), &ends[0].fd, 1));
+	(void)kill(getpid(), SIGKILL);
+	return 0;
+}
+
+/* Unread, behind what a worker hangs up on at once. */
+static int hide_lingering(struct end ends[2])
+{
+	static const uint8_t nothing[1];
+	int connection;
+
+	linger(&ends[0]);
+	connection = probe_message_send(ends[0].host, BYTES(nothing, 1), NULL, 0);
+	(void)probe_message_add(connection, BYTES(nothing, 1), &ends[0].fd, 1);
 	(void)kill(getpid(), SIGKILL);
 	return 0;
 }
@@ -340,7 +335,8 @@ static long elapsed_ms(const struct timespec *since)
 	return (now.tv_sec - since->tv_sec) * 1000 + (now.tv_nsec - since->tv_nsec) / 1000000;
 }
 
-static enum attack_outcome hang_the_broker(struct end ends[2])
+/* How long five answers to another user take once the broker's are the only ones that have it. */
+static enum attack_outcome leave_to_broker(struct end ends[2], int (*pass)(struct end ends[2]))
 {
 	struct timespec start;
 	long waited;
@@ -349,7 +345,7 @@ static enum attack_outcome hang_the_broker(struct end ends[2])
 	(void)kill(probe_hosts[0].broker, SIGSTOP);
 	pid_t child = fork();
 	if (child == 0)
-		_exit(setuid(ATTACK_UID) == 0 ? pass_lingering(ends) : 1);
+		_exit(setuid(ATTACK_UID) == 0 ? pass(ends) : 1);
 	(void)close(ends[0].fd);
 	ends[0].fd = -1;
 	(void)waitpid(child, NULL, 0);
@@ -362,6 +358,17 @@ static enum attack_outcome hang_the_broker(struct end ends[2])
 	waited = elapsed_ms(&start);
 	(void)printf("# five answers to another user took %ld ms\n", waited);
 	return attack_judge(waited > 1500, IPSEC_LATCH_LATCHED);
+}
+
+static enum attack_outcome hang_the_broker(struct end ends[2])
+{
+	return leave_to_broker(ends, pass_lingering);
+}
+
+static enum attack_outcome hang_the_daemon(struct end ends[2])
+{
+	probe_workers_hurry(&probe_hosts[0], true);
+	return leave_to_broker(ends, hide_lingering);
 }
 
 /* clang-format off */
@@ -380,6 +387,7 @@ const struct attack attacks_of_users[] = {
 	{ "own_filter",          own_filter },
 	{ "more_than_allowed",   more_than_allowed },
 	{ "hang_the_broker",     hang_the_broker },
+	{ "hang_the_daemon",     hang_the_daemon },
 	{ NULL,                  NULL },
 };
 /* clang-format on */

@@ -60,7 +60,7 @@ build_tree()
 	echo "$list" | xargs -P "$(nproc)" -I{} bash -c \
 		'compile {} "$0/objects/$(echo {} | tr / _).o"' "$out" || return 1
 	list=$(ls kernel-bind/broker_main.c tests/unit/*.c tests/support/two_ends.c \
-		tests/real/probe.c tests/real/sandbox_*.c \
+		tests/real/probe.c tests/real/probe_request.c tests/real/sandbox_*.c \
 		tests/real/probe_wire.c tests/weakened/*.c)
 	echo "$list" | xargs -P "$(nproc)" -I{} bash -c \
 		'compile {} "$0/tests/$(echo {} | tr / _).o"' "$out" || return 1
