@@ -10,7 +10,7 @@
 #include "kernel-bind/broker_message.h"
 #include "kernel-bind/broker_pool.h"
 
-#define WORKER_DEADLINE_MS 2000
+#define WORKER_DEADLINE_MS 4000 /* a crowd that logs in leaves workers no processor for seconds */
 #define PRESSED_DEADLINE_MS 50
 #define BUSY_PER_ACCOUNT 2
 #define BUSY_OF_ROOT 6
