@@ -107,7 +107,7 @@ static int view_read_refusals(struct status_view *view)
 		view->refusals = list;
 		reason = kbind_refusals(view->broker, &cursor, view->refusals + view->refusal_count,
 			BROKER_LIST_MAX, &got);
-		if (latch_reason_is_silence(reason))
+		if (reason == IPSEC_LATCH_NO_BROKER)
 			return tool_fail("the broker at %s is older than this command and does not "
 					 "tell what it refused",
 				view->broker);

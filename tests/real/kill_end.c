@@ -217,9 +217,8 @@ static bool command_run(struct talk *talk, char letter)
 
 /* Of an orphan the kernel gives up behind two tries what a full peer, which reads again when the brokers
  * are back, has not got yet; and the tries before its program ended count. */
-static bool all_is_taken(const struct talk *talk)
+static bool all_is_taken(const struct talk *talk, uint64_t end)
 {
-	const uint64_t end = kill_clock_ms() + TALK_TIMEOUT_S * 1000;
 	int waiting = 0;
 
 	while (ioctl(talk->fd, SIOCOUTQ, &waiting) == 0 && waiting > 0 && kill_clock_ms() < end)
@@ -231,6 +230,7 @@ static bool all_is_taken(const struct talk *talk)
 static int talk_run(struct talk *talk)
 {
 	bool is_done = true;
+	uint64_t end;
 	char letter;
 
 	while (is_done && read(0, &letter, 1) == 1) {
@@ -239,9 +239,11 @@ static int talk_run(struct talk *talk)
 	}
 	if (talk->fd < 0)
 		return is_done ? EXIT_SUCCESS : EXIT_FAILURE;
+	end = kill_clock_ms() + TALK_TIMEOUT_S * 1000;
 	if (is_done)
 		(void)shutdown(talk->fd, SHUT_WR);
-	return is_done && command_end(talk) && all_is_taken(talk) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return is_done && command_end(talk) && all_is_taken(talk, end) ? EXIT_SUCCESS
+								       : EXIT_FAILURE;
 }
 
 static bool address_fill(const char *text, const char *port, struct sockaddr_in *ret_address)

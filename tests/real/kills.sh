@@ -116,7 +116,8 @@ report "every scenario without a death: $(wc -l <"$hosts_out/calls") lines" test
 [ "$status" = 0 ] || grep -vE ' (before|after)$' "$hosts_out/calls"
 grep -E ' (before|after)$' "$hosts_out/calls" >"$hosts_out/moments"
 if [ -n "${MOMENTS:-}" ]; then
-	tr ';' '\n' <<<"$MOMENTS" | split -n "r/$lanes" -a 1 -d - "$hosts_out/plan."
+	tr ';' '\n' <<<"$MOMENTS" | split -n "r/$lanes" -a 1 -d - "$hosts_out/plan." ||
+		hosts_die "no plan"
 else
 	"$here/kills.py" plan --seed "$seed" --kills "$kills" --from "${FROM:-0}" --lanes "$lanes" \
 		--folder "$hosts_out" "${COUNTED:-$hosts_out/moments}" || hosts_die "no plan"

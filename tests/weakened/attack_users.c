@@ -284,7 +284,7 @@ static enum attack_outcome more_than_allowed(struct end ends[2])
 }
 
 /* A descriptor whose last close() takes five seconds, in whoever does it. */
-static void linger(struct end *end)
+static void linger_fill(struct end *end)
 {
 	const struct linger linger = { .l_onoff = 1, .l_linger = 5 };
 	const int small = 4096;
@@ -306,7 +306,7 @@ static int pass_lingering(struct end ends[2])
 {
 	static const uint8_t query[] = { BROKER_VERSION, BROKER_QUERY };
 
-	linger(&ends[0]);
+	linger_fill(&ends[0]);
 	for (int i = 0; i < 4; i++)
 		(void)close(probe_message_send(
 			ends[0].host, BYTES(query, sizeof(query)), &ends[0].fd, 1));
@@ -320,7 +320,7 @@ static int hide_lingering(struct end ends[2])
 	static const uint8_t nothing[1];
 	int connection;
 
-	linger(&ends[0]);
+	linger_fill(&ends[0]);
 	connection = probe_message_send(ends[0].host, BYTES(nothing, 1), NULL, 0);
 	(void)probe_message_add(connection, BYTES(nothing, 1), &ends[0].fd, 1);
 	(void)kill(getpid(), SIGKILL);
@@ -367,8 +367,12 @@ static enum attack_outcome hang_the_broker(struct end ends[2])
 
 static enum attack_outcome hang_the_daemon(struct end ends[2])
 {
+	enum attack_outcome outcome;
+
 	probe_workers_hurry(&probe_hosts[0], true);
-	return leave_to_broker(ends, hide_lingering);
+	outcome = leave_to_broker(ends, hide_lingering);
+	probe_workers_hurry(&probe_hosts[0], false);
+	return outcome;
 }
 
 /* clang-format off */
