@@ -79,8 +79,9 @@ struct broker_worker {
 	pid_t pid; /* 0: none */
 	int fd;
 	bool is_busy;			  /* with a request of user */
+	bool is_starting;		  /* may have copies of what the daemon holds */
 	bool is_ending;			  /* killed */
-	uint64_t started_ms, deadline_ms; /* while busy */
+	uint64_t started_ms, deadline_ms; /* while busy, or starting */
 	struct broker_user user;
 	struct broker_job job;
 };
@@ -128,6 +129,7 @@ struct broker {
 	struct broker_worker workers[BROKER_WORKERS_MAX];
 	struct broker_worker discarder; /* closes the connections that are not served */
 	size_t discards;		/* not yet answered */
+	int left_over;			/* a connection that nobody could be had for; -1: none */
 	struct broker_connection queue[BROKER_QUEUE_MAX];
 	size_t queued;
 	size_t ends_in_a_row; /* requests that end a reservation, picked before others */

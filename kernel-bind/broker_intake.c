@@ -41,7 +41,8 @@ int intake_read_idle(int intake, uint64_t *ret_received)
 
 static bool broker_is_idle(const struct broker *broker)
 {
-	if (lease_table_count(broker->leases) > 0 || broker->queued > 0 || broker->discards > 0)
+	if (lease_table_count(broker->leases) > 0 || broker->queued > 0 || broker->discards > 0 ||
+		broker->left_over >= 0)
 		return false;
 	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
 		if (broker->workers[i].is_busy)

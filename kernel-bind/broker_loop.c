@@ -83,7 +83,9 @@ static void worker_handle(struct broker *broker, struct broker_worker *worker,
 {
 	struct broker_job *job = &worker->job;
 
-	if (descriptor >= 0) {
+	if (message->type == WORKER_READY) {
+		pool_worker_set_ready(worker);
+	} else if (descriptor >= 0) {
 		job->message = *message;
 		if (message->type == WORKER_FACTS && job->stage == 0 && worker->is_busy &&
 			message->facts.reason == IPSEC_LATCH_OTHER_NETNS && broker->keeper >= 0)

@@ -238,6 +238,7 @@ int main(int argc, char **argv)
 		.signals = -1,
 		.keeper = -1,
 		.discarder = { .fd = -1 },
+		.left_over = -1,
 	};
 	enum options_result options;
 	int result;

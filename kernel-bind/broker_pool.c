@@ -17,7 +17,7 @@
 #define SPARE_SLOTS 16 /* the last ones are for accounts that have none at work */
 #define ENDED_AT_ONCE 2
 #define END_PAUSE_MS 10
-#define DISCARDS_MAX 64
+#define DISCARDS_MAX 32	       /* two messages each: what the buffer of a socket holds */
 #define DISCARD_DEADLINE_MS 50 /* without a single one closed */
 
 static void worker_clear(struct broker_worker *worker)
@@ -40,8 +40,11 @@ static struct broker_worker *worker_begin(struct broker *broker, struct broker_w
 	place.keeps_priority = worker == &broker->discarder;
 	worker_clear(worker);
 	result = worker_start(&place, &worker->pid, &worker->fd);
-	if (result == 0)
+	if (result == 0) {
+		worker->is_starting = true;
+		pool_worker_extend(worker);
 		return worker;
+	}
 	worker_clear(worker);
 	broker_log("a worker cannot be started: %s", strerror(result));
 	return NULL;
@@ -61,10 +64,12 @@ static void worker_end(struct broker_worker *worker)
 
 static void worker_lose(struct broker *broker, struct broker_worker *worker, const char *why)
 {
+	if (!worker->is_busy) {
+		broker_log("worker %d %s", (int)worker->pid, why);
+		return;
+	}
 	broker_log_user(worker->user.uid, "worker %d of uid %u %s", (int)worker->pid,
 		worker->user.uid, why);
-	if (!worker->is_busy)
-		return;
 	users_note(&worker->user, false, broker_now_ms());
 	broker_request_abandon(broker, &worker->job);
 }
@@ -87,17 +92,32 @@ static struct broker_worker *slot_find_empty(struct broker *broker)
 struct broker_worker *pool_worker_find_idle(struct broker *broker)
 {
 	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
-		if (worker_is_idle(&broker->workers[i]))
+		if (worker_is_idle(&broker->workers[i]) && !broker->workers[i].is_starting)
 			return &broker->workers[i];
 	}
 	return NULL;
 }
 
-struct broker_worker *pool_worker_add(struct broker *broker)
+bool pool_worker_add(struct broker *broker)
 {
 	struct broker_worker *slot = slot_find_empty(broker);
 
-	return slot != NULL ? worker_begin(broker, slot) : NULL;
+	return slot != NULL && worker_begin(broker, slot) != NULL;
+}
+
+/* A killed one may have its copies until it has ended. */
+bool pool_may_let_go(const struct broker *broker)
+{
+	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
+		if (broker->workers[i].is_starting)
+			return false;
+	}
+	return !broker->discarder.is_starting;
+}
+
+void pool_worker_set_ready(struct broker_worker *worker)
+{
+	worker->is_starting = false;
 }
 
 /* In this order: the daemon's close() is never the last one.  0 once the worker has it. */
@@ -167,11 +187,13 @@ bool pool_user_may_start(
 	       (user->uid == 0 || of_group < USERS_GROUP_FACTOR * BUSY_PER_ACCOUNT);
 }
 
-static bool balance_add(struct broker *broker)
+/* What a discarder was wanted for in vain. */
+static void left_over_discard(struct broker *broker)
 {
-	struct broker_worker *slot = slot_find_empty(broker);
+	int fd = broker->left_over;
 
-	return slot != NULL && worker_begin(broker, slot) != NULL;
+	broker->left_over = -1;
+	pool_discard(broker, &fd);
 }
 
 void pool_balance(struct broker *broker)
@@ -180,16 +202,20 @@ void pool_balance(struct broker *broker)
 	struct broker_worker *spare = NULL;
 	size_t idle = 0;
 
-	if (broker->discarder.pid == 0)
-		(void)worker_begin(broker, &broker->discarder);
+	/* One after the other: until they are ready the daemon lets nothing go. */
+	if (!pool_may_let_go(broker))
+		return;
+	if (broker->discarder.pid == 0 && worker_begin(broker, &broker->discarder) != NULL &&
+		broker->left_over >= 0)
+		left_over_discard(broker);
 	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
 		if (worker_is_idle(&broker->workers[i]) && ++idle > wanted)
 			spare = &broker->workers[i];
 	}
 	if (spare != NULL)
 		worker_end(spare);
-	broker->is_out_of_balance =
-		idle > wanted + 1 || (idle < wanted && balance_add(broker) && idle + 1 < wanted);
+	broker->is_out_of_balance = idle > wanted + 1 ||
+				    (idle < wanted && pool_worker_add(broker) && idle + 1 < wanted);
 }
 
 /* --- connections that are not served --- */
@@ -210,7 +236,8 @@ static void discarder_replace(struct broker *broker)
 
 bool pool_may_discard(const struct broker *broker)
 {
-	return broker->discards < DISCARDS_MAX;
+	return broker->discards < DISCARDS_MAX && broker->discarder.fd >= 0 &&
+	       broker->left_over < 0 && pool_may_let_go(broker);
 }
 
 static void discarder_extend(struct broker_worker *discarder)
@@ -223,7 +250,7 @@ void pool_discard(struct broker *broker, int *fd)
 	struct broker_worker *discarder = &broker->discarder;
 	int result = EAGAIN;
 
-	if (pool_may_discard(broker))
+	if (broker->discards < DISCARDS_MAX)
 		result = connection_give(discarder, WORKER_DISCARD, fd);
 	if (result != 0) {
 		discarder_replace(broker);
@@ -235,7 +262,11 @@ void pool_discard(struct broker *broker, int *fd)
 			discarder_extend(discarder);
 		discarder->is_busy = true;
 	}
-	message_close(fd); /* no process can be had */
+	if (*fd >= 0 && broker->left_over < 0) {
+		broker->left_over = *fd;
+		*fd = -1;
+	}
+	message_close(fd);
 }
 
 void pool_read_discarder(struct broker *broker)
@@ -246,7 +277,9 @@ void pool_read_discarder(struct broker *broker)
 	do {
 		result = worker_receive(broker->discarder.fd, &message, &descriptor);
 		message_close(&descriptor);
-		if (result == 0 && broker->discards > 0)
+		if (result == 0 && message.type == WORKER_READY)
+			pool_worker_set_ready(&broker->discarder);
+		else if (result == 0 && broker->discards > 0)
 			broker->discards--;
 	} while (result == 0);
 	if (result != EAGAIN) {
@@ -272,11 +305,11 @@ static bool slots_are_all_taken(const struct broker *broker)
 static const char *worker_is_late(
 	const struct broker_worker *worker, bool is_short, uint64_t now_ms)
 {
-	if (!worker->is_busy || worker->is_ending)
+	if ((!worker->is_busy && !worker->is_starting) || worker->is_ending)
 		return NULL;
 	if (worker->deadline_ms <= now_ms)
-		return "missed its deadline";
-	return is_short && worker->started_ms + PRESSED_DEADLINE_MS <= now_ms
+		return worker->is_starting ? "does not start" : "missed its deadline";
+	return is_short && worker->is_busy && worker->started_ms + PRESSED_DEADLINE_MS <= now_ms
 		       ? "had to make room for others"
 		       : NULL;
 }

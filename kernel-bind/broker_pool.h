@@ -11,10 +11,16 @@
 
 /* One without work; NULL: there is none. */
 struct broker_worker *pool_worker_find_idle(struct broker *broker);
-/* One more, while users wait; NULL: there is no slot. */
-struct broker_worker *pool_worker_add(struct broker *broker);
-/* The worker has this user's connection from now on, and the caller not any more; an errno: nobody has
- * it, and the worker is of no use. */
+/* Starts one more, while users wait; false: there is no slot. */
+bool pool_worker_add(struct broker *broker);
+/* Whether every child has closed its copies of what the daemon holds, and each connection to discard has
+ * been taken: only then may the daemon let a connection go, whose last close() would else be the child's,
+ * or the daemon's. */
+bool pool_may_let_go(const struct broker *broker);
+/* It has closed them. */
+void pool_worker_set_ready(struct broker_worker *worker);
+/* The worker has this user's connection from now on, and the caller not any more; an errno: the worker is
+ * of no use, and *fd the caller's unless it is -1. */
 int pool_worker_start_job(
 	struct broker_worker *worker, const struct broker_user *user, int *fd) ERR_MUST_CHECK;
 /* The request is done. */
@@ -33,9 +39,9 @@ void pool_reap(struct broker *broker);
 /* Now and then: as many idle ones as there should be. */
 void pool_balance(struct broker *broker);
 void pool_stop(struct broker *broker);
-/* Whether one more may be given to it; if not, the loop accepts none until some are closed. */
+/* Whether one more may be given up; if not, the loop accepts none until some are closed. */
 bool pool_may_discard(const struct broker *broker);
-/* Has a connection closed that is not served. */
+/* Has a connection closed that is not served, now or when a process can be had that does it. */
 void pool_discard(struct broker *broker, int *fd);
 void pool_read_discarder(struct broker *broker);
 

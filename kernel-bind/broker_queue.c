@@ -261,18 +261,17 @@ bool broker_queue_dispatch(struct broker *broker, bool *ret_has_more)
 {
 	struct broker_connection connection;
 	struct broker_worker *worker = NULL;
-	bool may_add = true;
+	bool is_short = false;
 	size_t i, handed_over = 0;
 
-	while ((i = queue_pick(broker)) < broker->queued && handed_over < HAND_OVERS_PER_TURN) {
+	while (pool_may_let_go(broker) && handed_over < HAND_OVERS_PER_TURN &&
+		(i = queue_pick(broker)) < broker->queued) {
 		worker = pool_worker_find_idle(broker);
-		/* One in a turn: a crowd's fork()s shall not come before the next user. */
-		if (worker == NULL && may_add) {
-			worker = pool_worker_add(broker);
-			may_add = false;
-		}
-		if (worker == NULL)
+		/* It serves in a later turn. */
+		if (worker == NULL) {
+			is_short = !pool_worker_add(broker);
 			break;
+		}
 		i = queue_pick_within(broker, i);
 		connection = broker->queue[i];
 		queue_remove(broker, i);
@@ -281,5 +280,5 @@ bool broker_queue_dispatch(struct broker *broker, bool *ret_has_more)
 	}
 	queue_expire(broker);
 	*ret_has_more = handed_over == HAND_OVERS_PER_TURN;
-	return i < broker->queued && worker == NULL;
+	return is_short;
 }

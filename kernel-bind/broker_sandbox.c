@@ -127,15 +127,17 @@ int sandbox_enter_namespace(int space)
 	return result;
 }
 
-int sandbox_enter_worker(int keep)
+int sandbox_begin_worker(int keep)
 {
-	int result;
-
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
 		return errno;
-	result = descriptors_close(keep);
-	if (result == 0)
-		result = capabilities_keep(BIT(CAP_NET_ADMIN));
+	return descriptors_close(keep);
+}
+
+int sandbox_enter_worker(void)
+{
+	int result = capabilities_keep(BIT(CAP_NET_ADMIN));
+
 	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		result = errno;
 	return result == 0 ? calls_restrict_worker() : result;

@@ -19,8 +19,9 @@ int sandbox_enter_keeper(int keep) ERR_MUST_CHECK;
 /* What the keeper forked enters a network namespace and has the daemon's capabilities from then on,
  * and a limit on memory; the daemon's list of calls is still to come. */
 int sandbox_enter_namespace(int space) ERR_MUST_CHECK;
-/* A worker: CAP_NET_ADMIN (socket policies, namespace of a descriptor) alone, and fewer system
- * calls; ends with its parent; keeps descriptor keep and standard error. */
-int sandbox_enter_worker(int keep) ERR_MUST_CHECK;
+/* A worker, first: ends with its parent; keeps descriptor keep and standard error. */
+int sandbox_begin_worker(int keep) ERR_MUST_CHECK;
+/* Then: CAP_NET_ADMIN (socket policies, namespace of a descriptor) alone, and fewer system calls. */
+int sandbox_enter_worker(void) ERR_MUST_CHECK;
 
 #endif

@@ -238,6 +238,8 @@ static int broker_start(struct broker *broker, const struct start_row *rows, siz
 	return 0;
 }
 
+/* What clients sent is closed with the process, of which the kernel asks no patience (SO_LINGER): the
+ * listener with what nobody has accepted, and the queue. */
 static void broker_stop(struct broker *broker)
 {
 	policy_cache_free(&broker->policies);
@@ -246,8 +248,6 @@ static void broker_stop(struct broker *broker)
 	kxfrm_close(&broker->xfrm);
 	journal_close(&broker->journal);
 	lease_table_free(&broker->leases);
-	if (broker->listener >= 0)
-		(void)close(broker->listener);
 	if (broker->keeper >= 0)
 		(void)close(broker->keeper);
 	if (broker->signals >= 0)

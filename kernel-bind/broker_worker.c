@@ -485,21 +485,25 @@ static _Noreturn void worker_run(struct worker *worker)
 	}
 }
 
+/* The daemon's priority until READY, for which it waits; what users ask for is done with a user's. */
 static _Noreturn void worker_main(int daemon, const struct worker_place *place)
 {
+	struct worker_message ready = { .type = WORKER_READY };
 	struct worker *worker = calloc(1, sizeof(*worker));
 	sigset_t none;
 
 	(void)sigemptyset(&none);
-	/* What users ask for is done with a user's priority. */
-	if (!place->keeps_priority)
-		(void)setpriority(PRIO_PROCESS, 0, 0);
 	if (worker == NULL || sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||
-		sandbox_enter_worker(daemon) != 0)
+		sandbox_begin_worker(daemon) != 0)
 		_exit(1);
 	worker->daemon = daemon;
 	worker->connection = worker->descriptor = worker->space = -1;
 	worker->place = *place;
+	daemon_send(worker, &ready);
+	if (!place->keeps_priority)
+		(void)setpriority(PRIO_PROCESS, 0, 0);
+	if (sandbox_enter_worker() != 0)
+		_exit(1);
 	worker_run(worker);
 }
 

@@ -7,6 +7,7 @@
  *
  * The conversation over a SOCK_SEQPACKET pair, always in this order:
  *
+ *	worker  READY      (once: it has closed all that it inherited)
  *	daemon  CONNECTION (with the client's connection), then YOURS
  *	worker  FACTS      (request and facts about the descriptor), or IDLE without a request
  *	daemon  OPERATIONS (what to do with the descriptor), any number of times; each answered with
@@ -31,6 +32,7 @@
 #include "kernel-bind/broker_protocol.h"
 
 enum worker_message_type {
+	WORKER_READY,
 	WORKER_CONNECTION,
 	WORKER_FACTS,
 	WORKER_OPERATIONS,

@@ -310,7 +310,9 @@ static int enter_worker(void)
 {
 	int result = sandbox_enter_daemon();
 
-	return result != 0 ? result : sandbox_enter_worker(sandbox_socket);
+	if (result == 0)
+		result = sandbox_begin_worker(sandbox_socket);
+	return result != 0 ? result : sandbox_enter_worker();
 }
 
 static int enter_keeper(void)

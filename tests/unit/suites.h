@@ -50,6 +50,7 @@
 	X(broker_recorder) \
 	X(broker_quota) \
 	X(broker_refusals) \
+	X(broker_pool) \
 	X(broker_sweep) \
 	X(broker_cover) \
 	X(broker_users) \
