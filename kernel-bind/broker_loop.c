@@ -83,7 +83,7 @@ static void worker_handle(struct broker *broker, struct broker_worker *worker,
 {
 	struct broker_job *job = &worker->job;
 
-	if (message->type == WORKER_READY) {
+	if (message->type == WORKER_READY && worker->is_starting && descriptor < 0) {
 		pool_worker_set_ready(worker);
 	} else if (descriptor >= 0) {
 		job->message = *message;

@@ -187,13 +187,18 @@ bool pool_user_may_start(
 	       (user->uid == 0 || of_group < USERS_GROUP_FACTOR * BUSY_PER_ACCOUNT);
 }
 
-/* What a discarder was wanted for in vain. */
-static void left_over_discard(struct broker *broker)
+/* True where there is nothing to be done first. */
+static bool discarder_balance(struct broker *broker)
 {
 	int fd = broker->left_over;
 
-	broker->left_over = -1;
-	pool_discard(broker, &fd);
+	if (broker->discarder.pid == 0)
+		return worker_begin(broker, &broker->discarder) == NULL;
+	if (fd >= 0 && broker->discarder.fd >= 0) {
+		broker->left_over = -1;
+		pool_discard(broker, &fd);
+	}
+	return true;
 }
 
 void pool_balance(struct broker *broker)
@@ -202,12 +207,10 @@ void pool_balance(struct broker *broker)
 	struct broker_worker *spare = NULL;
 	size_t idle = 0;
 
-	/* One after the other: until they are ready the daemon lets nothing go. */
-	if (!pool_may_let_go(broker))
+	/* One after the other: until each is ready the daemon lets nothing go. */
+	broker->is_out_of_balance = true;
+	if (!pool_may_let_go(broker) || !discarder_balance(broker))
 		return;
-	if (broker->discarder.pid == 0 && worker_begin(broker, &broker->discarder) != NULL &&
-		broker->left_over >= 0)
-		left_over_discard(broker);
 	for (size_t i = 0; i < BROKER_WORKERS_MAX; i++) {
 		if (worker_is_idle(&broker->workers[i]) && ++idle > wanted)
 			spare = &broker->workers[i];
@@ -220,8 +223,8 @@ void pool_balance(struct broker *broker)
 
 /* --- connections that are not served --- */
 
-/* What is in the old one's pipe is closed at its end. */
-static void discarder_replace(struct broker *broker)
+/* What is in its pipe is closed at its end.  pool_balance() begins the next one. */
+static void discarder_end(struct broker *broker)
 {
 	struct broker_worker *slot = slot_find_empty(broker);
 
@@ -230,8 +233,9 @@ static void discarder_replace(struct broker *broker)
 		*slot = broker->discarder;
 		slot->is_busy = false; /* with nobody's request */
 	}
+	worker_clear(&broker->discarder);
 	broker->discards = 0;
-	(void)worker_begin(broker, &broker->discarder);
+	broker->is_out_of_balance = true;
 }
 
 bool pool_may_discard(const struct broker *broker)
@@ -248,25 +252,18 @@ static void discarder_extend(struct broker_worker *discarder)
 void pool_discard(struct broker *broker, int *fd)
 {
 	struct broker_worker *discarder = &broker->discarder;
-	int result = EAGAIN;
 
-	if (broker->discards < DISCARDS_MAX)
-		result = connection_give(discarder, WORKER_DISCARD, fd);
-	if (result != 0) {
-		discarder_replace(broker);
-		if (*fd >= 0)
-			result = connection_give(discarder, WORKER_DISCARD, fd);
-	}
-	if (result == 0) {
+	if (connection_give(discarder, WORKER_DISCARD, fd) == 0) {
 		if (broker->discards++ == 0)
 			discarder_extend(discarder);
 		discarder->is_busy = true;
+		return;
 	}
-	if (*fd >= 0 && broker->left_over < 0) {
+	discarder_end(broker);
+	if (*fd >= 0) {
 		broker->left_over = *fd;
 		*fd = -1;
 	}
-	message_close(fd);
 }
 
 void pool_read_discarder(struct broker *broker)
@@ -283,11 +280,12 @@ void pool_read_discarder(struct broker *broker)
 			broker->discards--;
 	} while (result == 0);
 	if (result != EAGAIN) {
-		discarder_replace(broker);
+		discarder_end(broker);
 		return;
 	}
 	broker->discarder.is_busy = broker->discards > 0;
-	discarder_extend(&broker->discarder);
+	if (!broker->discarder.is_starting)
+		discarder_extend(&broker->discarder);
 }
 
 /* --- the end --- */
@@ -320,8 +318,9 @@ void pool_enforce_deadlines(struct broker *broker, bool is_pressed)
 	const bool is_short = is_pressed && slots_are_all_taken(broker);
 	size_t ended = 0;
 
-	if (broker->discarder.is_busy && broker->discarder.deadline_ms <= now_ms)
-		discarder_replace(broker);
+	if ((broker->discarder.is_busy || broker->discarder.is_starting) &&
+		broker->discarder.deadline_ms <= now_ms)
+		discarder_end(broker);
 	if (now_ms < broker->next_end_ms)
 		return;
 	for (size_t i = 0; i < BROKER_WORKERS_MAX && ended < ENDED_AT_ONCE; i++) {
@@ -353,7 +352,7 @@ static void child_forget(struct broker *broker, pid_t pid)
 	}
 	if (broker->discarder.pid == pid) {
 		broker->discarder.pid = 0;
-		discarder_replace(broker);
+		discarder_end(broker);
 	}
 }
 

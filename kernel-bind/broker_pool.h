@@ -13,9 +13,8 @@
 struct broker_worker *pool_worker_find_idle(struct broker *broker);
 /* Starts one more, while users wait; false: there is no slot. */
 bool pool_worker_add(struct broker *broker);
-/* Whether every child has closed its copies of what the daemon holds, and each connection to discard has
- * been taken: only then may the daemon let a connection go, whose last close() would else be the child's,
- * or the daemon's. */
+/* Whether every child has closed its copies of what the daemon holds: only then may the daemon let a
+ * connection go, whose last close() would else be the child's. */
 bool pool_may_let_go(const struct broker *broker);
 /* It has closed them. */
 void pool_worker_set_ready(struct broker_worker *worker);
@@ -39,9 +38,11 @@ void pool_reap(struct broker *broker);
 /* Now and then: as many idle ones as there should be. */
 void pool_balance(struct broker *broker);
 void pool_stop(struct broker *broker);
-/* Whether one more may be given up; if not, the loop accepts none until some are closed. */
+/* Whether one more may be given up; if not, the loop accepts none until some are closed, and there is a
+ * discarder which is ready. */
 bool pool_may_discard(const struct broker *broker);
-/* Has a connection closed that is not served, now or when a process can be had that does it. */
+/* Only while pool_may_discard(): has a connection closed that is not served, now or by the next
+ * discarder. */
 void pool_discard(struct broker *broker, int *fd);
 void pool_read_discarder(struct broker *broker);
 

@@ -144,14 +144,15 @@ void broker_queue_accept(struct broker *broker)
 	}
 }
 
-static void connection_hand_over(
-	struct broker *broker, struct broker_worker *worker, struct broker_connection *connection)
+/* What it did not take stays for another one. */
+static void connection_hand_over(struct broker *broker, struct broker_worker *worker, size_t index)
 {
-	if (pool_worker_start_job(worker, &connection->user, &connection->fd) == 0)
-		return;
-	if (connection->fd >= 0)
-		pool_discard(broker, &connection->fd);
-	pool_worker_give_up(broker, worker, "takes no connection");
+	struct broker_connection *connection = &broker->queue[index];
+
+	if (pool_worker_start_job(worker, &connection->user, &connection->fd) != 0)
+		pool_worker_give_up(broker, worker, "takes no connection");
+	if (connection->fd < 0)
+		queue_remove(broker, index);
 }
 
 static bool connection_is_over(const struct broker_connection *connection, uint64_t now_ms)
@@ -259,8 +260,7 @@ static void queue_expire(struct broker *broker)
 
 bool broker_queue_dispatch(struct broker *broker, bool *ret_has_more)
 {
-	struct broker_connection connection;
-	struct broker_worker *worker = NULL;
+	struct broker_worker *worker;
 	bool is_short = false;
 	size_t i, handed_over = 0;
 
@@ -272,10 +272,7 @@ bool broker_queue_dispatch(struct broker *broker, bool *ret_has_more)
 			is_short = !pool_worker_add(broker);
 			break;
 		}
-		i = queue_pick_within(broker, i);
-		connection = broker->queue[i];
-		queue_remove(broker, i);
-		connection_hand_over(broker, worker, &connection);
+		connection_hand_over(broker, worker, queue_pick_within(broker, i));
 		handed_over++;
 	}
 	queue_expire(broker);

@@ -239,7 +239,7 @@ static int broker_start(struct broker *broker, const struct start_row *rows, siz
 }
 
 /* What clients sent is closed with the process, of which the kernel asks no patience (SO_LINGER): the
- * listener with what nobody has accepted, and the queue. */
+ * listener with what nobody has accepted, and the queue.  A device's own close() may keep it all the same. */
 static void broker_stop(struct broker *broker)
 {
 	policy_cache_free(&broker->policies);

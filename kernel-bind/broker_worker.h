@@ -32,7 +32,7 @@
 #include "kernel-bind/broker_protocol.h"
 
 enum worker_message_type {
-	WORKER_READY,
+	WORKER_READY = 1,
 	WORKER_CONNECTION,
 	WORKER_FACTS,
 	WORKER_OPERATIONS,

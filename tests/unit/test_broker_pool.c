@@ -31,6 +31,7 @@ int __wrap_worker_start(const struct worker_place *place, pid_t *ret_pid, int *r
 		return start_error;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	*ret_pid = fork();
+	ck_assert_int_ge(*ret_pid, 0);
 	if (*ret_pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)close_range(0, ~0u, 0);
@@ -172,13 +173,15 @@ START_TEST(test_nobody_to_discard)
 	ck_assert(connection == -1 && !is_closed(peer) && !pool_may_discard(&broker));
 	start_error = 0;
 	pool_balance(&broker);
+	ck_assert(!pool_may_discard(&broker));
+	pool_worker_set_ready(&broker.discarder);
+	pool_balance(&broker);
 	ck_assert_int_eq(message_take(worker_end, &taken), WORKER_DISCARD);
 	ck_assert(!is_closed(peer));
 	message_close(&taken);
 	/* The child has its own, until it has closed it. */
 	ck_assert_int_eq(poll(&(struct pollfd){ .fd = peer, .events = POLLIN }, 1, 5000), 1);
 	ck_assert(is_closed(peer));
-	pool_worker_set_ready(&broker.discarder);
 	ck_assert(pool_may_discard(&broker));
 	pool_stop(&broker);
 }
