@@ -31,7 +31,7 @@ static bool worker_is_idle(const struct broker_worker *worker)
 	return worker->pid > 0 && !worker->is_busy && !worker->is_ending;
 }
 
-static struct broker_worker *worker_begin(struct broker *broker, struct broker_worker *worker)
+static bool worker_begin(struct broker *broker, struct broker_worker *worker)
 {
 	struct worker_place place = broker->place;
 	int result;
@@ -43,11 +43,11 @@ static struct broker_worker *worker_begin(struct broker *broker, struct broker_w
 	if (result == 0) {
 		worker->is_starting = true;
 		pool_worker_extend(worker);
-		return worker;
+		return true;
 	}
 	worker_clear(worker);
 	broker_log("a worker cannot be started: %s", strerror(result));
-	return NULL;
+	return false;
 }
 
 /* The slot stays taken until the process has ended. */
@@ -102,7 +102,7 @@ bool pool_worker_add(struct broker *broker)
 {
 	struct broker_worker *slot = slot_find_empty(broker);
 
-	return slot != NULL && worker_begin(broker, slot) != NULL;
+	return slot != NULL && worker_begin(broker, slot);
 }
 
 /* A killed one may have its copies until it has ended. */
@@ -193,7 +193,7 @@ static bool discarder_balance(struct broker *broker)
 	int fd = broker->left_over;
 
 	if (broker->discarder.pid == 0)
-		return worker_begin(broker, &broker->discarder) == NULL;
+		return !worker_begin(broker, &broker->discarder);
 	if (fd >= 0 && broker->discarder.fd >= 0) {
 		broker->left_over = -1;
 		pool_discard(broker, &fd);

@@ -11,7 +11,7 @@
 
 /* One without work; NULL: there is none. */
 struct broker_worker *pool_worker_find_idle(struct broker *broker);
-/* Starts one more, while users wait; false: there is no slot. */
+/* Starts one more, while users wait; false: there is no slot, or no process. */
 bool pool_worker_add(struct broker *broker);
 /* Whether every child has closed its copies of what the daemon holds: only then may the daemon let a
  * connection go, whose last close() would else be the child's. */

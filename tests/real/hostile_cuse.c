@@ -161,8 +161,8 @@ void hostile_test_devices(void)
 
 	askers_start(pids);
 	hostile_measure_begin();
-	probe_pause_ms(
-		5500); /* beyond a worker's deadline: the kernel waits uninterruptibly from the kill on */
+	/* Beyond a worker's deadline: the kernel waits uninterruptibly from the kill on. */
+	probe_pause_ms(5500);
 	hostile_measure_end("devices (CUSE) whose last close waits");
 	stuck = hostile_count_workers("D");
 	/* And those to whom the ones were left whose time in the queue is over. */
