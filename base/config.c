@@ -52,12 +52,18 @@ enum err config_complain(const char *path, unsigned int line, const char *format
 
 enum err config_complain_system(const char *path, int code)
 {
-	enum err err;
-
 	if (code == ENOMEM)
 		return ERR_NO_MEMORY;
-	err = config_complain(path, 0, "cannot be read: %s", strerror(code));
-	last_passes = code == EMFILE || code == ENFILE || code == EIO;
+	if (code == EMFILE || code == ENFILE || code == EIO)
+		return config_complain_passing(path, strerror(code));
+	return config_complain(path, 0, "cannot be read: %s", strerror(code));
+}
+
+enum err config_complain_passing(const char *path, const char *why)
+{
+	enum err err = config_complain(path, 0, "cannot be read: %s", why);
+
+	last_passes = true;
 	return err;
 }
 

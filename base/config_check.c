@@ -5,12 +5,13 @@
  */
 #include "base/config_internal.h"
 
+#include <dlfcn.h>
 #include <errno.h>
-#include <profile.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/config_profile.h"
 #include "base/file_status.h"
 
 /* One file on its way into a snapshot. */
@@ -19,6 +20,7 @@ struct reading {
 	const char *path;
 	size_t file_index;
 	const struct config_lines *lines;
+	struct config_profile_library library;
 	profile_t profile;
 	unsigned int general_keys; /* of [gss-ipsec], set by this file */
 };
@@ -87,13 +89,13 @@ static enum err set_value(const struct reading *r, const struct config_line *lin
 	struct config_place place = { .config = r->config, .path = r->path, .line = line };
 	char **values = NULL;
 	size_t count = 0;
-	long code = profile_get_values(r->profile, names, &values);
+	long code = r->library.profile_get_values(r->profile, names, &values);
 	enum err status;
 
 	if (code == ENOMEM)
 		return ERR_NO_MEMORY;
 	if (code != 0)
-		return config_complain(r->path, line->number, "%s", error_message(code));
+		return config_complain(r->path, line->number, "%s", r->library.error_message(code));
 	while (values[count] != NULL)
 		count++;
 	if (occurrence >= count) {
@@ -110,7 +112,7 @@ static enum err set_value(const struct reading *r, const struct config_line *lin
 			 ? set(&place, entry)
 			 : config_complain_value(&place, "has a control character");
 out:
-	profile_free_list(values);
+	r->library.profile_free_list(values);
 	return status;
 }
 
@@ -232,20 +234,23 @@ static enum err add_lines(struct reading *r)
 }
 
 /* Without a slash in front, the library would take a leading ~ for the home directory. */
-static enum err open_profile(const char *path, profile_t *ret_profile)
+static enum err open_profile(struct reading *r)
 {
 	char *plain = NULL;
 	const char *files[2] = { NULL, NULL };
 	long code;
 
-	if (asprintf(&plain, "%s%s", path[0] == '/' ? "" : "./", path) < 0)
+	if (!config_profile_library_open(&r->library))
+		return config_complain_passing(r->path, dlerror());
+	if (asprintf(&plain, "%s%s", r->path[0] == '/' ? "" : "./", r->path) < 0)
 		return ERR_NO_MEMORY;
 	files[0] = plain;
-	code = profile_init(files, ret_profile);
+	code = r->library.profile_init(files, &r->profile);
 	free(plain);
 	if (code == ENOMEM || code == EMFILE || code == ENFILE || code == EIO)
-		return config_complain_system(path, (int)code);
-	return code == 0 ? ERR_OK : config_complain(path, 0, "%s", error_message(code));
+		return config_complain_system(r->path, (int)code);
+	return code == 0 ? ERR_OK
+			 : config_complain(r->path, 0, "%s", r->library.error_message(code));
 }
 
 enum err config_file_add(
@@ -260,7 +265,7 @@ enum err config_file_add(
 	if (status != ERR_OK || !lines.exists)
 		return status;
 	r.lines = &lines;
-	status = open_profile(path, &r.profile);
+	status = open_profile(&r);
 	if (status == ERR_OK)
 		status = add_lines(&r);
 	if (stat(path, &now) != 0 || !file_status_equal(&now, &lines.status)) {
@@ -268,7 +273,8 @@ enum err config_file_add(
 		status = config_complain(path, 0, "the file changed while it was read");
 	}
 	if (r.profile != NULL)
-		profile_abandon(r.profile);
+		r.library.profile_abandon(r.profile);
+	config_profile_library_close(&r.library);
 	config_lines_free(&lines);
 	return status;
 }

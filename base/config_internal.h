@@ -6,6 +6,7 @@
  *	config_current.c the process's current one, and whether one that is held still holds
  *	config_lines.c  one file's owner, mode and lines: shape, order and line numbers
  *	config_check.c  one file's values, from the profile library, into a snapshot
+ *	config_profile.c that library, opened for it
  *	config_keys.c   tables of sections and keys
  *	config_values.c the formats of values: names, paths, keys
  *
@@ -117,6 +118,7 @@ enum err config_complain(const char *path, unsigned int line, const char *format
 /* The same of a file that the system does not let us read, code being its errno.  A want of
  * descriptors or memory passes, the file unchanged: config_mistake_passes says so. */
 enum err config_complain_system(const char *path, int code);
+enum err config_complain_passing(const char *path, const char *why);
 bool config_mistake_passes(void);
 /* Replaces this thread's text with one noted before. */
 void config_complain_again(const char *text);

@@ -24,6 +24,14 @@ void plugin_buffer_clear(gss_buffer_t buffer)
 	buffer->value = NULL;
 }
 
+void plugin_buffer_free(gss_buffer_t buffer)
+{
+	if (buffer == NULL)
+		return;
+	free(buffer->value);
+	plugin_buffer_clear(buffer);
+}
+
 enum err plugin_buffer_set_text(gss_buffer_t buffer, const char *text)
 {
 	char *copy = strdup(text);
@@ -90,22 +98,6 @@ enum err plugin_mech_check(gss_const_OID oid)
 	if (oid == GSS_C_NO_OID || plugin_oid_equal(oid, plugin_mech_oid))
 		return ERR_OK;
 	return ERR_UNSUPPORTED;
-}
-
-enum err plugin_oid_set_new(gss_const_OID oid, gss_OID_set *ret_set)
-{
-	gss_OID_set set = GSS_C_NO_OID_SET;
-	OM_uint32 minor;
-	gss_OID_desc member = *oid;
-
-	if (gss_create_empty_oid_set(&minor, &set) != GSS_S_COMPLETE)
-		return ERR_NO_MEMORY;
-	if (gss_add_oid_set_member(&minor, &member, &set) != GSS_S_COMPLETE) {
-		(void)gss_release_oid_set(&minor, &set);
-		return ERR_NO_MEMORY;
-	}
-	*ret_set = set;
-	return ERR_OK;
 }
 
 static void set_free(gss_buffer_set_t set)

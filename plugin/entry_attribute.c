@@ -174,7 +174,6 @@ PLUGIN_EXPORT OM_uint32 gss_inquire_name(OM_uint32 *minor_status, gss_name_t inp
 static enum err attribute_hand_over(
 	struct attribute *attribute, gss_buffer_t value, gss_buffer_t display_value)
 {
-	OM_uint32 minor;
 	enum err status = ERR_OK;
 
 	/* Text shows as it is. */
@@ -187,7 +186,7 @@ static enum err attribute_hand_over(
 	if (status == ERR_OK && value != GSS_C_NO_BUFFER)
 		status = plugin_buffer_take(value, &attribute->value);
 	if (status != ERR_OK && display_value != GSS_C_NO_BUFFER)
-		(void)gss_release_buffer(&minor, display_value);
+		plugin_buffer_free(display_value);
 	return status;
 }
 

@@ -181,7 +181,6 @@ PLUGIN_EXPORT OM_uint32 gss_inquire_cred(OM_uint32 *minor_status, gss_cred_id_t 
 {
 	struct mech_credential *credential = NULL;
 	gss_OID_set set = GSS_C_NO_OID_SET;
-	OM_uint32 minor;
 	enum err status;
 
 	if (name != NULL)
@@ -194,7 +193,7 @@ PLUGIN_EXPORT OM_uint32 gss_inquire_cred(OM_uint32 *minor_status, gss_cred_id_t 
 	if (status == ERR_OK)
 		status = credential_set_name(credential, name);
 	if (status != ERR_OK) {
-		(void)gss_release_oid_set(&minor, &set);
+		plugin_oid_set_free(&set);
 		goto out;
 	}
 	if (mechanisms != NULL)

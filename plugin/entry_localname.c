@@ -60,8 +60,7 @@ PLUGIN_EXPORT OM_uint32 gssspi_authorize_localname(OM_uint32 *minor_status, cons
 
 	if (name == GSS_C_NO_NAME)
 		return plugin_status(minor_status, ERR_NAME_FORMAT);
-	if (local_name_type != GSS_C_NO_OID &&
-		!plugin_oid_equal(local_name_type, GSS_C_NT_USER_NAME))
+	if (local_name_type != GSS_C_NO_OID && !plugin_oid_equal(local_name_type, plugin_type_user))
 		return plugin_status(minor_status, ERR_NAME_TYPE);
 	status = plugin_localname(plugin_name(name), user);
 	if (status == ERR_OK && !bytes_equal(wanted, BYTES((const uint8_t *)user, strlen(user)))) {

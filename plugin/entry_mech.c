@@ -53,13 +53,12 @@ static const uint8_t mech_attributes[] = {
 #define MECH_DESCRIPTION_TEXT \
 	"IKEv2 authentication that protects the program's own connection with IPsec"
 
-static bool mech_attribute_add(uint8_t attribute, gss_OID_set *set)
+static enum err mech_attribute_add(uint8_t attribute, gss_OID_set *set)
 {
 	uint8_t arcs[] = { MECH_ATTRIBUTE_ARCS, attribute };
 	gss_OID_desc member = { sizeof(arcs), arcs };
-	OM_uint32 minor;
 
-	return gss_add_oid_set_member(&minor, &member, set) == GSS_S_COMPLETE;
+	return plugin_oid_set_add(&member, set);
 }
 
 /*
@@ -69,35 +68,39 @@ static bool mech_attribute_add(uint8_t attribute, gss_OID_set *set)
  * Nobody is anonymous where the configuration does not say so, and Cyrus SASL leaves a mechanism with
  * these attributes out where a program wants none that lets anybody in (slapd's "noanonymous").
  */
-static bool mech_attribute_add_configured(gss_OID_set *set)
+static enum err mech_attribute_add_configured(gss_OID_set *set)
 {
 	struct config *config = NULL;
-	bool is_ok = true, can_be;
+	enum err status = ERR_OK;
+	bool can_be;
 
 	if (config_get(&config) != ERR_OK)
-		return true;
+		return ERR_OK;
 	can_be = mech_credential_is_possible(config);
 	if (can_be)
-		is_ok = mech_attribute_add(AUTH_INIT, set) && mech_attribute_add(AUTH_TARG, set);
-	if (is_ok && config_has_anonymous(config, true))
-		is_ok = mech_attribute_add(AUTH_INIT_ANON, set);
-	if (is_ok && config_has_anonymous(config, false))
-		is_ok = mech_attribute_add(AUTH_TARG_ANON, set);
+		status = mech_attribute_add(AUTH_INIT, set);
+	if (can_be && status == ERR_OK)
+		status = mech_attribute_add(AUTH_TARG, set);
+	if (status == ERR_OK && config_has_anonymous(config, true))
+		status = mech_attribute_add(AUTH_INIT_ANON, set);
+	if (status == ERR_OK && config_has_anonymous(config, false))
+		status = mech_attribute_add(AUTH_TARG_ANON, set);
 	config_release(&config);
-	return is_ok;
+	return status;
 }
 
 static enum err mech_attribute_set_new(gss_OID_set *ret_set)
 {
 	gss_OID_set set = GSS_C_NO_OID_SET;
-	OM_uint32 minor;
-	bool is_ok = gss_create_empty_oid_set(&minor, &set) == GSS_S_COMPLETE;
+	enum err status = ERR_OK;
 
-	for (size_t i = 0; i < MECH_ATTRIBUTES && is_ok; i++)
-		is_ok = mech_attribute_add(mech_attributes[i], &set);
-	if (!is_ok || !mech_attribute_add_configured(&set)) {
-		(void)gss_release_oid_set(&minor, &set);
-		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < MECH_ATTRIBUTES && status == ERR_OK; i++)
+		status = mech_attribute_add(mech_attributes[i], &set);
+	if (status == ERR_OK)
+		status = mech_attribute_add_configured(&set);
+	if (status != ERR_OK) {
+		plugin_oid_set_free(&set);
+		return status;
 	}
 	*ret_set = set;
 	return ERR_OK;
@@ -146,7 +149,6 @@ PLUGIN_EXPORT OM_uint32 gss_inquire_saslname_for_mech(OM_uint32 *minor_status,
 		{ mech_description, MECH_DESCRIPTION_TEXT },
 	};
 	enum err status = ERR_OK;
-	OM_uint32 minor;
 
 	for (size_t i = 0; i < 3; i++)
 		plugin_buffer_clear(answers[i].buffer);
@@ -157,7 +159,7 @@ PLUGIN_EXPORT OM_uint32 gss_inquire_saslname_for_mech(OM_uint32 *minor_status,
 			status = plugin_buffer_set_text(answers[i].buffer, answers[i].text);
 	}
 	for (size_t i = 0; i < 3 && status != ERR_OK; i++)
-		(void)gss_release_buffer(&minor, answers[i].buffer);
+		plugin_buffer_free(answers[i].buffer);
 	return plugin_status(minor_status, status);
 }
 

@@ -13,12 +13,12 @@ struct name_type_row {
 };
 
 static const struct name_type_row name_types[] = {
-	{ &GSS_C_NT_USER_NAME, MECH_FORM_USER },
-	{ &GSS_C_NT_HOSTBASED_SERVICE, MECH_FORM_HOSTBASED },
-	{ &GSS_C_NT_HOSTBASED_SERVICE_X, MECH_FORM_HOSTBASED },
-	{ &GSS_C_NT_ANONYMOUS, MECH_FORM_ANONYMOUS },
-	{ &GSS_C_NT_EXPORT_NAME, MECH_FORM_EXPORTED },
-	{ &GSS_C_NT_COMPOSITE_EXPORT, MECH_FORM_EXPORTED }, /* name_import knows better */
+	{ &plugin_type_user, MECH_FORM_USER },
+	{ &plugin_type_hostbased, MECH_FORM_HOSTBASED },
+	{ &plugin_type_hostbased_x, MECH_FORM_HOSTBASED },
+	{ &plugin_type_anonymous, MECH_FORM_ANONYMOUS },
+	{ &plugin_type_export, MECH_FORM_EXPORTED },
+	{ &plugin_type_composite, MECH_FORM_EXPORTED }, /* name_import knows better */
 	{ &plugin_public_key_name_type, MECH_FORM_KEY },
 };
 
@@ -66,7 +66,7 @@ static enum err name_import(gss_const_OID type, struct bytes text, struct mech_n
 	enum mech_name_form form;
 	enum err status;
 
-	if (type != GSS_C_NO_OID && plugin_oid_equal(type, GSS_C_NT_COMPOSITE_EXPORT))
+	if (type != GSS_C_NO_OID && plugin_oid_equal(type, plugin_type_composite))
 		return name_import_composite(text, ret_name);
 	status = name_form_of_type(type, &form);
 	if (status == ERR_OK && form == MECH_FORM_USER)
@@ -93,19 +93,20 @@ PLUGIN_EXPORT OM_uint32 gss_import_name(OM_uint32 *minor_status, gss_buffer_t in
 	return plugin_status(minor_status, status);
 }
 
-/* Libgssapi's own constants only: 1.20.1 frees any other.  The display text of every name is read
- * as a user name, which is thus its type ("svc/host" is no text of the host-based type). */
-static gss_OID name_display_type(const struct mech_name *name)
+/* The display text of every name is read as a user name, which is thus its type ("svc/host" is no
+ * text of the host-based type). */
+static enum err name_display_type(const struct mech_name *name, gss_OID *ret_type)
 {
 	if (mech_name_kind(name) == MECH_NAME_ANONYMOUS)
-		return GSS_C_NT_ANONYMOUS;
-	return GSS_C_NT_USER_NAME;
+		return plugin_libgssapi_oid("GSS_C_NT_ANONYMOUS", ret_type);
+	return plugin_libgssapi_oid("GSS_C_NT_USER_NAME", ret_type);
 }
 
 PLUGIN_EXPORT OM_uint32 gss_display_name(OM_uint32 *minor_status, gss_name_t input_name,
 	gss_buffer_t output_name_buffer, gss_OID *output_name_type)
 {
 	const struct mech_name *name = plugin_name(input_name);
+	gss_OID type = GSS_C_NO_OID;
 	enum err status = ERR_OK;
 
 	plugin_buffer_clear(output_name_buffer);
@@ -113,10 +114,12 @@ PLUGIN_EXPORT OM_uint32 gss_display_name(OM_uint32 *minor_status, gss_name_t inp
 		*output_name_type = GSS_C_NO_OID;
 	if (name == NULL)
 		return plugin_status(minor_status, ERR_NAME_FORMAT);
-	if (output_name_buffer != GSS_C_NO_BUFFER)
+	if (output_name_type != NULL)
+		status = name_display_type(name, &type);
+	if (status == ERR_OK && output_name_buffer != GSS_C_NO_BUFFER)
 		status = plugin_buffer_set_text(output_name_buffer, mech_name_display(name));
 	if (status == ERR_OK && output_name_type != NULL)
-		*output_name_type = name_display_type(name);
+		*output_name_type = type;
 	return plugin_status(minor_status, status);
 }
 
@@ -274,21 +277,17 @@ PLUGIN_EXPORT OM_uint32 gss_inquire_names_for_mech(
 	OM_uint32 *minor_status, gss_OID mechanism, gss_OID_set *name_types_set)
 {
 	gss_OID_set set = GSS_C_NO_OID_SET;
-	OM_uint32 minor;
+	enum err status = ERR_OK;
 
 	if (name_types_set == NULL)
 		return plugin_status(minor_status, ERR_ARGUMENT);
 	*name_types_set = GSS_C_NO_OID_SET;
 	if (plugin_mech_check(mechanism) != ERR_OK)
 		return plugin_status_as(minor_status, GSS_S_BAD_MECH, ERR_UNSUPPORTED);
-	if (gss_create_empty_oid_set(&minor, &set) != GSS_S_COMPLETE)
-		return plugin_status(minor_status, ERR_NO_MEMORY);
-	for (size_t i = 0; i < NAME_TYPES; i++) {
-		if (gss_add_oid_set_member(&minor, *name_types[i].type, &set) == GSS_S_COMPLETE)
-			continue;
-		(void)gss_release_oid_set(&minor, &set);
-		return plugin_status(minor_status, ERR_NO_MEMORY);
-	}
+	for (size_t i = 0; i < NAME_TYPES && status == ERR_OK; i++)
+		status = plugin_oid_set_add(*name_types[i].type, &set);
+	if (status != ERR_OK)
+		plugin_oid_set_free(&set);
 	*name_types_set = set;
-	return plugin_status(minor_status, ERR_OK);
+	return plugin_status(minor_status, status);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The plugin's static OIDs.  Programs keep pointers to them: they live as long as the process. */
+#include <dlfcn.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "plugin/plugin.h"
@@ -14,6 +16,12 @@ enum oid_index {
 	OID_END_POINT,
 	OID_CREDENTIAL_KEY,
 	OID_SSF,
+	OID_USER,
+	OID_HOSTBASED,
+	OID_HOSTBASED_X,
+	OID_ANONYMOUS,
+	OID_EXPORT,
+	OID_COMPOSITE,
 	OID_COUNT
 };
 
@@ -23,6 +31,12 @@ enum oid_index {
 /* GSS_C_SEC_CONTEXT_SASL_SSF, 1.2.840.113554.1.2.2.5.15 */
 #define SSF "\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x05\x0f"
 #define SSF_LENGTH 11
+
+/* RFC 2743 section 4 and RFC 6680 section 6 */
+#define MIT_NAME_TYPES "\x2a\x86\x48\x86\xf7\x12\x01\x02\x01" /* 1.2.840.113554.1.2.1 */
+#define MIT_NAME_TYPE_LENGTH 10
+#define NAME_TYPES "\x2b\x06\x01\x05\x06" /* 1.3.6.1.5.6 */
+#define NAME_TYPE_LENGTH 6
 
 static gss_OID_desc oids[OID_COUNT] = {
 	[OID_MECH] = { GSS_IPSEC_OID_MECH_LENGTH, GSS_IPSEC_OID_MECH },
@@ -34,6 +48,12 @@ static gss_OID_desc oids[OID_COUNT] = {
 	[OID_END_POINT] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CB_END_POINT },
 	[OID_CREDENTIAL_KEY] = { GSS_IPSEC_OID_ITEM_LENGTH, GSS_IPSEC_OID_INQ_CREDENTIAL_KEY },
 	[OID_SSF] = { SSF_LENGTH, SSF },
+	[OID_USER] = { MIT_NAME_TYPE_LENGTH, MIT_NAME_TYPES "\x01" },
+	[OID_HOSTBASED] = { MIT_NAME_TYPE_LENGTH, MIT_NAME_TYPES "\x04" },
+	[OID_HOSTBASED_X] = { NAME_TYPE_LENGTH, NAME_TYPES "\x02" },
+	[OID_ANONYMOUS] = { NAME_TYPE_LENGTH, NAME_TYPES "\x03" },
+	[OID_EXPORT] = { NAME_TYPE_LENGTH, NAME_TYPES "\x04" },
+	[OID_COMPOSITE] = { NAME_TYPE_LENGTH, NAME_TYPES "\x06" },
 };
 
 const gss_OID plugin_mech_oid = &oids[OID_MECH];
@@ -45,6 +65,12 @@ const gss_OID plugin_inquiry_unique = &oids[OID_UNIQUE];
 const gss_OID plugin_inquiry_end_point = &oids[OID_END_POINT];
 const gss_OID plugin_inquiry_credential_key = &oids[OID_CREDENTIAL_KEY];
 const gss_OID plugin_inquiry_ssf = &oids[OID_SSF];
+const gss_OID plugin_type_user = &oids[OID_USER];
+const gss_OID plugin_type_hostbased = &oids[OID_HOSTBASED];
+const gss_OID plugin_type_hostbased_x = &oids[OID_HOSTBASED_X];
+const gss_OID plugin_type_anonymous = &oids[OID_ANONYMOUS];
+const gss_OID plugin_type_export = &oids[OID_EXPORT];
+const gss_OID plugin_type_composite = &oids[OID_COMPOSITE];
 
 bool plugin_oid_is_ours(gss_const_OID oid)
 {
@@ -60,4 +86,30 @@ bool plugin_oid_equal(gss_const_OID a, gss_const_OID b)
 	if (a == NULL || b == NULL)
 		return a == b;
 	return bytes_equal(BYTES(a->elements, a->length), BYTES(b->elements, b->length));
+}
+
+/* The library that has loaded this plugin, or NULL; found once, and never let go. */
+static void *libgssapi(void)
+{
+	static _Atomic(void *) found;
+	void *expected = NULL, *library = atomic_load(&found);
+
+	if (library != NULL)
+		return library;
+	library = dlopen("libgssapi_krb5.so.2", RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD);
+	if (library == NULL || atomic_compare_exchange_strong(&found, &expected, library))
+		return library;
+	(void)dlclose(library);
+	return expected;
+}
+
+enum err plugin_libgssapi_oid(const char *name, gss_OID *ret_oid)
+{
+	void *library = libgssapi();
+	const gss_OID *constant = library != NULL ? dlsym(library, name) : NULL;
+
+	if (constant == NULL)
+		return ERR_NO_MEMORY;
+	*ret_oid = *constant;
+	return ERR_OK;
 }

@@ -4,6 +4,9 @@
  * GSS-API's types and mech/'s, and does nothing else.  It is loaded into every program that lists
  * mechanisms, so loading it has no effect: no constructor, no thread, no descriptor.
  *
+ * It calls nothing of libgssapi, and is not linked with it: for each library that a plugin needs the
+ * loader walks all of the program's, in programs that merely list mechanisms, too (doc/bench.md).
+ *
  * Exported gss_* functions are shims for MIT's mechglue; nothing in here calls one of them, since
  * such a call would reach the mechglue's function of that name with a handle that is not its own.
  */
@@ -44,8 +47,17 @@ extern const gss_OID plugin_inquiry_unique;
 extern const gss_OID plugin_inquiry_end_point;
 extern const gss_OID plugin_inquiry_credential_key;
 extern const gss_OID plugin_inquiry_ssf;
+extern const gss_OID plugin_type_user;
+extern const gss_OID plugin_type_hostbased;
+extern const gss_OID plugin_type_hostbased_x;
+extern const gss_OID plugin_type_anonymous;
+extern const gss_OID plugin_type_export;
+extern const gss_OID plugin_type_composite;
 bool plugin_oid_is_ours(gss_const_OID oid);
 bool plugin_oid_equal(gss_const_OID a, gss_const_OID b);
+/* Libgssapi's own constant of that name, which its 1.20.1 wants as the type of a displayed name: it frees
+ * any other that is not.  ERR_NO_MEMORY.  From then on libgssapi stays in the process. */
+enum err plugin_libgssapi_oid(const char *name, gss_OID *ret_oid) ERR_MUST_CHECK;
 
 /* --- status.c --- */
 /* Sets *minor to code and returns its major, one that GSS_ERROR() sees unless code is ERR_OK. */
@@ -100,6 +112,8 @@ bool plugin_message_is_delivered(enum err status);
 struct bytes plugin_buffer_view(const gss_buffer_desc *buffer);
 /* NULL is fine; forgets what was in it, as output parameters are not initialised. */
 void plugin_buffer_clear(gss_buffer_t buffer);
+/* Frees what is in it, too; NULL is fine. */
+void plugin_buffer_free(gss_buffer_t buffer);
 /* A malloc'ed copy that the program frees; NUL-terminated, the length not counting the NUL. */
 enum err plugin_buffer_set_text(gss_buffer_t buffer, const char *text) ERR_MUST_CHECK;
 /* A buffer set with copies of the members; a NUL stands behind each.  Made here and not by libgssapi,
@@ -114,8 +128,15 @@ struct mech_bindings plugin_bindings_view(const struct gss_channel_bindings_stru
 enum err plugin_descriptor_read(struct bytes value, int *ret_fd) ERR_MUST_CHECK;
 /* ERR_UNSUPPORTED unless oid is NULL or this mechanism's. */
 enum err plugin_mech_check(gss_const_OID oid) ERR_MUST_CHECK;
-/* A set with one member; the caller frees it with libgssapi's function for OID sets. */
+
+/* --- oid_set.c --- */
+/* A copy of oid as the last member of *set, which is made where it is GSS_C_NO_OID_SET.  ERR_NO_MEMORY:
+ * *set may have been made, and holds what it held. */
+enum err plugin_oid_set_add(gss_const_OID oid, gss_OID_set *set) ERR_MUST_CHECK;
+/* A set with one member; the program frees it with gss_release_oid_set(). */
 enum err plugin_oid_set_new(gss_const_OID oid, gss_OID_set *ret_set) ERR_MUST_CHECK;
+/* Sets it to GSS_C_NO_OID_SET, which is fine, too. */
+void plugin_oid_set_free(gss_OID_set *set);
 
 static inline struct mech_name *plugin_name(gss_name_t handle)
 {

@@ -109,27 +109,33 @@ configure_one()
 
 # --- with the plugin ---
 
-# Loading and unloading libgssapi, once and many times: no error of memory, nothing lost by us, and
-# no more lost by many than by one.
+# Loading and unloading libgssapi, as often as is said: no error of memory.
 reload()
 {
 	local times
-	for times in 1 "$1"; do
+	for times; do
 		host_as bob valgrind --leak-check=full --errors-for-leak-kinds=none --error-exitcode=9 \
 			"$host_dir/reload" "$times" >"$out/$world/valgrind-$times" 2>&1 || return 1
-		! grep -q mech_ipsec "$out/$world/valgrind-$times" || return 1
 	done
-	[ "$(lost 1)" = "$(lost "$1")" ]
 }
 
+# Octets lost in a world: libgssapi and libkrb5 lose some each time that they are unloaded.
 lost()
 {
-	sed -n 's/.*\(definitely\|indirectly\|possibly\) lost: //p' "$out/$world/valgrind-$1"
+	echo $(($(sed -n 's/.*\(definitely\|indirectly\|possibly\) lost: \([0-9,]*\) bytes.*/\2/p' \
+		"$out/$1/valgrind-$2" | tr -d , | paste -sd+)))
+}
+
+# Nothing lost by us, and no more than without us but for the 8 octets of libgssapi's for each plugin.
+reload_as_without()
+{
+	reload "$1" && ! grep -q mech_ipsec "$out/$world/valgrind-$1" &&
+		[ "$(lost "$world" "$1")" -le $(($(lost none "$1") + 8 * $1)) ]
 }
 
 valgrind_report()
 {
-	report "$world: valgrind, libgssapi loaded and unloaded $1 times" reload "$1"
+	report "$world: valgrind, libgssapi loaded and unloaded $1 times" reload_as_without "$1"
 }
 
 # plugins_of USER CMD...: what a plugin viewer says of ours
@@ -221,8 +227,9 @@ rm -f /nowhere/$plugin" ]
 host_make >"$out/make.log" 2>&1
 cp "$here"/bystanders/*.py "$build/tests/bystanders/reload" "$host_dir/"
 chmod 1777 "$host_dir"
-extra=(true)
+extra=(reload 10 100)
 world none install_nothing
+extra=(true)
 world again install_nothing
 extra=(valgrind_report 100)
 world bare install_plugin

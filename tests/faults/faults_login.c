@@ -3,11 +3,11 @@
 #include "tests/faults/faults_login.h"
 
 #include <errno.h>
-#include <profile.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/config_profile.h"
 #include "tests/faults/faults.h"
 #include "tests/faults/faults_life.h"
 
@@ -80,12 +80,12 @@ const struct kbind_ops __wrap_kbind_ops_broker = { now_find, now_find_wanted, no
 /* --- MIT's profile library fails as a whole: in itself it loses values, and crashes, where memory
  * ends (libkrb5 1.20.1: profile_get_values does not look at what add_to_list returns) --- */
 
-long __real_profile_init(const_profile_filespec_t *files, profile_t *ret_profile);
-long __wrap_profile_init(const_profile_filespec_t *files, profile_t *ret_profile);
-long __real_profile_get_values(profile_t profile, const char *const *names, char ***ret_values);
-long __wrap_profile_get_values(profile_t profile, const char *const *names, char ***ret_values);
+bool __real_config_profile_library_open(struct config_profile_library *ret_library);
+bool __wrap_config_profile_library_open(struct config_profile_library *ret_library);
 
-long __wrap_profile_init(const_profile_filespec_t *files, profile_t *ret_profile)
+static struct config_profile_library real_profile;
+
+static long failing_profile_init(const_profile_filespec_t *files, profile_t *ret_profile)
 {
 	int32_t armed = faults_control->armed;
 	long code;
@@ -95,12 +95,13 @@ long __wrap_profile_init(const_profile_filespec_t *files, profile_t *ret_profile
 	if (faults_is_due(FAULTS_SYSTEM, "profile_init", __builtin_return_address(0)))
 		return EMFILE;
 	faults_control->armed = 0;
-	code = __real_profile_init(files, ret_profile);
+	code = real_profile.profile_init(files, ret_profile);
 	faults_control->armed = armed;
 	return code;
 }
 
-long __wrap_profile_get_values(profile_t profile, const char *const *names, char ***ret_values)
+static long failing_profile_get_values(
+	profile_t profile, const char *const *names, char ***ret_values)
 {
 	int32_t armed = faults_control->armed;
 	long code;
@@ -108,9 +109,21 @@ long __wrap_profile_get_values(profile_t profile, const char *const *names, char
 	if (faults_is_due(FAULTS_MEMORY, "profile_get_values", __builtin_return_address(0)))
 		return ENOMEM;
 	faults_control->armed = 0;
-	code = __real_profile_get_values(profile, names, ret_values);
+	code = real_profile.profile_get_values(profile, names, ret_values);
 	faults_control->armed = armed;
 	return code;
+}
+
+/* Linked in its place (--wrap); what it opens is the same each time. */
+bool __wrap_config_profile_library_open(struct config_profile_library *ret_library)
+{
+	if (faults_is_due(FAULTS_SYSTEM, "dlopen", __builtin_return_address(0)) ||
+		!__real_config_profile_library_open(ret_library))
+		return false;
+	real_profile = *ret_library;
+	ret_library->profile_init = failing_profile_init;
+	ret_library->profile_get_values = failing_profile_get_values;
+	return true;
 }
 
 /* --- one call --- */

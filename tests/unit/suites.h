@@ -13,6 +13,7 @@
 	X(config) \
 	X(config_renew) \
 	X(plugin_framing) \
+	X(plugin_oid) \
 	X(broker_protocol) \
 	X(candidates) \
 	X(connections) \
