@@ -112,6 +112,22 @@ struct config_entry *config_list_find(const struct config_list *list, const char
 	return NULL;
 }
 
+/* Of no file at all.  It is shared, so nobody counts references to it. */
+static struct config config_of_nothing = {
+	.general.as.general = {
+		.latch = CONFIG_LATCH_YES,
+		.unknown_peer = CONFIG_UNKNOWN_REFUSE,
+		.broker_path = BROKER_PATH_DEFAULT,
+		.choices = { UINT_MAX, UINT_MAX, UINT_MAX, UINT_MAX, UINT_MAX },
+	},
+};
+_Static_assert(CONFIG_CHOICE_COUNT == 5, "all words of each choice are allowed");
+
+struct config *config_nothing(void)
+{
+	return &config_of_nothing;
+}
+
 static struct config *config_new(void)
 {
 	struct config *config = calloc(1, sizeof(*config));
@@ -119,19 +135,14 @@ static struct config *config_new(void)
 	if (config == NULL)
 		return NULL;
 	atomic_init(&config->references, 1);
-	config->general.as.general = (struct config_general){
-		.latch = CONFIG_LATCH_YES,
-		.unknown_peer = CONFIG_UNKNOWN_REFUSE,
-		.broker_path = BROKER_PATH_DEFAULT,
-	};
-	for (size_t i = 0; i < CONFIG_CHOICE_COUNT; i++)
-		config->general.as.general.choices[i] = UINT_MAX;
+	config->general = config_of_nothing.general;
 	return config;
 }
 
 struct config *config_ref(struct config *config)
 {
-	atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
+	if (config != &config_of_nothing)
+		atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
 	return config;
 }
 
@@ -140,7 +151,7 @@ void config_release(struct config **config)
 	struct config *last = *config;
 
 	*config = NULL;
-	if (last == NULL ||
+	if (last == NULL || last == &config_of_nothing ||
 		atomic_fetch_sub_explicit(&last->references, 1, memory_order_acq_rel) != 1)
 		return;
 	for (struct config_memory *m = last->memory, *next; m != NULL; m = next) {

@@ -3,7 +3,7 @@
  * The process's current snapshot of the configuration, and what became of one that a credential holds.
  *
  * Both are looked after once a second: by stat, and read anew only when a file is not what it was.
- * The lock of config.c is held throughout.
+ * The lock of config.c is held throughout, but for config_peek().
  */
 #include "base/config_internal.h"
 
@@ -41,12 +41,17 @@ struct place {
 static struct place current; /* of the files that this process would begin with */
 static struct place renewed; /* of the files that some snapshot was made from */
 
+static void sight_paths_free(struct config_sight *sight)
+{
+	for (size_t i = 0; i < CONFIG_FILES_MAX; i++)
+		free(sight->paths[i]);
+}
+
 static void look_free(struct look *look)
 {
 	if (look == NULL)
 		return;
-	for (size_t i = 0; i < CONFIG_FILES_MAX; i++)
-		free(look->sight.paths[i]);
+	sight_paths_free(&look->sight);
 	config_release(&look->config);
 	free(look);
 }
@@ -66,6 +71,12 @@ static void sight_note_fresh(struct config_sight *sight, const struct timespec *
 		sight->is_fresh =
 			sight->is_fresh ||
 			(sight->exists[i] && file_status_is_fresh(&sight->status[i], now));
+}
+
+static void sight_stat(struct config_sight *sight, size_t i)
+{
+	sight->exists[i] = stat(sight->paths[i], &sight->status[i]) == 0;
+	sight->is_absent[i] = !sight->exists[i] && (errno == ENOENT || errno == ENOTDIR);
 }
 
 static bool sight_has_paths_of(const struct config_sight *a, const struct config_sight *b)
@@ -132,13 +143,26 @@ static enum err look_sign(struct look *look)
 	return ERR_OK;
 }
 
+/* Reads those files that there are; one that comes now is seen by the next look. */
+static enum err look_read(struct look *look)
+{
+	const struct config_sight *sight = &look->sight;
+	const char *files[CONFIG_FILES_MAX + 1] = { NULL };
+	size_t count = 0;
+
+	for (size_t i = 0; sight->paths[i] != NULL; i++)
+		if (!sight->is_absent[i])
+			files[count++] = sight->paths[i];
+	return config_load_locked(files, &look->config);
+}
+
 /* Reads the files of a look and puts it in its place; takes the look over, also when it fails. */
 static enum err place_load(struct place *place, struct look *next)
 {
 	struct look *previous = place->look;
 	enum err status;
 
-	next->result = config_load_locked((const char *const *)next->sight.paths, &next->config);
+	next->result = look_read(next);
 	status = next->result == ERR_OK ? look_sign(next) : ERR_OK;
 	/* What passes by itself must not be remembered until the file changes. */
 	if (next->result != ERR_OK && (next->result != ERR_CONFIG || config_mistake_passes()))
@@ -167,12 +191,10 @@ static enum err place_answer(const struct place *place, struct config **ret_conf
 
 /* --- the current one --- */
 
-/* The file of the user; a home that this process cannot even search has none to offer. */
 static enum err add_user_file(struct config_sight *sight, size_t *count)
 {
 	const char *home = secure_getenv("HOME");
 	const size_t home_len = home == NULL ? 0 : strlen(home);
-	struct stat status;
 	char *path;
 
 	if (home == NULL || home[0] != '/')
@@ -183,10 +205,7 @@ static enum err add_user_file(struct config_sight *sight, size_t *count)
 		return ERR_NO_MEMORY;
 	memcpy(path, home, home_len);
 	memcpy(path + home_len, USER_FILE, sizeof(USER_FILE));
-	if (stat(path, &status) != 0 && errno == EACCES)
-		free(path);
-	else
-		sight->paths[(*count)++] = path;
+	sight->paths[(*count)++] = path;
 	return ERR_OK;
 }
 
@@ -205,6 +224,27 @@ static enum err find_files(struct config_sight *sight)
 	return sight->paths[count] != NULL ? ERR_OK : ERR_NO_MEMORY;
 }
 
+/* A home that this process cannot even search has no file to offer. */
+static bool is_out_of_reach(const struct config_sight *sight, size_t i)
+{
+	const bool is_users = sight->paths[i + 1] != NULL;
+
+	return !sight->exists[i] && errno == EACCES && is_users;
+}
+
+static void sight_fill(struct config_sight *sight)
+{
+	for (size_t i = 0; sight->paths[i] != NULL; i++) {
+		sight_stat(sight, i);
+		if (!is_out_of_reach(sight, i))
+			continue;
+		free(sight->paths[i]);
+		sight->paths[i] = sight->paths[i + 1];
+		sight->paths[i + 1] = NULL;
+		i--;
+	}
+}
+
 static enum err look_new(struct look **ret_look)
 {
 	const struct timespec now = file_status_clock();
@@ -221,8 +261,7 @@ static enum err look_new(struct look **ret_look)
 		look_free(look);
 		return status;
 	}
-	for (size_t i = 0; sight->paths[i] != NULL; i++)
-		sight->exists[i] = stat(sight->paths[i], &sight->status[i]) == 0;
+	sight_fill(sight);
 	sight_note_fresh(sight, &now);
 	*ret_look = look;
 	return ERR_OK;
@@ -258,6 +297,47 @@ enum err config_get(struct config **ret_config)
 	return status;
 }
 
+/* --- none at all --- */
+
+/* The user's file in a home out of reach has been dropped from the sight. */
+static bool sight_is_of_nothing(const struct config_sight *sight)
+{
+	for (size_t i = 0; sight->paths[i] != NULL; i++)
+		if (!sight->is_absent[i])
+			return false;
+	return true;
+}
+
+static bool nothing_is_there(void)
+{
+	struct config_sight sight = { .is_fresh = false };
+	bool answer = false;
+
+	if (find_files(&sight) == ERR_OK) {
+		sight_fill(&sight);
+		answer = sight_is_of_nothing(&sight);
+	}
+	sight_paths_free(&sight);
+	return answer;
+}
+
+enum err config_peek(struct config **ret_config)
+{
+	/* Twice the second of the last look, and one more where nothing was there. */
+	static _Atomic(long long) looked = -1;
+	const long long now = 2 * (long long)second_now();
+	long long last = atomic_load(&looked);
+
+	if (last >> 1 != now >> 1) {
+		last = nothing_is_there() ? now + 1 : now;
+		atomic_store(&looked, last);
+	}
+	if ((last & 1) == 0)
+		return config_get(ret_config);
+	*ret_config = config_nothing();
+	return ERR_OK;
+}
+
 /* --- one that is held --- */
 
 /* In another root the files are not there, or are others: they say nothing of the administrator's. */
@@ -273,8 +353,8 @@ static bool root_is_same(const struct config_sight *seen)
  * that it is gone is known only of one that is not there. */
 static void sight_look(struct config_sight *sight, const struct config_sight *seen, size_t i)
 {
-	sight->exists[i] = stat(sight->paths[i], &sight->status[i]) == 0;
-	if (sight->exists[i] || errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+	sight_stat(sight, i);
+	if (sight->exists[i] || sight->is_absent[i] || errno == ELOOP)
 		return;
 	sight->exists[i] = seen->exists[i];
 	sight->status[i] = seen->status[i];

@@ -86,6 +86,7 @@ struct config_sight {
 	char *paths[CONFIG_FILES_MAX + 1]; /* NULL-terminated */
 	struct stat status[CONFIG_FILES_MAX];
 	bool exists[CONFIG_FILES_MAX];
+	bool is_absent[CONFIG_FILES_MAX]; /* for certain: nothing kept this process from looking */
 	bool is_fresh;	  /* one may have been changed since, and no time stamp would show it */
 	struct stat root; /* of the process: in another one, paths mean other files */
 };
@@ -97,6 +98,9 @@ struct config {
 	struct config_entry general;
 	struct config_list lists[CONFIG_LIST_COUNT];
 };
+
+/* The snapshot of no file at all; it has no sight. */
+struct config *config_nothing(void);
 
 /* --- the process's current one; not for a caller that holds the lock already --- */
 enum err config_lock(void) ERR_MUST_CHECK;

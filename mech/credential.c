@@ -234,12 +234,16 @@ static enum err choose_all(struct holding *holding)
 
 /* --- making --- */
 
+/* With a key of its own a credential is one also where no file is yet. */
 static enum err load_config(const struct mech_request *request, struct config **ret_config)
 {
 	const char *const files[] = { request->config_path, NULL };
-	enum err err = request->config_path != NULL ? config_load(files, ret_config)
-						    : config_get(ret_config);
+	enum err err;
 
+	if (request->config_path != NULL)
+		err = config_load(files, ret_config);
+	else
+		err = request->key_path != NULL ? config_get(ret_config) : config_peek(ret_config);
 	if (err == ERR_CONFIG)
 		mech_set_detail(err, "%s", config_last_error());
 	return err;

@@ -74,7 +74,7 @@ static enum err mech_attribute_add_configured(gss_OID_set *set)
 	enum err status = ERR_OK;
 	bool can_be;
 
-	if (config_get(&config) != ERR_OK)
+	if (config_peek(&config) != ERR_OK)
 		return ERR_OK;
 	can_be = mech_credential_is_possible(config);
 	if (can_be)
