@@ -27,6 +27,11 @@ if [ -f "$plugin" ]; then
 	result $? "the plugin needs the C library and no other"
 	! nm -D -u "$plugin" | grep -v '@GLIBC_'
 	result $? "the plugin asks the C library for all that it calls"
+	tool=$(dirname "$plugin")/../gss-ipsec
+	for library in libcrypto libkrb5; do
+		readelf -d "$tool" | grep -q "NEEDED.*$library\\.so"
+		result $? "gss-ipsec is linked with $library, for packages to depend on"
+	done
 	! ldd -r "$plugin" 2>&1 | grep 'undefined symbol'
 	result $? "the plugin finds all that it calls"
 	readelf -d "$plugin" | grep -q 'SYMBOLIC'

@@ -73,19 +73,19 @@ FILES = [
     (r"newfstatat /etc/gss/mech\.d/ipsec\.conf", 4),
     (r"(openat|newfstatat|read|close|fcntl|lseek) /etc/gss/mech\.d/ipsec\.conf", 8),
     (r"(openat|read|newfstatat|mmap|close|pread64) " + re.escape(PLUGIN), 12),
-    (r"(newfstatat|openat) /home/\w+/\.config/gss-ipsec/ipsec\.conf ENOENT", 16),
-    (r"newfstatat /", 4),
+    (r"newfstatat /home/\w+/\.config/gss-ipsec/ipsec\.conf ENOENT", 16),
 ]
-UNCONFIGURED = [(r"(newfstatat|openat) /etc/gss/ipsec\.conf ENOENT", 16)]
+UNCONFIGURED = [(r"newfstatat /etc/gss/ipsec\.conf ENOENT", 16)]
 CONFIGURED = [
+    (r"newfstatat /", 4),
     (r"(newfstatat|openat|read|close|fcntl|lseek) /etc/gss/ipsec\.conf", 60),
     (r"(newfstatat|openat|faccessat2?) /etc/gss/sample\.pem( EACCES)?", 40),
+    (r"madvise", 1),
+    (r"(geteuid|getuid)", 40),
 ]
 MEMORY = [
     (r"mmap", 4),
     (r"mprotect", 4),
-    (r"madvise", 1),
-    (r"(geteuid|getuid)", 40),
 ]
 WORLDS = {"bare": FILES + UNCONFIGURED + MEMORY, "one": FILES + CONFIGURED + MEMORY}
 

@@ -446,50 +446,6 @@ START_TEST(current_snapshot_follows_the_file)
 }
 END_TEST
 
-/* config_peek() in the next second: what config_get() says, or the snapshot of nothing. */
-static struct config *peek_later(enum err expected)
-{
-	struct config *seen = NULL;
-
-	wait_a_second();
-	ck_assert_int_eq(config_peek(&seen), expected);
-	return seen;
-}
-
-START_TEST(a_peek_follows_the_file)
-{
-	struct config *config = NULL, *seen, *nothing;
-
-	unlink(first);
-	ck_assert_int_eq(setenv("GSS_IPSEC_CONFIG", first, 1), 0);
-	nothing = peek_later(ERR_OK);
-	ck_assert_uint_eq(config_identity_count(nothing), 0);
-	ck_assert_int_eq(config_latch_policy(nothing, NULL), CONFIG_LATCH_YES);
-	ck_assert(config_allows(nothing, CONFIG_AUTH_METHODS, "rsa"));
-	config_release(&nothing);
-	write_file(first, "[gss-ipsec]\nlatch = no\n");
-	seen = peek_later(ERR_OK);
-	ck_assert_int_eq(config_get(&config), ERR_OK);
-	ck_assert_ptr_eq(seen, config);
-	config_release(&config);
-	config_release(&seen);
-	write_file(first, "[gss-ipsec]\nlatch = nein\n");
-	(void)peek_later(ERR_CONFIG);
-	ck_assert_ptr_nonnull(strstr(config_last_error(), "nein"));
-	/* What is there and cannot be looked at is no nothing. */
-	unlink(first);
-	ck_assert_int_eq(symlink(first, first), 0);
-	(void)peek_later(ERR_CONFIG);
-	unlink(first);
-	nothing = peek_later(ERR_OK);
-	ck_assert_int_eq(config_renew(nothing, &seen), ERR_OK);
-	ck_assert_ptr_eq(seen, nothing);
-	config_release(&seen);
-	config_release(&nothing);
-	unsetenv("GSS_IPSEC_CONFIG");
-}
-END_TEST
-
 START_TEST(the_users_file_is_found)
 {
 	struct config *config = NULL;
@@ -592,7 +548,6 @@ Suite *suite_config(void)
 	tcase_add_test(tc, the_example_is_read);
 	tcase_add_test(tc, damaged_examples_do_no_harm);
 	tcase_add_test(tc, current_snapshot_follows_the_file);
-	tcase_add_test(tc, a_peek_follows_the_file);
 	tcase_add_test(tc, the_users_file_is_found);
 	suite_add_tcase(suite, tc);
 	/* Excluded by this tag under AddressSanitizer, whose own allocator does not survive such forks. */

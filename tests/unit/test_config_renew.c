@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A snapshot of the configuration that is held while the files change, and the process too. */
+/* A snapshot of the configuration that is held while the files change, and the process too; and a peek. */
 #include "base/config.h"
 
 #include <stdio.h>
@@ -206,6 +206,49 @@ START_TEST(a_loaded_snapshot_stays)
 }
 END_TEST
 
+/* config_peek() in the next second: what config_get() says, or the snapshot of nothing. */
+static struct config *peek_later(enum err expected)
+{
+	struct config *seen = NULL;
+
+	let_a_second_pass();
+	ck_assert_int_eq(config_peek(&seen), expected);
+	return seen;
+}
+
+START_TEST(a_peek_follows_the_file)
+{
+	struct config *config = NULL, *seen, *nothing;
+
+	unlink(first);
+	ck_assert_int_eq(setenv("GSS_IPSEC_CONFIG", first, 1), 0);
+	nothing = peek_later(ERR_OK);
+	ck_assert_uint_eq(config_identity_count(nothing), 0);
+	ck_assert_int_eq(config_latch_policy(nothing, NULL), CONFIG_LATCH_YES);
+	ck_assert(config_allows(nothing, CONFIG_AUTH_METHODS, "rsa"));
+	config_release(&nothing);
+	write_file("[gss-ipsec]\nlatch = no\n", 0644);
+	seen = peek_later(ERR_OK);
+	ck_assert_int_eq(config_get(&config), ERR_OK);
+	ck_assert_ptr_eq(seen, config);
+	config_release(&config);
+	config_release(&seen);
+	write_file("[gss-ipsec]\nlatch = nein\n", 0644);
+	(void)peek_later(ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(config_last_error(), "nein"));
+	/* What is there and cannot be looked at is no nothing. */
+	unlink(first);
+	ck_assert_int_eq(symlink(first, first), 0);
+	(void)peek_later(ERR_CONFIG);
+	unlink(first);
+	nothing = peek_later(ERR_OK);
+	ck_assert_int_eq(config_renew(nothing, &seen), ERR_OK);
+	ck_assert_ptr_eq(seen, nothing);
+	config_release(&seen);
+	config_release(&nothing);
+}
+END_TEST
+
 Suite *suite_config_renew(void)
 {
 	Suite *suite = suite_create("config_renew");
@@ -217,6 +260,7 @@ Suite *suite_config_renew(void)
 	tcase_add_test(tc, a_loaded_snapshot_stays);
 	tcase_add_test(tc, a_change_in_the_same_tick_is_seen);
 	tcase_add_test(tc, a_file_becomes_a_loop);
+	tcase_add_test(tc, a_peek_follows_the_file);
 	/* Only root has rights and a root directory to give up; ./check is run by root. */
 	if (geteuid() == 0) {
 		tcase_add_test(tc, a_held_snapshot_outlives_rights);
