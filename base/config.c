@@ -19,6 +19,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/config_profile.h"
+
 #define READ_ATTEMPTS 3
 #define BROKER_PATH_DEFAULT "/run/gss-ipsec/broker.sock"
 
@@ -332,6 +334,8 @@ enum err config_lock(void)
 
 	if (pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state) != 0)
 		return ERR_INTERNAL;
+	/* Who has the loader's lock may ask for this one: not the other way round. */
+	(void)config_profile_library();
 	if (taken == NULL)
 		taken = lock_make();
 	if (pthread_mutex_lock(taken) != 0) {

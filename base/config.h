@@ -76,8 +76,8 @@ struct config_localname {
 /* The process's current snapshot; re-read when a file changed, looked at no more than once a second
  * (no system call in between).  ERR_CONFIG: config_last_error() says what is wrong. */
 enum err config_get(struct config **ret_config) ERR_MUST_CHECK;
-/* As config_get(), for whoever keeps it only if it has an identity: where there is no file this takes neither
- * lock nor memory, as every program that lists mechanisms comes by, and config_renew() cannot renew it. */
+/* As config_get(), for whoever keeps it only if it has an identity: every program that lists mechanisms
+ * comes by, so where there is no file this takes no lock and keeps no memory, and config_renew() cannot renew it. */
 enum err config_peek(struct config **ret_config) ERR_MUST_CHECK;
 /*
  * What the files that a snapshot of config_get() was made from say now: that snapshot where they are

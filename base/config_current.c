@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,7 @@ static bool sight_is_same(const struct config_sight *before, const struct config
 		return false;
 	for (size_t i = 0; before->paths[i] != NULL; i++)
 		if (before->exists[i] != now->exists[i] ||
+			before->is_absent[i] != now->is_absent[i] ||
 			(before->exists[i] &&
 				!file_status_equal(&before->status[i], &now->status[i])))
 			return false;
@@ -324,9 +326,9 @@ static bool nothing_is_there(void)
 enum err config_peek(struct config **ret_config)
 {
 	/* Twice the second of the last look, and one more where nothing was there. */
-	static _Atomic(long long) looked = -1;
-	const long long now = 2 * (long long)second_now();
-	long long last = atomic_load(&looked);
+	static atomic_ulong looked = ULONG_MAX;
+	const unsigned long now = 2 * (unsigned long)second_now();
+	unsigned long last = atomic_load(&looked);
 
 	if (last >> 1 != now >> 1) {
 		last = nothing_is_there() ? now + 1 : now;
@@ -357,6 +359,7 @@ static void sight_look(struct config_sight *sight, const struct config_sight *se
 	if (sight->exists[i] || sight->is_absent[i] || errno == ELOOP)
 		return;
 	sight->exists[i] = seen->exists[i];
+	sight->is_absent[i] = seen->is_absent[i];
 	sight->status[i] = seen->status[i];
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* MIT's profile library, opened while a file is read and by its own name: libkrb5 is there wherever libgssapi is. */
+/* MIT's profile library, found by its own name: it is there wherever libgssapi is. */
 #include "base/config_profile.h"
 
 #include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Of libkrb5 since 1.0; libcom_err's error_message is found through it, which needs that library. */
+/* libcom_err's error_message is found through it, too, since it needs that library. */
 #define LIBRARY_NAME "libkrb5.so.3"
 
 static const struct {
@@ -18,29 +21,40 @@ static const struct {
 #undef CALL
 };
 
-bool config_profile_library_open(struct config_profile_library *ret_library)
+static bool find_all(void *handle, struct config_profile_library *found)
 {
-	struct config_profile_library found = { .handle = NULL };
-
-	found.handle = dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
-	if (found.handle == NULL)
-		return false;
 	for (size_t i = 0; i < sizeof(profile_calls) / sizeof(profile_calls[0]); i++) {
-		void *function = dlsym(found.handle, profile_calls[i].name);
+		void *function = dlsym(handle, profile_calls[i].name);
 
-		if (function == NULL) {
-			(void)dlclose(found.handle);
+		if (function == NULL)
 			return false;
-		}
-		memcpy((char *)&found + profile_calls[i].offset, &function, sizeof(function));
+		memcpy((char *)found + profile_calls[i].offset, &function, sizeof(function));
 	}
-	*ret_library = found;
 	return true;
 }
 
-void config_profile_library_close(struct config_profile_library *library)
+const struct config_profile_library *config_profile_library(void)
 {
-	if (library->handle != NULL)
-		(void)dlclose(library->handle);
-	library->handle = NULL;
+	static _Atomic(const struct config_profile_library *) opened;
+	const struct config_profile_library *earlier = atomic_load(&opened);
+	struct config_profile_library *found;
+	void *handle;
+
+	if (earlier != NULL)
+		return earlier;
+	handle = dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
+	if (handle == NULL)
+		return NULL;
+	found = malloc(sizeof(*found));
+	if (found == NULL || !find_all(handle, found)) {
+		free(found);
+		(void)dlclose(handle);
+		return NULL;
+	}
+	/* Another thread may have been faster; the library then stays opened twice. */
+	if (!atomic_compare_exchange_strong(&opened, &earlier, found)) {
+		free(found);
+		return earlier;
+	}
+	return found;
 }

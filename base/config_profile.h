@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * MIT's profile library in libkrb5, opened while a file is read.  Were it linked, each program that
- * merely lists mechanisms would pay for it: the loader walks all libraries of the program for each
- * one that the plugin needs (doc/bench.md).
+ * MIT's profile library in libkrb5, opened when the first file is read.  Were it linked, each program
+ * that merely lists mechanisms would pay for it: for each library that a plugin needs, the loader walks
+ * all of the program's (doc/bench.md).
  */
 #ifndef BASE_CONFIG_PROFILE_H
 #define BASE_CONFIG_PROFILE_H
-
-#include <stdbool.h>
 
 #include <com_err.h>
 #include <profile.h>
@@ -19,17 +17,17 @@
 	X(profile_abandon)      \
 	X(error_message)
 
-/* Zeroed: not open. */
 struct config_profile_library {
-	void *handle;
 #define MEMBER(name) __typeof__(name) *name;
 	CONFIG_PROFILE_CALLS(MEMBER)
 #undef MEMBER
 };
 
-/* False: it cannot be opened, and dlerror() says why.  The caller closes it; it stays with whoever else has it. */
-bool config_profile_library_open(struct config_profile_library *ret_library);
-/* One that is not open is fine. */
-void config_profile_library_close(struct config_profile_library *library);
+/*
+ * NULL: it cannot be opened, or is another library.  Once opened it stays so: to open it again in a child
+ * that was forked while another thread opened any library would end the child (glibc 2.36).  Not while a
+ * lock is held: a library's constructor, which runs under the loader's, may want it.  Thread-safe.
+ */
+const struct config_profile_library *config_profile_library(void);
 
 #endif

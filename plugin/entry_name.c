@@ -95,11 +95,10 @@ PLUGIN_EXPORT OM_uint32 gss_import_name(OM_uint32 *minor_status, gss_buffer_t in
 
 /* The display text of every name is read as a user name, which is thus its type ("svc/host" is no
  * text of the host-based type). */
-static enum err name_display_type(const struct mech_name *name, gss_OID *ret_type)
+static const char *name_display_type(const struct mech_name *name)
 {
-	if (mech_name_kind(name) == MECH_NAME_ANONYMOUS)
-		return plugin_libgssapi_oid("GSS_C_NT_ANONYMOUS", ret_type);
-	return plugin_libgssapi_oid("GSS_C_NT_USER_NAME", ret_type);
+	return mech_name_kind(name) == MECH_NAME_ANONYMOUS ? "GSS_C_NT_ANONYMOUS"
+							   : "GSS_C_NT_USER_NAME";
 }
 
 PLUGIN_EXPORT OM_uint32 gss_display_name(OM_uint32 *minor_status, gss_name_t input_name,
@@ -115,7 +114,8 @@ PLUGIN_EXPORT OM_uint32 gss_display_name(OM_uint32 *minor_status, gss_name_t inp
 	if (name == NULL)
 		return plugin_status(minor_status, ERR_NAME_FORMAT);
 	if (output_name_type != NULL)
-		status = name_display_type(name, &type);
+		status = plugin_libgssapi_oid(
+			__builtin_return_address(0), name_display_type(name), &type);
 	if (status == ERR_OK && output_name_buffer != GSS_C_NO_BUFFER)
 		status = plugin_buffer_set_text(output_name_buffer, mech_name_display(name));
 	if (status == ERR_OK && output_name_type != NULL)

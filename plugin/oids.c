@@ -88,28 +88,43 @@ bool plugin_oid_equal(gss_const_OID a, gss_const_OID b)
 	return bytes_equal(BYTES(a->elements, a->length), BYTES(b->elements, b->length));
 }
 
-/* The library that has loaded this plugin, or NULL; found once, and never let go. */
-static void *libgssapi(void)
+/* The library of that name if it is in the process and has the symbol. */
+static void *library_with(const char *library_name, const char *symbol)
 {
-	static _Atomic(void *) found;
-	void *expected = NULL, *library = atomic_load(&found);
+	void *library = dlopen(library_name, RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD);
 
-	if (library != NULL)
-		return library;
-	library = dlopen("libgssapi_krb5.so.2", RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD);
-	if (library == NULL || atomic_compare_exchange_strong(&found, &expected, library))
+	if (library == NULL || dlsym(library, symbol) != NULL)
 		return library;
 	(void)dlclose(library);
-	return expected;
+	return NULL;
 }
 
-enum err plugin_libgssapi_oid(const char *name, gss_OID *ret_oid)
+/* Found once, and never let go. */
+static void *libgssapi(const void *caller, const char *symbol)
 {
-	void *library = libgssapi();
+	static _Atomic(void *) found;
+	void *earlier = atomic_load(&found), *library = NULL;
+	Dl_info info = { .dli_fname = NULL };
+
+	if (earlier != NULL)
+		return earlier;
+	if (dladdr(caller, &info) != 0 && info.dli_fname != NULL)
+		library = library_with(info.dli_fname, symbol);
+	if (library == NULL)
+		library = library_with("libgssapi_krb5.so.2", symbol);
+	if (library == NULL || atomic_compare_exchange_strong(&found, &earlier, library))
+		return library;
+	(void)dlclose(library);
+	return earlier;
+}
+
+enum err plugin_libgssapi_oid(const void *caller, const char *name, gss_OID *ret_oid)
+{
+	void *library = libgssapi(caller, name);
 	const gss_OID *constant = library != NULL ? dlsym(library, name) : NULL;
 
 	if (constant == NULL)
-		return ERR_NO_MEMORY;
+		return ERR_INTERNAL;
 	*ret_oid = *constant;
 	return ERR_OK;
 }

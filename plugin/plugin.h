@@ -55,9 +55,11 @@ extern const gss_OID plugin_type_export;
 extern const gss_OID plugin_type_composite;
 bool plugin_oid_is_ours(gss_const_OID oid);
 bool plugin_oid_equal(gss_const_OID a, gss_const_OID b);
-/* Libgssapi's own constant of that name, which its 1.20.1 wants as the type of a displayed name: it frees
- * any other that is not.  ERR_NO_MEMORY.  From then on libgssapi stays in the process. */
-enum err plugin_libgssapi_oid(const char *name, gss_OID *ret_oid) ERR_MUST_CHECK;
+/* Libgssapi's own constant of that name: what its 1.20.1 gets as the type of a displayed name and is none of
+ * them, it frees.  caller: the return address of the entry, in case that this libgssapi has another file name
+ * (Python's wheels).  ERR_INTERNAL.  From then on libgssapi stays in the process. */
+enum err plugin_libgssapi_oid(
+	const void *caller, const char *name, gss_OID *ret_oid) ERR_MUST_CHECK;
 
 /* --- status.c --- */
 /* Sets *minor to code and returns its major, one that GSS_ERROR() sees unless code is ERR_OK. */

@@ -23,10 +23,12 @@ if [ -f "$plugin" ]; then
 	result $? "exports.map and the built plugin agree"
 	# Every program that lists mechanisms would pay for more, libgssapi included, of which it uses no
 	# symbol: so it can be loaded by those that opened libgssapi for themselves (RTLD_LOCAL), too.
-	! readelf -d "$plugin" | grep NEEDED | grep -vE '\[(libc\.so\.6|ld-linux[-a-z0-9_]*\.so\.[0-9]+)\]'
-	result $? "the plugin needs the C library and no other"
-	! nm -D -u "$plugin" | grep -v '@GLIBC_'
-	result $? "the plugin asks the C library for all that it calls"
+	if ! readelf -d "$plugin" | grep -qE 'NEEDED.*\[lib[a-z]+san\.so'; then
+		! readelf -d "$plugin" | grep NEEDED | grep -vE '\[(libc\.so\.6|ld[-a-z0-9_]*\.so\.[0-9]+)\]'
+		result $? "the plugin needs the C library and no other"
+		! nm -D -u "$plugin" | grep -v '@GLIBC_'
+		result $? "the plugin asks the C library for all that it calls"
+	fi
 	tool=$(dirname "$plugin")/../gss-ipsec
 	for library in libcrypto libkrb5; do
 		readelf -d "$tool" | grep -q "NEEDED.*$library\\.so"

@@ -84,8 +84,7 @@ static void module_try(const char *plugin, char *why, size_t why_size)
 	OM_uint32 minor;
 	void *library, *symbol;
 
-	/* First: a library that comes as the plugin's own need would find the plugin's functions in place
-	 * of its own. */
+	/* First, as it is in programs. */
 	library = dlopen("libgssapi_krb5.so.2", RTLD_NOW | RTLD_LOCAL);
 	if (library == NULL) {
 		(void)snprintf(why, why_size, "D%s", dlerror());

@@ -80,10 +80,8 @@ const struct kbind_ops __wrap_kbind_ops_broker = { now_find, now_find_wanted, no
 /* --- MIT's profile library fails as a whole: in itself it loses values, and crashes, where memory
  * ends (libkrb5 1.20.1: profile_get_values does not look at what add_to_list returns) --- */
 
-bool __real_config_profile_library_open(struct config_profile_library *ret_library);
-bool __wrap_config_profile_library_open(struct config_profile_library *ret_library);
-
-static struct config_profile_library real_profile;
+const struct config_profile_library *__real_config_profile_library(void);
+const struct config_profile_library *__wrap_config_profile_library(void);
 
 static long failing_profile_init(const_profile_filespec_t *files, profile_t *ret_profile)
 {
@@ -95,7 +93,7 @@ static long failing_profile_init(const_profile_filespec_t *files, profile_t *ret
 	if (faults_is_due(FAULTS_SYSTEM, "profile_init", __builtin_return_address(0)))
 		return EMFILE;
 	faults_control->armed = 0;
-	code = real_profile.profile_init(files, ret_profile);
+	code = __real_config_profile_library()->profile_init(files, ret_profile);
 	faults_control->armed = armed;
 	return code;
 }
@@ -109,21 +107,23 @@ static long failing_profile_get_values(
 	if (faults_is_due(FAULTS_MEMORY, "profile_get_values", __builtin_return_address(0)))
 		return ENOMEM;
 	faults_control->armed = 0;
-	code = real_profile.profile_get_values(profile, names, ret_values);
+	code = __real_config_profile_library()->profile_get_values(profile, names, ret_values);
 	faults_control->armed = armed;
 	return code;
 }
 
-/* Linked in its place (--wrap); what it opens is the same each time. */
-bool __wrap_config_profile_library_open(struct config_profile_library *ret_library)
+/* Linked in its place (--wrap). */
+const struct config_profile_library *__wrap_config_profile_library(void)
 {
+	static struct config_profile_library failing;
+
 	if (faults_is_due(FAULTS_SYSTEM, "dlopen", __builtin_return_address(0)) ||
-		!__real_config_profile_library_open(ret_library))
-		return false;
-	real_profile = *ret_library;
-	ret_library->profile_init = failing_profile_init;
-	ret_library->profile_get_values = failing_profile_get_values;
-	return true;
+		__real_config_profile_library() == NULL)
+		return NULL;
+	failing = *__real_config_profile_library();
+	failing.profile_init = failing_profile_init;
+	failing.profile_get_values = failing_profile_get_values;
+	return &failing;
 }
 
 /* --- one call --- */

@@ -2,6 +2,9 @@
 /* A snapshot of the configuration that is held while the files change, and the process too; and a peek. */
 #include "base/config.h"
 
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,16 +239,63 @@ START_TEST(a_peek_follows_the_file)
 	write_file("[gss-ipsec]\nlatch = nein\n", 0644);
 	(void)peek_later(ERR_CONFIG);
 	ck_assert_ptr_nonnull(strstr(config_last_error(), "nein"));
-	/* What is there and cannot be looked at is no nothing. */
-	unlink(first);
-	ck_assert_int_eq(symlink(first, first), 0);
-	(void)peek_later(ERR_CONFIG);
+	/* What is there and cannot be looked at is no nothing, whatever was there before. */
 	unlink(first);
 	nothing = peek_later(ERR_OK);
+	config_release(&nothing);
+	ck_assert_int_eq(config_get(&config), ERR_OK);
+	config_release(&config);
+	ck_assert_int_eq(symlink(first, first), 0);
+	(void)peek_later(ERR_CONFIG);
+	ck_assert_int_eq(config_get(&config), ERR_CONFIG);
+	unlink(first);
+	nothing = peek_later(ERR_OK);
+	ck_assert_int_eq(config_get(&config), ERR_OK);
+	config_release(&config);
 	ck_assert_int_eq(config_renew(nothing, &seen), ERR_OK);
 	ck_assert_ptr_eq(seen, nothing);
 	config_release(&seen);
 	config_release(&nothing);
+}
+END_TEST
+
+static atomic_bool thread_stops;
+
+static void *open_often(void *unused)
+{
+	while (!atomic_load(&thread_stops)) {
+		void *library = dlopen("libanl.so.1", RTLD_NOW | RTLD_LOCAL);
+
+		if (library != NULL)
+			(void)dlclose(library);
+	}
+	return unused;
+}
+
+/* What the loader is doing at the fork, it is never done with in the child: libkrb5 is not opened there. */
+START_TEST(children_read_beside_the_loader)
+{
+	const char *const files[] = { first, NULL };
+	struct config *config = NULL;
+	pthread_t thread;
+
+	write_file("[gss-ipsec]\nlatch = no\n", 0644);
+	ck_assert_int_eq(config_load(files, &config), ERR_OK);
+	config_release(&config);
+	atomic_store(&thread_stops, false);
+	ck_assert_int_eq(pthread_create(&thread, NULL, open_often, NULL), 0);
+	for (int i = 0; i < 200; i++) {
+		int status = 0;
+		pid_t child = fork();
+
+		ck_assert_int_ge(child, 0);
+		if (child == 0)
+			_exit(config_load(files, &config) == ERR_OK ? 0 : 1);
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+		ck_assert_int_eq(status, 0);
+	}
+	atomic_store(&thread_stops, true);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 }
 END_TEST
 
@@ -267,6 +317,13 @@ Suite *suite_config_renew(void)
 		tcase_add_test(tc, a_fresh_snapshot_outlives_rights);
 		tcase_add_test(tc, a_held_snapshot_outlives_the_root);
 	}
+	suite_add_tcase(suite, tc);
+	/* As in suite_config(). */
+	tc = tcase_create("fork");
+	tcase_set_tags(tc, "fork_among_threads");
+	tcase_add_checked_fixture(tc, files_set_up, tear_down);
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, children_read_beside_the_loader);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
