@@ -10,6 +10,7 @@
 #   hosts_up                   makes both hosts, identities and peer entries
 #   hosts_broker HOST OPTS...  starts HOST's gss-ipsecd and waits until it listens
 #   hosts_capture HOST FILE    starts tcpdump on HOST's end of the wire
+#   hosts_captured HOST        whether the last one, which has ended, has every packet
 #   hosts_on HOST CMD...       runs CMD on HOST as root
 #   hosts_as USER HOST CMD...  runs CMD on HOST as the ordinary user alice or sample
 #   hosts_start NAME [as USER] HOST CMD...  starts CMD in the background: pid in hosts_pid[NAME]
@@ -259,14 +260,23 @@ hosts_broker()
 	}
 }
 
+# The kernel keeps 64 KiB for each packet that tcpdump has not come to yet.
 hosts_capture()
 {
 	local host=$1 file=$2
 
-	hosts_start "tcpdump.$host" "$host" tcpdump -i wire -U -n -s 0 -B 8192 --immediate-mode \
+	hosts_start "tcpdump.$host" "$host" tcpdump -i wire -U -n -s 0 -B 32768 --immediate-mode \
 		-Z root -w "$file" 'ip or ip6'
 	hosts_wait 10 grep -q 'listening on' "$hosts_out/tcpdump.$host.log" ||
 		hosts_die "tcpdump does not start on host $host"
+}
+
+# Whether the host's last capture, which has ended, has every packet.
+hosts_captured()
+{
+	grep '^[1-9][0-9]* packets dropped by kernel' "$hosts_out/tcpdump.$1.log" || return 0
+	echo "the capture of host $1 is not whole, so nothing can be told by it"
+	return 1
 }
 
 hosts_down()
