@@ -25,8 +25,9 @@ struct config_profile_library {
 
 /*
  * NULL: it cannot be opened, or is another library.  Once opened it stays so: to open it again in a child
- * that was forked while another thread opened any library would end the child (glibc 2.36).  Not while a
- * lock is held: a library's constructor, which runs under the loader's, may want it.  Thread-safe.
+ * that was forked while another thread opened any library would end the child (glibc 2.36).  First asked for
+ * by config_lock(), before it locks: a library's constructor, which runs under the loader's lock, may want
+ * ours.  Thread-safe.
  */
 const struct config_profile_library *config_profile_library(void);
 
