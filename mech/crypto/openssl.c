@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/library.h"
+
 #define TEXT_OF(word) TEXT(word)
 #define TEXT(word) #word
 #define LIBRARY_NAME "libcrypto.so." TEXT_OF(OPENSSL_SHLIB_VERSION)
@@ -24,25 +26,10 @@ static const struct crypto_openssl openssl_absent = { CRYPTO_OPENSSL_CALLS(ABSEN
 
 _Atomic(const struct crypto_openssl *) crypto_openssl_current = &openssl_absent;
 
-static const struct {
-	const char *name;
-	size_t offset;
-} openssl_calls[] = {
+static const struct library_call openssl_calls[] = {
 #define CALL(name) { #name, offsetof(struct crypto_openssl, name) },
 	CRYPTO_OPENSSL_CALLS(CALL)
 };
-
-static bool find_all(void *library, struct crypto_openssl *found)
-{
-	for (size_t i = 0; i < sizeof(openssl_calls) / sizeof(openssl_calls[0]); i++) {
-		void *function = dlsym(library, openssl_calls[i].name);
-
-		if (function == NULL)
-			return false;
-		memcpy((char *)found + openssl_calls[i].offset, &function, sizeof(function));
-	}
-	return true;
-}
 
 /* Where this process has it, if it does: RTLD_NOLOAD with the bare name would search the file system. */
 static int find_present(struct dl_phdr_info *info, size_t size, void *argument)
@@ -78,14 +65,10 @@ bool crypto_openssl_open(bool only_present)
 	if (crypto_openssl() != &openssl_absent)
 		return true;
 	library = only_present ? open_present() : dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
-	if (library == NULL)
+	found = library_functions(library, openssl_calls,
+		sizeof(openssl_calls) / sizeof(openssl_calls[0]), sizeof(*found));
+	if (found == NULL)
 		return false;
-	found = malloc(sizeof(*found));
-	if (found == NULL || !find_all(library, found)) {
-		free(found);
-		(void)dlclose(library);
-		return false;
-	}
 	/* Another thread may have been faster; the library then stays opened twice. */
 	if (!atomic_compare_exchange_strong(&crypto_openssl_current, &expected, found))
 		free(found);
