@@ -19,7 +19,7 @@ struct reading {
 	const char *path;
 	size_t file_index;
 	const struct config_lines *lines;
-	const struct config_profile_library *library;
+	const struct config_profile_library *calls;
 	profile_t profile;
 	unsigned int general_keys; /* of [gss-ipsec], set by this file */
 };
@@ -88,14 +88,13 @@ static enum err set_value(const struct reading *r, const struct config_line *lin
 	struct config_place place = { .config = r->config, .path = r->path, .line = line };
 	char **values = NULL;
 	size_t count = 0;
-	long code = r->library->profile_get_values(r->profile, names, &values);
+	long code = r->calls->profile_get_values(r->profile, names, &values);
 	enum err status;
 
 	if (code == ENOMEM)
 		return ERR_NO_MEMORY;
 	if (code != 0)
-		return config_complain(
-			r->path, line->number, "%s", r->library->error_message(code));
+		return config_complain(r->path, line->number, "%s", r->calls->error_message(code));
 	while (values[count] != NULL)
 		count++;
 	if (occurrence >= count) {
@@ -112,7 +111,7 @@ static enum err set_value(const struct reading *r, const struct config_line *lin
 			 ? set(&place, entry)
 			 : config_complain_value(&place, "has a control character");
 out:
-	r->library->profile_free_list(values);
+	r->calls->profile_free_list(values);
 	return status;
 }
 
@@ -240,18 +239,18 @@ static enum err open_profile(struct reading *r)
 	const char *files[2] = { NULL, NULL };
 	long code;
 
-	if (r->library == NULL)
+	if (r->calls == NULL)
 		return config_complain_passing(
 			r->path, "libkrb5.so.3, which reads it, cannot be opened");
 	if (asprintf(&plain, "%s%s", r->path[0] == '/' ? "" : "./", r->path) < 0)
 		return ERR_NO_MEMORY;
 	files[0] = plain;
-	code = r->library->profile_init(files, &r->profile);
+	code = r->calls->profile_init(files, &r->profile);
 	free(plain);
 	if (code == ENOMEM || code == EMFILE || code == ENFILE || code == EIO)
 		return config_complain_system(r->path, (int)code);
 	return code == 0 ? ERR_OK
-			 : config_complain(r->path, 0, "%s", r->library->error_message(code));
+			 : config_complain(r->path, 0, "%s", r->calls->error_message(code));
 }
 
 enum err config_file_add(
@@ -261,7 +260,7 @@ enum err config_file_add(
 	struct reading r = { .config = config,
 		.path = path,
 		.file_index = file_index,
-		.library = config_profile_library() };
+		.calls = config_profile_library() };
 	struct stat now;
 	enum err status = config_lines_read(path, &lines);
 
@@ -277,7 +276,7 @@ enum err config_file_add(
 		status = config_complain(path, 0, "the file changed while it was read");
 	}
 	if (r.profile != NULL)
-		r.library->profile_abandon(r.profile);
+		r.calls->profile_abandon(r.profile);
 	config_lines_free(&lines);
 	return status;
 }
