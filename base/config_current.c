@@ -236,14 +236,15 @@ static bool is_out_of_reach(const struct config_sight *sight, size_t i)
 
 static void sight_fill(struct config_sight *sight)
 {
-	for (size_t i = 0; sight->paths[i] != NULL; i++) {
+	for (size_t i = 0; sight->paths[i] != NULL;) {
 		sight_stat(sight, i);
-		if (!is_out_of_reach(sight, i))
+		if (!is_out_of_reach(sight, i)) {
+			i++;
 			continue;
+		}
 		free(sight->paths[i]);
 		sight->paths[i] = sight->paths[i + 1];
 		sight->paths[i + 1] = NULL;
-		i--;
 	}
 }
 
