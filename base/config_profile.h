@@ -14,13 +14,13 @@
 	X(profile_init)         \
 	X(profile_get_values)   \
 	X(profile_free_list)    \
-	X(profile_abandon)      \
-	X(error_message)
+	X(profile_abandon)
 
 struct config_profile_library {
 #define MEMBER(name) __typeof__(name) *name;
 	CONFIG_PROFILE_CALLS(MEMBER)
 #undef MEMBER
+	__typeof__(error_message) *error_message; /* libcom_err's */
 };
 
 /*
