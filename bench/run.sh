@@ -26,20 +26,25 @@ END
 export KRB5_CONFIG=$directory/krb5.conf
 
 export GSS_MECH_CONFIG=$directory/mech.conf GSS_IPSEC_CONFIG=$directory/ipsec.conf
+# Those of 201 contexts less those of one.
+count_calls() { # count_calls KEY_TYPE
+	command -v strace >/dev/null || return 0
+	for contexts in 1 201; do
+		strace -f -c -o "$directory/calls.$contexts" \
+			"$build/bench/bench_context" 0 "$contexts" "$1"
+	done
+	# "100.00  0.000000  0  CALLS  [ERRORS]  total"
+	awk -v type="$1" '$NF == "total" { calls[FILENAME == ARGV[1]] = $4 }
+		END { printf "system calls per context, both ends, %s: %.2f\n", type, (calls[0] - calls[1]) / 200 }' \
+		"$directory/calls.1" "$directory/calls.201"
+}
+
 for type in ${KEY_TYPES:-ed25519}; do
 	KEY_TYPE=$type "$here/../tests/support/make_identities.sh" "$directory" no \
 		"$build/.libs/mech_ipsec.so"
 	"$build/bench/bench_context" "$rounds" 100 "$type"
+	count_calls "$type"
 done
 "$build/bench/bench_message"
 "$build/bench/bench_wrap" "$rounds"
 "$build/bench/bench_memory"
-if command -v strace >/dev/null; then
-	for contexts in 1 201; do
-		strace -f -c -o "$directory/calls.$contexts" "$build/bench/bench_context" 0 "$contexts"
-	done
-	# "100.00  0.000000  0  CALLS  [ERRORS]  total"
-	awk '$NF == "total" { calls[FILENAME == ARGV[1]] = $4 }
-		END { printf "system calls per context, both ends: %.2f\n", (calls[0] - calls[1]) / 200 }' \
-		"$directory/calls.1" "$directory/calls.201"
-fi

@@ -29,7 +29,7 @@ enum err crypto_ready(void) ERR_MUST_CHECK;
  * OpenSSL reports through a queue that belongs to the program: what failed here must not stay in it
  * (SSL_get_error would take it for the program's own trouble).  Every way from the program's calls
  * down to this layer is between these two.  They nest.  crypto_guard_end gives err back, or
- * ERR_NO_MEMORY where OpenSSL says that this was the reason.
+ * ERR_NO_MEMORY where OpenSSL says that this was the reason, or ERR_RANDOM where it got no random octets.
  */
 int crypto_guard_begin(void) ERR_MUST_CHECK;
 enum err crypto_guard_end(int guard, enum err err) ERR_MUST_CHECK;

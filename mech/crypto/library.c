@@ -20,34 +20,38 @@ static atomic_bool library_is_ready;
 
 /* What was begun is thrown away: OpenSSL remembers algorithms that it could not set up as ones that
  * it does not have. */
-static void library_drop(OSSL_PROVIDER *provider)
+static void library_drop(OSSL_PROVIDER *generator, OSSL_PROVIDER *algorithms)
 {
 	crypto_hash_drop();
 	crypto_prf_drop();
 	crypto_aead_drop();
 	crypto_curve_drop();
-	if (provider != NULL)
-		(void)OSSL_PROVIDER_unload(provider);
+	if (algorithms != NULL)
+		(void)OSSL_PROVIDER_unload(algorithms);
+	if (generator != NULL)
+		(void)OSSL_PROVIDER_unload(generator);
 	OSSL_LIB_CTX_free(library_context);
 	library_context = NULL;
 }
 
 static void library_make(void)
 {
-	OSSL_PROVIDER *provider = NULL;
+	OSSL_PROVIDER *generator = NULL, *algorithms = NULL;
 
 	if (!crypto_openssl_open(false))
 		return;
 	library_context = OSSL_LIB_CTX_new();
 	if (library_context == NULL)
 		return;
-	provider = OSSL_PROVIDER_load(library_context, "default");
-	if (provider != NULL && crypto_hash_fetch(library_context) &&
+	generator = crypto_generator_load(library_context);
+	if (generator != NULL)
+		algorithms = OSSL_PROVIDER_load(library_context, "default");
+	if (algorithms != NULL && crypto_hash_fetch(library_context) &&
 		crypto_prf_fetch(library_context) && crypto_aead_fetch(library_context) &&
 		crypto_curve_fetch(library_context))
 		atomic_store(&library_is_ready, true);
 	else
-		library_drop(provider);
+		library_drop(generator, algorithms);
 }
 
 enum err crypto_ready(void)
@@ -89,6 +93,7 @@ static bool last_is_memory(void)
 /* As long as this process has no libcrypto, its queue holds nothing of the program's. */
 int crypto_guard_begin(void)
 {
+	(void)crypto_generator_take_failure();
 	if (!crypto_openssl_open(true))
 		return GUARD_NOTHING;
 	if (ERR_set_mark() != 1)
@@ -108,5 +113,7 @@ enum err crypto_guard_end(int guard, enum err err)
 	while (err != ERR_OK && guard == GUARD_NOTHING && (code = ERR_get_error()) != 0)
 		is_memory = is_memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
 	(void)ERR_pop_to_mark();
-	return err != ERR_OK && is_memory ? ERR_NO_MEMORY : err;
+	if (err == ERR_OK)
+		return ERR_OK;
+	return is_memory ? ERR_NO_MEMORY : crypto_generator_take_failure() ? ERR_RANDOM : err;
 }

@@ -12,6 +12,24 @@
 /* The private library context; NULL when crypto_ready() fails. Never freed. */
 OSSL_LIB_CTX *crypto_library(void);
 
+/*
+ * OpenSSL's random octets in that library context: loads the generator (RAND) that takes them from the
+ * kernel, before anything draws.  NULL: no memory, or this OpenSSL takes no other generator.
+ */
+OSSL_PROVIDER *crypto_generator_load(OSSL_LIB_CTX *library);
+/* How this thread's OpenSSL draws what is secret. */
+enum crypto_draws {
+	CRYPTO_DRAWS_SINGLE, /* when it is wanted, so many octets; a system call each */
+	CRYPTO_DRAWS_AHEAD,  /* 256 at the first draw of an operation, for this operation only */
+	CRYPTO_DRAWS_PUBLIC, /* nothing secret depends on it: what crypto_random_public() gives */
+};
+/* Holds until the next call, which wipes what was drawn ahead and not used.  Before and after it is
+ * CRYPTO_DRAWS_SINGLE.  Where there is no memory for a thread's generator, its draws fail. */
+void crypto_generator_set(enum crypto_draws draws);
+/* Whether the kernel gave nothing for a draw, of any thread, since the last call of this: OpenSSL does
+ * not hand on why it failed. */
+bool crypto_generator_take_failure(void);
+
 /* Each file fetches what its table names; called once, from crypto_ready(). */
 bool crypto_hash_fetch(OSSL_LIB_CTX *library);
 bool crypto_prf_fetch(OSSL_LIB_CTX *library);

@@ -20,6 +20,7 @@
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/provider.h>
+#include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdatomic.h>
@@ -104,15 +105,23 @@
 	X(EVP_PKEY_keygen_init) \
 	X(EVP_PKEY_set1_encoded_public_key) \
 	X(EVP_PKEY_set_utf8_string_param) \
+	X(EVP_RAND_CTX_set_params) \
 	X(OSSL_DECODER_CTX_free) \
 	X(OSSL_DECODER_CTX_new_for_pkey) \
 	X(OSSL_DECODER_from_data) \
 	X(OSSL_LIB_CTX_free) \
 	X(OSSL_LIB_CTX_new) \
+	X(OSSL_PARAM_get_uint) \
+	X(OSSL_PARAM_locate) \
+	X(OSSL_PARAM_locate_const) \
+	X(OSSL_PARAM_set_size_t) \
+	X(OSSL_PROVIDER_add_builtin) \
 	X(OSSL_PROVIDER_load) \
 	X(OSSL_PROVIDER_unload) \
 	X(PEM_bytes_read_bio_secmem) \
 	X(PEM_write_bio_PrivateKey_ex) \
+	X(RAND_get0_private) \
+	X(RAND_set_DRBG_type) \
 	X(i2d_PUBKEY)
 /* clang-format on */
 

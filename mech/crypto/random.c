@@ -5,7 +5,7 @@
  *
  * What the peer and everybody on the path sees anyway (nonces, IKE SPIs) is drawn ahead, in blocks
  * on a page that a forked child gets as zeros: empty ones.  Keys never are, so that no octet of one
- * lies in memory before there is a use for it.
+ * lies in memory before there is a use for it.  OpenSSL draws from here, too (generator.c).
  */
 #include "mech/crypto/crypto.h"
 

@@ -92,6 +92,20 @@ out:
 	return err;
 }
 
+/* OpenSSL blinds ECDSA's multiplication here as it does for secrets. */
+static int verify_context(EVP_MD_CTX *context, const struct crypto_signature *signature,
+	struct bytes message, struct bytes value)
+{
+	int is_right;
+
+	if (signature->family == CRYPTO_ECDSA)
+		crypto_generator_set(CRYPTO_DRAWS_PUBLIC);
+	is_right = EVP_DigestVerify(context, value.data, value.len, message.data, message.len);
+	if (signature->family == CRYPTO_ECDSA)
+		crypto_generator_set(CRYPTO_DRAWS_SINGLE);
+	return is_right;
+}
+
 static enum err verifier_run(
 	const struct verifier *verifier, struct bytes message, struct bytes value)
 {
@@ -101,8 +115,7 @@ static enum err verifier_run(
 	if (context == NULL)
 		return ERR_NO_MEMORY;
 	if (EVP_MD_CTX_copy_ex(context, verifier->context) == 1)
-		err = EVP_DigestVerify(context, value.data, value.len, message.data, message.len) ==
-				      1
+		err = verify_context(context, verifier->signature, message, value) == 1
 			      ? ERR_OK
 			      : ERR_AUTH_FAILED;
 	EVP_MD_CTX_free(context);

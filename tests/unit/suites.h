@@ -39,6 +39,7 @@
 	X(credential) \
 	X(peer) \
 	X(crypto) \
+	X(generator) \
 	X(signature) \
 	X(verify) \
 	X(protect) \
