@@ -20,68 +20,92 @@
 #include <unistd.h>
 
 #include "base/config_profile.h"
+#include "base/thread_memory.h"
 
 #define READ_ATTEMPTS 3
 #define BROKER_PATH_DEFAULT "/run/gss-ipsec/broker.sock"
 
 /* --- what was wrong --- */
 
-static _Thread_local char last_error[CONFIG_ERROR_BYTES];
-static _Thread_local bool last_passes;
+struct mistake {
+	char text[CONFIG_ERROR_BYTES];
+	bool passes;
+};
+
+static struct thread_memory last_mistake = { .len = sizeof(struct mistake) };
+
+/* What a file holds is shown on terminals and in logs. */
+static void make_printable(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
 
 enum err config_complain(const char *path, unsigned int line, const char *format, ...)
 {
+	struct mistake *mistake = thread_memory_get(&last_mistake);
 	char *text = NULL;
 	va_list arguments;
 
-	last_passes = false;
+	if (mistake == NULL)
+		return ERR_NO_MEMORY;
+	mistake->passes = false;
 	va_start(arguments, format);
 	if (vasprintf(&text, format, arguments) < 0)
 		text = NULL;
 	va_end(arguments);
 	if (line > 0)
-		snprintf(last_error, sizeof(last_error), "%s:%u: %s", path, line,
+		snprintf(mistake->text, sizeof(mistake->text), "%s:%u: %s", path, line,
 			text != NULL ? text : "");
 	else
-		snprintf(last_error, sizeof(last_error), "%s: %s", path, text != NULL ? text : "");
+		snprintf(mistake->text, sizeof(mistake->text), "%s: %s", path,
+			text != NULL ? text : "");
 	free(text);
-	/* What a file holds is shown on terminals and in logs. */
-	for (char *c = last_error; *c != '\0'; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	make_printable(mistake->text);
 	return ERR_CONFIG;
+}
+
+enum err config_complain_passing(enum err complaint)
+{
+	struct mistake *mistake = thread_memory_get(&last_mistake);
+
+	if (mistake != NULL)
+		mistake->passes = true;
+	return complaint;
 }
 
 enum err config_complain_system(const char *path, int code)
 {
+	/* not translated: that would open libraries, under our lock */
+	const char *why = strerrordesc_np(code);
+
 	if (code == ENOMEM)
 		return ERR_NO_MEMORY;
-	if (code == EMFILE || code == ENFILE || code == EIO)
-		return config_complain_passing(path, strerror(code));
-	return config_complain(path, 0, "cannot be read: %s", strerror(code));
-}
-
-enum err config_complain_passing(const char *path, const char *why)
-{
-	enum err err = config_complain(path, 0, "cannot be read: %s", why);
-
-	last_passes = true;
-	return err;
+	return config_complain_passing(config_complain(
+		path, 0, "cannot be read: %s", why != NULL ? why : "unknown error"));
 }
 
 bool config_mistake_passes(void)
 {
-	return last_passes;
+	const struct mistake *mistake = thread_memory_get(&last_mistake);
+
+	return mistake == NULL || mistake->passes;
 }
 
 void config_complain_again(const char *text)
 {
-	snprintf(last_error, sizeof(last_error), "%s", text);
+	struct mistake *mistake = thread_memory_get(&last_mistake);
+
+	if (mistake != NULL)
+		snprintf(mistake->text, sizeof(mistake->text), "%s", text);
 }
 
 const char *config_last_error(void)
 {
-	return last_error;
+	const struct mistake *mistake = thread_memory_get(&last_mistake);
+
+	return mistake != NULL ? mistake->text : "";
 }
 
 /* --- a snapshot's memory --- */

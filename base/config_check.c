@@ -70,6 +70,17 @@ static size_t count_earlier(const struct reading *r, const struct config_line *l
 	return count;
 }
 
+static size_t count_later(const struct reading *r, const struct config_line *line)
+{
+	const struct config_line *end = r->lines->items + r->lines->count;
+	size_t count = 0;
+
+	for (const struct config_line *l = line + 1; l < end && l->key != NULL; l++)
+		if (l->tag == line->tag && strcmp(l->key, line->key) == 0)
+			count++;
+	return count;
+}
+
 /* An escape sequence between quotation marks can make any character. */
 static bool is_printable(const char *value)
 {
@@ -94,12 +105,14 @@ static enum err set_value(const struct reading *r, const struct config_line *lin
 	if (code == ENOMEM)
 		return ERR_NO_MEMORY;
 	if (code != 0)
-		return config_complain(r->path, line->number, "%s", r->calls->error_message(code));
+		return config_complain_passing(config_complain(
+			r->path, line->number, "%s", r->calls->error_message(code)));
 	while (values[count] != NULL)
 		count++;
-	if (occurrence >= count) {
-		status = config_complain(
-			r->path, line->number, "the profile library reads this line otherwise");
+	/* Where memory ends, libkrb5 1.20.1 loses values without a word. */
+	if (count < occurrence + 1 + count_later(r, line)) {
+		status = config_complain_passing(config_complain(
+			r->path, line->number, "the profile library reads this line otherwise"));
 		goto out;
 	}
 	place.value = values[occurrence];
@@ -240,17 +253,18 @@ static enum err open_profile(struct reading *r)
 	long code;
 
 	if (r->calls == NULL)
-		return config_complain_passing(
-			r->path, "libkrb5.so.3, which reads it, cannot be opened");
+		return config_complain_passing(config_complain(r->path, 0,
+			"cannot be read: libkrb5.so.3, which reads it, cannot be opened"));
 	if (asprintf(&plain, "%s%s", r->path[0] == '/' ? "" : "./", r->path) < 0)
 		return ERR_NO_MEMORY;
 	files[0] = plain;
 	code = r->calls->profile_init(files, &r->profile);
 	free(plain);
-	if (code == ENOMEM || code == EMFILE || code == ENFILE || code == EIO)
-		return config_complain_system(r->path, (int)code);
+	if (code == ENOMEM)
+		return ERR_NO_MEMORY;
 	return code == 0 ? ERR_OK
-			 : config_complain(r->path, 0, "%s", r->calls->error_message(code));
+			 : config_complain_passing(config_complain(
+				   r->path, 0, "%s", r->calls->error_message(code)));
 }
 
 enum err config_file_add(

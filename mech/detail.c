@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/thread_memory.h"
+
 #define DETAIL_BYTES_MAX 400
 #define DETAIL_SLOTS 4
 
@@ -19,23 +21,26 @@ struct detail {
 	char text[DETAIL_BYTES_MAX];
 };
 
-static _Thread_local struct {
+struct details {
 	struct detail slots[DETAIL_SLOTS];
 	unsigned int next;
-} last;
+};
 
-static struct detail *find_slot(unsigned int code)
+static struct thread_memory last = { .len = sizeof(struct details) };
+
+static struct detail *find_slot(struct details *details, unsigned int code)
 {
-	for (size_t i = 0; i < DETAIL_SLOTS; i++) {
-		if (last.slots[i].code == code)
-			return &last.slots[i];
+	for (size_t i = 0; details != NULL && i < DETAIL_SLOTS; i++) {
+		if (details->slots[i].code == code)
+			return &details->slots[i];
 	}
 	return NULL;
 }
 
 const char *mech_last_detail(unsigned int code)
 {
-	const struct detail *slot = code == ERR_OK ? NULL : find_slot(code);
+	const struct detail *slot =
+		code == ERR_OK ? NULL : find_slot(thread_memory_get(&last), code);
 
 	return slot == NULL ? "" : slot->text;
 }
@@ -53,11 +58,12 @@ void mech_set_detail(unsigned int code, const char *format, ...)
 {
 	static const char cut[] = "...";
 	char text[DETAIL_BYTES_MAX];
-	struct detail *slot = find_slot(code);
 	int saved = errno, len;
+	struct details *details = thread_memory_get(&last);
+	struct detail *slot = find_slot(details, code);
 	va_list arguments;
 
-	if (code == ERR_OK)
+	if (code == ERR_OK || details == NULL)
 		return;
 	va_start(arguments, format);
 	len = vsnprintf(text, sizeof(text), format, arguments);
@@ -68,8 +74,8 @@ void mech_set_detail(unsigned int code, const char *format, ...)
 		memcpy(text + sizeof(text) - sizeof(cut), cut, sizeof(cut));
 	make_printable(text);
 	if (slot == NULL) {
-		slot = &last.slots[last.next];
-		last.next = (last.next + 1) % DETAIL_SLOTS;
+		slot = &details->slots[details->next];
+		details->next = (details->next + 1) % DETAIL_SLOTS;
 	}
 	/* Only now: an argument may be the slot's old text. */
 	memcpy(slot->text, text, sizeof(text));

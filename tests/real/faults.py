@@ -27,7 +27,7 @@ KINDS = ("memory", "random", "crypto", "system", "netlink")
 LAYOUT = struct.Struct("=iiiiq5qqqii64siii512I")  # struct faults_control
 PLUGIN = "/usr/lib/gss/mech_ipsec.so"
 # The configuration is kept for the next login, and looked at anew when a second has passed.
-KEPT = re.compile(r"/base/config[a-z_]*\.c:")
+KEPT = re.compile(r"/base/(config[a-z_]*|thread_memory)\.c:")
 # What a program may say, by itself, of its own calls that fail; of system calls much is right.
 MEMORY = "this process got no memory"
 CRYPTO = "OpenSSL on this side refused"  # which does not always say why
