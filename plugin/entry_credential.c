@@ -95,9 +95,10 @@ static enum err credential_acquire(gss_name_t desired, gss_cred_usage_t gss_usag
 	return status;
 }
 
-static OM_uint32 credential_acquire_entry(OM_uint32 *minor_status, gss_name_t desired_name,
-	gss_OID_set desired_mechs, gss_cred_usage_t usage, gss_const_key_value_set_t store,
-	gss_cred_id_t *output_cred_handle, gss_OID_set *actual_mechs, OM_uint32 *time_rec)
+static OM_uint32 credential_acquire_entry(const void *caller, OM_uint32 *minor_status,
+	gss_name_t desired_name, gss_OID_set desired_mechs, gss_cred_usage_t usage,
+	gss_const_key_value_set_t store, gss_cred_id_t *output_cred_handle,
+	gss_OID_set *actual_mechs, OM_uint32 *time_rec)
 {
 	struct mech_credential *credential = NULL;
 	enum err status;
@@ -113,6 +114,8 @@ static OM_uint32 credential_acquire_entry(OM_uint32 *minor_status, gss_name_t de
 	if (!credential_mechs_have_us(desired_mechs))
 		return plugin_status_as(minor_status, GSS_S_BAD_MECH, ERR_UNSUPPORTED);
 	status = credential_acquire(desired_name, usage, store, &credential);
+	if (status == ERR_OK)
+		plugin_libgssapi_meet(caller);
 	if (status == ERR_OK && actual_mechs != NULL)
 		status = plugin_oid_set_new(plugin_mech_oid, actual_mechs);
 	if (status == ERR_OK)
@@ -126,9 +129,11 @@ PLUGIN_EXPORT OM_uint32 gss_acquire_cred(OM_uint32 *minor_status, gss_name_t des
 	OM_uint32 time_req, gss_OID_set desired_mechs, gss_cred_usage_t cred_usage,
 	gss_cred_id_t *output_cred_handle, gss_OID_set *actual_mechs, OM_uint32 *time_rec)
 {
+	const void *caller = __builtin_return_address(0);
+
 	(void)time_req;
-	return credential_acquire_entry(minor_status, desired_name, desired_mechs, cred_usage,
-		GSS_C_NO_CRED_STORE, output_cred_handle, actual_mechs, time_rec);
+	return credential_acquire_entry(caller, minor_status, desired_name, desired_mechs,
+		cred_usage, GSS_C_NO_CRED_STORE, output_cred_handle, actual_mechs, time_rec);
 }
 
 PLUGIN_EXPORT OM_uint32 gss_acquire_cred_from(OM_uint32 *minor_status, gss_name_t desired_name,
@@ -136,9 +141,11 @@ PLUGIN_EXPORT OM_uint32 gss_acquire_cred_from(OM_uint32 *minor_status, gss_name_
 	gss_const_key_value_set_t cred_store, gss_cred_id_t *output_cred_handle,
 	gss_OID_set *actual_mechs, OM_uint32 *time_rec)
 {
+	const void *caller = __builtin_return_address(0);
+
 	(void)time_req;
-	return credential_acquire_entry(minor_status, desired_name, desired_mechs, cred_usage,
-		cred_store, output_cred_handle, actual_mechs, time_rec);
+	return credential_acquire_entry(caller, minor_status, desired_name, desired_mechs,
+		cred_usage, cred_store, output_cred_handle, actual_mechs, time_rec);
 }
 
 PLUGIN_EXPORT OM_uint32 gss_release_cred(OM_uint32 *minor_status, gss_cred_id_t *cred_handle)

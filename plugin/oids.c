@@ -88,6 +88,8 @@ bool plugin_oid_equal(gss_const_OID a, gss_const_OID b)
 	return bytes_equal(BYTES(a->elements, a->length), BYTES(b->elements, b->length));
 }
 
+#define LIBGSSAPI_NAME "libgssapi_krb5.so.2"
+
 /* The library of that name if it is in the process and has the symbol. */
 static void *library_with(const char *library_name, const char *symbol)
 {
@@ -99,32 +101,70 @@ static void *library_with(const char *library_name, const char *symbol)
 	return NULL;
 }
 
-/* Found once, and never let go. */
-static void *libgssapi(const void *caller, const char *symbol)
-{
-	static _Atomic(void *) found;
-	void *earlier = atomic_load(&found), *library = NULL;
-	Dl_info info = { .dli_fname = NULL };
+/* Those that called (base: where each is), since one program may have several libgssapi; and which that is:
+ * itself, or the one in the process.  Never let go. */
+#define CALLING_LIBRARIES 8
+static struct {
+	_Atomic(const void *) base;
+	_Atomic(void *) libgssapi;
+} calling_libraries[CALLING_LIBRARIES];
 
-	if (earlier != NULL)
-		return earlier;
-	if (dladdr(caller, &info) != 0 && info.dli_fname != NULL)
-		library = library_with(info.dli_fname, symbol);
-	if (library == NULL)
-		library = library_with("libgssapi_krb5.so.2", symbol);
-	if (library == NULL || atomic_compare_exchange_strong(&found, &earlier, library))
-		return library;
-	(void)dlclose(library);
-	return earlier;
+/* Where another thread was faster, or there is no room, it stays opened once more. */
+static void libgssapi_keep(const void *base, void *libgssapi)
+{
+	for (size_t i = 0; i < CALLING_LIBRARIES; i++) {
+		const void *expected = NULL;
+
+		if (!atomic_compare_exchange_strong(&calling_libraries[i].base, &expected, base))
+			continue;
+		atomic_store(&calling_libraries[i].libgssapi, libgssapi);
+		return;
+	}
+}
+
+static void *libgssapi_kept(const void *base)
+{
+	void *libgssapi = NULL;
+
+	for (size_t i = 0; i < CALLING_LIBRARIES && libgssapi == NULL; i++)
+		if (atomic_load(&calling_libraries[i].base) == base)
+			libgssapi = atomic_load(&calling_libraries[i].libgssapi);
+	return libgssapi;
+}
+
+static void *libgssapi_of(const void *caller, const char *symbol)
+{
+	Dl_info info = { .dli_fbase = NULL };
+	void *libgssapi;
+
+	if (dladdr(caller, &info) == 0 || info.dli_fbase == NULL)
+		return library_with(LIBGSSAPI_NAME, symbol);
+	libgssapi = libgssapi_kept(info.dli_fbase);
+	if (libgssapi != NULL)
+		return libgssapi;
+	if (info.dli_fname != NULL)
+		libgssapi = library_with(info.dli_fname, symbol);
+	if (libgssapi == NULL)
+		libgssapi = library_with(LIBGSSAPI_NAME, symbol);
+	if (libgssapi != NULL)
+		libgssapi_keep(info.dli_fbase, libgssapi);
+	return libgssapi;
 }
 
 enum err plugin_libgssapi_oid(const void *caller, const char *name, gss_OID *ret_oid)
 {
-	void *library = libgssapi(caller, name);
+	void *library = libgssapi_of(caller, name);
 	const gss_OID *constant = library != NULL ? dlsym(library, name) : NULL;
 
 	if (constant == NULL)
 		return ERR_INTERNAL;
 	*ret_oid = *constant;
 	return ERR_OK;
+}
+
+void plugin_libgssapi_meet(const void *caller)
+{
+	gss_OID oid;
+
+	(void)!plugin_libgssapi_oid(caller, "GSS_C_NT_USER_NAME", &oid);
 }

@@ -56,10 +56,13 @@ extern const gss_OID plugin_type_composite;
 bool plugin_oid_is_ours(gss_const_OID oid);
 bool plugin_oid_equal(gss_const_OID a, gss_const_OID b);
 /* Libgssapi's own constant of that name: what its 1.20.1 gets as the type of a displayed name and is none of
- * them, it frees.  caller: the return address of the entry, in case that this libgssapi has another file name
- * (Python's wheels).  ERR_INTERNAL.  From then on libgssapi stays in the process. */
+ * them, it frees.  caller: the return address of the entry, since a program may have several libgssapi, or one of
+ * another file name (Python's wheels).  ERR_INTERNAL.  From then on that libgssapi stays in the process. */
 enum err plugin_libgssapi_oid(
 	const void *caller, const char *name, gss_OID *ret_oid) ERR_MUST_CHECK;
+/* Finds that libgssapi where a credential is made, so that no forked child has to: where other threads
+ * open libraries, that may end it (glibc 2.36). */
+void plugin_libgssapi_meet(const void *caller);
 
 /* --- status.c --- */
 /* Sets *minor to code and returns its major, one that GSS_ERROR() sees unless code is ERR_OK. */

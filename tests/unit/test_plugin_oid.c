@@ -30,6 +30,22 @@ START_TEST(name_type_is_libgssapis)
 }
 END_TEST
 
+/* A caller of its own file, the C library, gets what this program's libgssapi has, whoever asked before. */
+START_TEST(every_caller_has_its_own)
+{
+	const void *callers[] = { (const void *)(uintptr_t)plugin_oid_is_ours,
+		(const void *)(uintptr_t)strlen, (const void *)(uintptr_t)gss_release_oid_set };
+
+	for (size_t i = 0; i < 2 * sizeof(callers) / sizeof(callers[0]); i++) {
+		gss_OID found = GSS_C_NO_OID;
+
+		ck_assert_int_eq(
+			plugin_libgssapi_oid(callers[i / 2], "GSS_C_NT_USER_NAME", &found), ERR_OK);
+		ck_assert_ptr_eq(found, GSS_C_NT_USER_NAME);
+	}
+}
+END_TEST
+
 START_TEST(libgssapi_has_no_such)
 {
 	gss_OID found = GSS_C_NO_OID;
@@ -78,6 +94,7 @@ Suite *suite_plugin_oid(void)
 
 	tcase_add_loop_test(
 		all, name_type_is_libgssapis, 0, (int)(sizeof(name_types) / sizeof(name_types[0])));
+	tcase_add_test(all, every_caller_has_its_own);
 	tcase_add_test(all, libgssapi_has_no_such);
 	tcase_add_test(all, set_is_libgssapis);
 	suite_add_tcase(suite, all);
