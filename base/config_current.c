@@ -226,12 +226,24 @@ static enum err find_files(struct config_sight *sight)
 	return sight->paths[count] != NULL ? ERR_OK : ERR_NO_MEMORY;
 }
 
+static bool home_can_be_searched(const char *users_file)
+{
+	const size_t home_len = strlen(users_file) - strlen(USER_FILE);
+	char home[PATH_MAX];
+	struct stat status;
+	int len = snprintf(home, sizeof(home), "%.*s/.", (int)home_len, users_file);
+
+	return len < 0 || (size_t)len >= sizeof(home) || stat(home, &status) == 0 ||
+	       errno != EACCES;
+}
+
 /* A home that this process cannot even search has no file to offer. */
 static bool is_out_of_reach(const struct config_sight *sight, size_t i)
 {
 	const bool is_users = sight->paths[i + 1] != NULL;
 
-	return !sight->exists[i] && errno == EACCES && is_users;
+	return !sight->exists[i] && errno == EACCES && is_users &&
+	       !home_can_be_searched(sight->paths[i]);
 }
 
 static void sight_fill(struct config_sight *sight)

@@ -3,6 +3,7 @@
 #include "base/config.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -27,10 +28,10 @@ static void write_file(const char *text, unsigned int mode)
 	file_write(first, BYTES((const uint8_t *)text, strlen(text)), mode);
 }
 
-/* So long a look at the files counts, and the clock that stamps them may stand still. */
+/* So long a look at the files counts; the clocks that count and stamp go in ticks, on a busy machine large ones. */
 static void let_a_second_pass(void)
 {
-	const struct timespec pause = { .tv_sec = 1, .tv_nsec = 50000000 };
+	const struct timespec pause = { .tv_sec = 1, .tv_nsec = 200000000 };
 
 	nanosleep(&pause, NULL);
 }
@@ -187,6 +188,40 @@ START_TEST(a_held_snapshot_outlives_the_root)
 }
 END_TEST
 
+/* A home that may not be searched has no file; a file whose folder may not be is not known. */
+START_TEST(only_a_home_is_out_of_reach)
+{
+	static const char *const folders[] = { "/.config", "/.config/gss-ipsec" };
+	struct config *seen = NULL;
+	char paths[2][PATH_MAX];
+
+	unsetenv("GSS_IPSEC_CONFIG");
+	ck_assert_int_eq(setenv("HOME", directory, 1), 0);
+	for (int i = 0; i < 2; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s%s", directory, folders[i]);
+		ck_assert_int_eq(mkdir(paths[i], 0755), 0);
+	}
+	ck_assert_int_eq(chmod(directory, 0755), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(chmod(paths[i], 0600), 0);
+		ck_assert_int_eq(seteuid(1), 0);
+		let_a_second_pass();
+		ck_assert_int_eq(config_peek(&seen), ERR_CONFIG);
+		ck_assert_int_eq(config_get(&seen), ERR_CONFIG);
+		ck_assert_ptr_nonnull(strstr(config_last_error(), "Permission denied"));
+		ck_assert_int_eq(seteuid(0), 0);
+		ck_assert_int_eq(chmod(paths[i], 0755), 0);
+	}
+	ck_assert_int_eq(chmod(directory, 0700), 0);
+	ck_assert_int_eq(seteuid(1), 0);
+	let_a_second_pass();
+	ck_assert_int_eq(config_peek(&seen), ERR_OK);
+	config_release(&seen);
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(rmdir(paths[1]) | rmdir(paths[0]), 0);
+}
+END_TEST
+
 static void store_loaded(struct config **ret_config)
 {
 	const char *const files[] = { first, NULL };
@@ -316,6 +351,7 @@ Suite *suite_config_renew(void)
 		tcase_add_test(tc, a_held_snapshot_outlives_rights);
 		tcase_add_test(tc, a_fresh_snapshot_outlives_rights);
 		tcase_add_test(tc, a_held_snapshot_outlives_the_root);
+		tcase_add_test(tc, only_a_home_is_out_of_reach);
 	}
 	suite_add_tcase(suite, tc);
 	/* As in suite_config(). */
