@@ -72,10 +72,11 @@ static enum err mech_attribute_add_configured(gss_OID_set *set)
 {
 	struct config *config = NULL;
 	enum err status = ERR_OK;
+	enum err seen = config_peek(&config);
 	bool can_be;
 
-	if (config_peek(&config) != ERR_OK)
-		return ERR_OK;
+	if (seen != ERR_OK)
+		return seen == ERR_NO_MEMORY ? seen : ERR_OK;
 	can_be = mech_credential_is_possible(config);
 	if (can_be)
 		status = mech_attribute_add(AUTH_INIT, set);

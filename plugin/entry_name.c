@@ -47,7 +47,10 @@ static enum err name_import_user(struct bytes text, struct mech_name **ret_name)
 	const char *domain = NULL;
 	enum err status;
 
-	if (config_peek(&config) == ERR_OK)
+	status = config_peek(&config);
+	if (status == ERR_NO_MEMORY)
+		return status;
+	if (status == ERR_OK)
 		domain = config_default_domain(config);
 	status = mech_name_import(MECH_FORM_USER, text, domain, ret_name);
 	config_release(&config);
