@@ -38,6 +38,8 @@ if [ -f "$plugin" ]; then
 	result $? "the plugin finds all that it calls"
 	readelf -d "$plugin" | grep -q 'SYMBOLIC'
 	result $? "the plugin binds its own symbols first"
+	! readelf -lW "$plugin" | grep -q ' TLS '
+	result $? "the plugin has no _Thread_local (base/thread_memory.h)"
 	readelf -d "$plugin" | grep -q 'NODELETE'
 	result $? "the plugin stays loaded: libcrypto calls it at the end of threads"
 else
