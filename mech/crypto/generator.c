@@ -70,16 +70,26 @@ static int generator_generate(void *context, unsigned char *out, size_t len, uns
 	return err == ERR_OK;
 }
 
+/* A parameter of that name and size, or NULL.  OpenSSL's own function for it would be a call that can fail. */
+static const OSSL_PARAM *param_find(const OSSL_PARAM *params, const char *name, size_t size)
+{
+	for (; params->key != NULL; params++)
+		if (strcmp(params->key, name) == 0 && params->data_size == size)
+			return params;
+	return NULL;
+}
+
 static int generator_set(void *context, const OSSL_PARAM params[])
 {
 	struct generator *generator = context;
-	const OSSL_PARAM *draws = OSSL_PARAM_locate_const(params, PARAM_DRAWS);
+	const OSSL_PARAM *draws = param_find(params, PARAM_DRAWS, sizeof(generator->draws));
 
 	if (draws == NULL)
 		return 1;
 	secret_wipe(generator->octets, AHEAD_BYTES);
 	generator->left = 0;
-	return OSSL_PARAM_get_uint(draws, &generator->draws);
+	memcpy(&generator->draws, draws->data, sizeof(generator->draws));
+	return 1;
 }
 
 /* --- what else OpenSSL asks of a generator --- */
@@ -111,10 +121,14 @@ static int generator_instantiate(void *context, unsigned int strength, int is_pr
 
 static int generator_get(void *context, OSSL_PARAM params[])
 {
-	OSSL_PARAM *request_max = OSSL_PARAM_locate(params, OSSL_RAND_PARAM_MAX_REQUEST);
+	const size_t bytes_max = REQUEST_MAX;
+	const OSSL_PARAM *request_max =
+		param_find(params, OSSL_RAND_PARAM_MAX_REQUEST, sizeof(bytes_max));
 
 	(void)context;
-	return request_max == NULL || OSSL_PARAM_set_size_t(request_max, REQUEST_MAX) == 1;
+	if (request_max != NULL)
+		memcpy(request_max->data, &bytes_max, sizeof(bytes_max));
+	return 1;
 }
 
 /* Also for enable_locking and uninstantiate: threads share none that has a state. */

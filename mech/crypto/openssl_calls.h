@@ -111,10 +111,6 @@
 	X(OSSL_DECODER_from_data) \
 	X(OSSL_LIB_CTX_free) \
 	X(OSSL_LIB_CTX_new) \
-	X(OSSL_PARAM_get_uint) \
-	X(OSSL_PARAM_locate) \
-	X(OSSL_PARAM_locate_const) \
-	X(OSSL_PARAM_set_size_t) \
 	X(OSSL_PROVIDER_add_builtin) \
 	X(OSSL_PROVIDER_load) \
 	X(OSSL_PROVIDER_unload) \
