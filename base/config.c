@@ -49,7 +49,7 @@ enum err config_complain(const char *path, unsigned int line, const char *format
 	va_list arguments;
 
 	if (mistake == NULL)
-		return ERR_NO_MEMORY;
+		return ERR_CONFIG;
 	mistake->passes = false;
 	va_start(arguments, format);
 	if (vasprintf(&text, format, arguments) < 0)
@@ -75,15 +75,24 @@ enum err config_complain_passing(enum err complaint)
 	return complaint;
 }
 
+/* Others pass: descriptors that are short, a lease, a file server that is away. */
+static bool is_of_the_file(int code)
+{
+	return code == EACCES || code == EPERM || code == ELOOP || code == ENOTDIR ||
+	       code == ENAMETOOLONG;
+}
+
 enum err config_complain_system(const char *path, int code)
 {
 	/* not translated: that would open libraries, under our lock */
 	const char *why = strerrordesc_np(code);
+	enum err complaint;
 
 	if (code == ENOMEM)
 		return ERR_NO_MEMORY;
-	return config_complain_passing(config_complain(
-		path, 0, "cannot be read: %s", why != NULL ? why : "unknown error"));
+	complaint =
+		config_complain(path, 0, "cannot be read: %s", why != NULL ? why : "unknown error");
+	return is_of_the_file(code) ? complaint : config_complain_passing(complaint);
 }
 
 bool config_mistake_passes(void)

@@ -116,13 +116,13 @@ struct config_entry *config_list_find(const struct config_list *list, const char
 
 /* --- mistakes --- */
 /* Notes what config_last_error() says: "file:line: text" (line 0: the whole file).
- * Returns ERR_CONFIG, or ERR_NO_MEMORY where there is none to note it. */
+ * Returns ERR_CONFIG; where there is no memory to note it, it has no text and passes. */
 enum err config_complain(const char *path, unsigned int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* A complaint that may pass, the file unchanged, and is not remembered: config_mistake_passes says so.
  * What libkrb5 holds against a file is one, too, since libkrb5 1.20.1 says such things for want of memory. */
 enum err config_complain_passing(enum err complaint);
-/* Of a file that the system does not let us read, code being its errno.  It passes. */
+/* Of a file that the system does not let us read, code being its errno; most of these pass. */
 enum err config_complain_system(const char *path, int code);
 bool config_mistake_passes(void);
 /* Replaces this thread's text with one noted before. */

@@ -64,7 +64,7 @@ void mech_set_detail(unsigned int code, const char *format, ...)
 	va_list arguments;
 
 	if (code == ERR_OK || details == NULL)
-		return;
+		goto out;
 	va_start(arguments, format);
 	len = vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
@@ -80,5 +80,6 @@ void mech_set_detail(unsigned int code, const char *format, ...)
 	/* Only now: an argument may be the slot's old text. */
 	memcpy(slot->text, text, sizeof(text));
 	slot->code = code;
+out:
 	errno = saved;
 }

@@ -101,8 +101,7 @@ static void *library_with(const char *library_name, const char *symbol)
 	return NULL;
 }
 
-/* Those that called (base: where each is), since one program may have several libgssapi; and which that is:
- * itself, or the one in the process.  Never let go. */
+/* Those libgssapi that called, never let go: one program may have several.  base: where each is. */
 #define CALLING_LIBRARIES 8
 static struct {
 	_Atomic(const void *) base;
@@ -145,9 +144,8 @@ static void *libgssapi_of(const void *caller, const char *symbol)
 	if (info.dli_fname != NULL)
 		libgssapi = library_with(info.dli_fname, symbol);
 	if (libgssapi == NULL)
-		libgssapi = library_with(LIBGSSAPI_NAME, symbol);
-	if (libgssapi != NULL)
-		libgssapi_keep(info.dli_fbase, libgssapi);
+		return library_with(LIBGSSAPI_NAME, symbol);
+	libgssapi_keep(info.dli_fbase, libgssapi);
 	return libgssapi;
 }
 

@@ -22,7 +22,8 @@
 #define CRYPTO_PUBLIC_MAX 256
 #define CRYPTO_SIGNATURE_MAX 1024
 
-/* Makes sure the library is there; cheap after the first time. Every other call does it too. */
+/* Makes sure the library is there; cheap after the first time. Every other call does it too.  ERR_CRYPTO
+ * also in a program that has cleaned OpenSSL up. */
 enum err crypto_ready(void) ERR_MUST_CHECK;
 
 /*

@@ -2,7 +2,8 @@
 /*
  * Random octets for OpenSSL (secret numbers of ECDSA, blinding, salts, primes): a provider (provider-rand(7))
  * with one generator, the kernel's.  OpenSSL's own is a state in this process.  It tells a forked copy by
- * the process's number, which is reused, and asks for that with a system call at each draw.
+ * the process's number, which is reused, and asks for that with a system call at each draw.  A program that
+ * has set a RAND_METHOD for itself, OpenSSL asks that, here as everywhere.
  */
 #include "mech/crypto/library.h"
 
@@ -59,10 +60,10 @@ static int generator_generate(void *context, unsigned char *out, size_t len, uns
 	(void)is_prediction_resistant;
 	(void)additional;
 	(void)additional_len;
+	if (generator->draws == CRYPTO_DRAWS_PUBLIC)
+		return crypto_random_public(out, len) == ERR_OK;
 	if (generator->draws == CRYPTO_DRAWS_AHEAD)
 		err = ahead_draw(generator, out, len);
-	else if (generator->draws == CRYPTO_DRAWS_PUBLIC)
-		err = crypto_random_public(out, len);
 	else
 		err = crypto_random(out, len);
 	if (err != ERR_OK)

@@ -440,11 +440,12 @@ enum err crypto_sign_as(const struct crypto_private_key *key,
 	size_t made_len = sizeof(made), message_len = 0;
 	EVP_MD_CTX *context = NULL;
 	uint8_t *message = NULL;
-	enum err err;
+	enum err err = crypto_ready();
 
-	if (signer == NULL)
-		return ERR_ARGUMENT;
-	err = crypto_signature_join(parts, count, &message, &message_len);
+	if (err == ERR_OK && signer == NULL)
+		err = ERR_ARGUMENT;
+	if (err == ERR_OK)
+		err = crypto_signature_join(parts, count, &message, &message_len);
 	if (err != ERR_OK)
 		return err;
 	context = EVP_MD_CTX_new();

@@ -60,8 +60,9 @@ enum err crypto_ready(void)
 	enum err err = ERR_CRYPTO;
 	int guard;
 
+	/* 0 once the program, or its end, has cleaned OpenSSL up: what asks for locks then crashes */
 	if (atomic_load_explicit(&library_is_ready, memory_order_acquire))
-		return ERR_OK;
+		return OPENSSL_init_crypto(0, NULL) == 1 ? ERR_OK : ERR_CRYPTO;
 	if (try >= LIBRARY_TRIES_MAX)
 		return ERR_CRYPTO;
 	guard = crypto_guard_begin();
@@ -115,5 +116,7 @@ enum err crypto_guard_end(int guard, enum err err)
 	(void)ERR_pop_to_mark();
 	if (err == ERR_OK)
 		return ERR_OK;
-	return is_memory ? ERR_NO_MEMORY : crypto_generator_take_failure() ? ERR_RANDOM : err;
+	if (is_memory)
+		return ERR_NO_MEMORY;
+	return err != ERR_AUTH_FAILED && crypto_generator_take_failure() ? ERR_RANDOM : err;
 }

@@ -26,8 +26,8 @@ enum crypto_draws {
 /* Holds until the next call, which wipes what was drawn ahead and not used.  Before and after it is
  * CRYPTO_DRAWS_SINGLE.  Where there is no memory for a thread's generator, its draws fail. */
 void crypto_generator_set(enum crypto_draws draws);
-/* Whether the kernel gave nothing for a draw, of any thread, since the last call of this: OpenSSL does
- * not hand on why it failed. */
+/* Whether the kernel gave nothing for a secret draw, of any thread, since the last call of this: OpenSSL
+ * does not hand on why it failed. */
 bool crypto_generator_take_failure(void);
 
 /* Each file fetches what its table names; called once, from crypto_ready(). */

@@ -83,6 +83,7 @@
 #define EVP_PKEY_set1_encoded_public_key (crypto_openssl()->EVP_PKEY_set1_encoded_public_key)
 #define EVP_PKEY_set_utf8_string_param   (crypto_openssl()->EVP_PKEY_set_utf8_string_param)
 #define EVP_RAND_CTX_set_params          (crypto_openssl()->EVP_RAND_CTX_set_params)
+#define OPENSSL_init_crypto              (crypto_openssl()->OPENSSL_init_crypto)
 #define OSSL_DECODER_CTX_free            (crypto_openssl()->OSSL_DECODER_CTX_free)
 #define OSSL_DECODER_CTX_new_for_pkey    (crypto_openssl()->OSSL_DECODER_CTX_new_for_pkey)
 #define OSSL_DECODER_from_data           (crypto_openssl()->OSSL_DECODER_from_data)

@@ -12,6 +12,7 @@
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/decoder.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -106,6 +107,7 @@
 	X(EVP_PKEY_set1_encoded_public_key) \
 	X(EVP_PKEY_set_utf8_string_param) \
 	X(EVP_RAND_CTX_set_params) \
+	X(OPENSSL_init_crypto) \
 	X(OSSL_DECODER_CTX_free) \
 	X(OSSL_DECODER_CTX_new_for_pkey) \
 	X(OSSL_DECODER_from_data) \

@@ -29,7 +29,7 @@ struct random_block {
 static pthread_once_t blocks_once = PTHREAD_ONCE_INIT;
 static struct random_block *blocks;
 
-enum err crypto_random(uint8_t *out, size_t len)
+static enum err random_draw(uint8_t *out, size_t len)
 {
 	size_t done = 0;
 
@@ -46,6 +46,19 @@ enum err crypto_random(uint8_t *out, size_t len)
 		}
 	}
 	return ERR_OK;
+}
+
+/* getrandom is a cancellation point: a thread that ended there would keep OpenSSL's locks, or a block. */
+enum err crypto_random(uint8_t *out, size_t len)
+{
+	int state;
+	enum err err;
+
+	if (pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state) != 0)
+		return ERR_INTERNAL;
+	err = random_draw(out, len);
+	(void)pthread_setcancelstate(state, NULL);
+	return err;
 }
 
 static void blocks_make(void)

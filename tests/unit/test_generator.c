@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What OpenSSL draws in the mechanism's library context: the kernel's octets, and how many calls it takes. */
 #include <check.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -21,6 +23,7 @@ static pid_t process_number; /* 0: the true one */
 
 IN_PLACE ssize_t getrandom(void *out, size_t len, unsigned int flags)
 {
+	pthread_testcancel(); /* as the C library's */
 	kernel_calls++;
 	if (is_kernel_dry) {
 		memset(out, 0, len);
@@ -101,6 +104,14 @@ START_TEST(so_many_calls_of_the_kernel)
 }
 END_TEST
 
+static struct crypto_private_key *new_key(const char *word)
+{
+	struct crypto_private_key *key = NULL;
+
+	ck_assert_int_eq(crypto_private_key_generate(crypto_key_kind_find(word), 0, &key), ERR_OK);
+	return key;
+}
+
 /* A signature and its verification with each kind of key. */
 START_TEST(so_many_calls_for_a_signature)
 {
@@ -111,13 +122,10 @@ START_TEST(so_many_calls_for_a_signature)
 	const struct bytes message = BYTES((const uint8_t *)"message", 7);
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		struct crypto_private_key *key = NULL;
+		struct crypto_private_key *key = new_key(keys[i].word);
 		uint8_t signature[CRYPTO_SIGNATURE_MAX];
 		size_t len = 0;
 
-		ck_assert_int_eq(
-			crypto_private_key_generate(crypto_key_kind_find(keys[i].word), 0, &key),
-			ERR_OK);
 		/* twice 600 of blocks of 1000: now 400 are there */
 		ck_assert_int_eq(crypto_random_public(signature, 600), ERR_OK);
 		ck_assert_int_eq(crypto_random_public(signature, 600), ERR_OK);
@@ -148,6 +156,70 @@ START_TEST(without_the_kernel_nothing_is_drawn)
 	is_kernel_dry = false;
 	draw(crypto_library(), out, sizeof(out));
 	crypto_generator_set(CRYPTO_DRAWS_SINGLE);
+}
+END_TEST
+
+static enum err sign_with(const struct crypto_private_key *key)
+{
+	const struct bytes message = BYTES((const uint8_t *)"message", 7);
+	uint8_t signature[CRYPTO_SIGNATURE_MAX];
+	size_t len = 0;
+
+	return crypto_sign(key, &message, 1, signature, &len);
+}
+
+static bool has_signed;
+
+static void *sign_cancelled(void *key)
+{
+	uint8_t nonce[32];
+
+	(void)pthread_cancel(pthread_self());
+	has_signed =
+		sign_with(key) == ERR_OK && crypto_random_public(nonce, sizeof(nonce)) == ERR_OK;
+	pthread_testcancel();
+	return NULL;
+}
+
+/* A thread that is cancelled ends behind its signature: in its midst, OpenSSL's locks would stay taken. */
+START_TEST(a_cancelled_thread_signs_to_the_end)
+{
+	static const char *const words[] = { "ecdsa-p256", "ecdsa-p384", "rsa" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct crypto_private_key *key = new_key(words[i]);
+		pthread_t thread;
+		void *result = NULL;
+
+		has_signed = false;
+		ck_assert_int_eq(pthread_create(&thread, NULL, sign_cancelled, key), 0);
+		ck_assert_int_eq(pthread_join(thread, &result), 0);
+		ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+		ck_assert(has_signed);
+		ck_assert_int_eq(sign_with(key), ERR_OK);
+		crypto_private_key_free(&key);
+	}
+}
+END_TEST
+
+/* The program, which has used OpenSSL, cleans it up; in a child, since there is none afterwards. */
+START_TEST(without_openssl_nothing_is_signed)
+{
+	struct crypto_private_key *key = new_key("ecdsa-p256");
+	int status = -1;
+	uint8_t octet;
+	pid_t child;
+
+	draw(NULL, &octet, 1);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		OPENSSL_cleanup();
+		_exit(sign_with(key) == ERR_CRYPTO ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	crypto_private_key_free(&key);
 }
 END_TEST
 
@@ -193,6 +265,8 @@ Suite *suite_generator(void)
 	tcase_add_test(tests, so_many_calls_of_the_kernel);
 	tcase_add_test(tests, so_many_calls_for_a_signature);
 	tcase_add_test(tests, without_the_kernel_nothing_is_drawn);
+	tcase_add_test(tests, a_cancelled_thread_signs_to_the_end);
+	tcase_add_test(tests, without_openssl_nothing_is_signed);
 	tcase_add_test(tests, a_child_of_the_same_number_draws_others);
 	suite_add_tcase(suite, tests);
 	return suite;
