@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What OpenSSL draws in the mechanism's library context: the kernel's octets, and how many calls it takes. */
 #include <check.h>
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -27,6 +28,7 @@ IN_PLACE ssize_t getrandom(void *out, size_t len, unsigned int flags)
 	kernel_calls++;
 	if (is_kernel_dry) {
 		memset(out, 0, len);
+		errno = EPERM;
 		return -1;
 	}
 	return syscall(SYS_getrandom, out, len, flags);
