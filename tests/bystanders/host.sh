@@ -82,6 +82,14 @@ host_as()
 		PATH=/usr/bin:/bin:/usr/sbin "KRB5CCNAME=FILE:/home/$user/cc" "$@"
 }
 
+# The machine may have users of these names; here they are ours.
+host_forget()
+{
+	userdel -f "$1"
+	groupdel "$1"
+	rm -rf "/home/$1"
+} 2>/dev/null
+
 host_make_names()
 {
 	local user
@@ -94,6 +102,7 @@ host_make_names()
 	mkdir -p /etc/gss/mech.d "$host_logs" /run/sshd
 	chmod 0755 "$host_dir"
 	for user in alice:40001 bob:40002 sample:40003; do
+		host_forget "${user%:*}"
 		groupadd -g "${user#*:}" "${user%:*}" &&
 			useradd -m -s /bin/sh -u "${user#*:}" -g "${user#*:}" "${user%:*}" ||
 			host_die "no user $user"

@@ -7,6 +7,7 @@
 #
 #   hosts_install STAGED       copies an installation made with DESTDIR into this guest's root
 #   hosts_install_programs FILES...  and test programs into /usr/bin
+#   hosts_make_users NAME...   gives this guest alice and sample as users with names, too
 #   hosts_up                   makes both hosts, identities and peer entries
 #   hosts_broker HOST OPTS...  starts HOST's gss-ipsecd and waits until it listens
 #   hosts_capture HOST FILE    starts tcpdump on HOST's end of the wire
@@ -41,6 +42,18 @@ hosts_die()
 hosts_install()
 {
 	cp -a --remove-destination "$1/." / || hosts_die "cannot install $1"
+}
+
+# Users of these names, whoever has them on the machine.
+hosts_make_users()
+{
+	local user
+
+	for user; do
+		sed -i "/^$user:/d" /etc/passwd &&
+			echo "$user:x:${hosts_uid[$user]}:${hosts_uid[$user]}::/:/bin/sh" >>/etc/passwd ||
+			hosts_die "no user $user"
+	done
 }
 
 # Test programs go where ordinary users can run them: the tree may lie in a folder of root's own.

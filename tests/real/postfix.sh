@@ -104,8 +104,10 @@ is_deferred()
 trap 'hosts_down; hostname guest' EXIT
 page_open "$here/../../doc/programs/postfix.md"
 hosts_install "$staged"
-{ id -u alice >/dev/null 2>&1 || useradd -u "${hosts_uid[alice]}" alice; } && useradd -m bob ||
-	hosts_die "no users"
+hosts_make_users alice
+userdel -f bob 2>/dev/null
+rm -rf /home/bob
+useradd -m bob || hosts_die "no user bob"
 hosts_up
 hostname "${hosts_name[B]}"
 make_postfix A && make_postfix B || hosts_die "no room for Postfix"

@@ -32,12 +32,7 @@ run()
 # Users of the page's names, and nothing but the plugin's registration in /etc/gss.
 make_bare()
 {
-	local user
-
-	for user in alice sample; do
-		grep -q "^$user:" /etc/passwd ||
-			echo "$user:x:${hosts_uid[$user]}:${hosts_uid[$user]}::/:/bin/sh" >>/etc/passwd
-	done
+	hosts_make_users alice sample
 	rm "$hosts_dir"/?/gss/*.pem "$hosts_dir"/?/gss/ipsec.conf
 }
 
