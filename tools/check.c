@@ -111,23 +111,16 @@ static bool check_identities(const struct config *config)
 static bool check_peers(const struct config *config)
 {
 	bool is_good = true;
-	struct writer spki;
 	enum err err;
 	size_t i;
 
 	for (i = 0; i < config_peer_count(config); i++) {
 		const struct config_peer *peer = config_peer_at(config, i);
 
-		if (peer->key_file == NULL)
-			continue;
-		writer_init(&spki, TOOL_FILE_BYTES_MAX);
-		err = mech_public_key_load(peer->key_file, &spki, NULL);
-		writer_free(&spki);
-		if (err != ERR_OK) /* the error's own sentence is about an identity */
+		free(tool_peer_file_key(peer, &err));
+		if (err != ERR_OK)
 			printf("peer %s: its key_file cannot be taken: %s\n", peer->tag,
-				mech_last_detail(err)[0] != '\0'
-					? mech_last_detail(err)
-					: "it holds no public key of a kind that is used here");
+				tool_peer_file_problem(err));
 		is_good = is_good && err == ERR_OK;
 	}
 	printf("peers: %zu\n", config_peer_count(config));

@@ -118,11 +118,13 @@ static void rule_note_accepted(struct rules *rules, const char *rule, const char
 	rules->accepts_answers = rules->accepts_answers || has_word(rule, established);
 }
 
-/* A chain of this table drops what no rule accepts, and ESP is none of that. */
-static enum doctor_finding dropping_finding(const struct doctor *doctor, const struct rules *rules)
+/* A chain of this table drops what no rule accepts, and ESP is none of that.  The first ESP that goes out is no answer. */
+static enum doctor_finding dropping_finding(
+	const struct doctor *doctor, const struct rules *rules, const struct dropping_chain *chain)
 {
-	return rules->accepts_answers && !doctor->is_server ? FOUND_FIREWALL_ANSWERS
-							    : FOUND_FIREWALL_POLICY;
+	return chain->is_input && rules->accepts_answers && !doctor->is_server
+		       ? FOUND_FIREWALL_ANSWERS
+		       : FOUND_FIREWALL_POLICY;
 }
 
 /* --- nft --- */
@@ -187,7 +189,7 @@ static void nft_table_end(struct doctor *doctor, struct rules *rules)
 
 		if (asprintf(&words, "insert rule %s meta l4proto esp accept", chain->place) < 0)
 			continue;
-		rule_tell(doctor, rules, dropping_finding(doctor, rules), chain->place,
+		rule_tell(doctor, rules, dropping_finding(doctor, rules, chain), chain->place,
 			nft_command(words));
 		free(words);
 	}
@@ -290,21 +292,35 @@ static char *iptables_command(const struct rules *rules, const char *rule, const
 	return result < 0 ? NULL : command;
 }
 
-static void iptables_policy(struct doctor *doctor, struct rules *rules, const char *name)
+static void iptables_policy(
+	struct doctor *doctor, struct rules *rules, const struct dropping_chain *chain)
 {
 	char *command = NULL;
 
-	if (asprintf(&command, "%s -I %s -p esp -j ACCEPT", iptables_name(rules), name) < 0)
+	if (asprintf(&command, "%s -I %s -p esp -j ACCEPT", iptables_name(rules), chain->place) < 0)
 		return;
-	rule_tell(doctor, rules, dropping_finding(doctor, rules), name, command);
+	rule_tell(doctor, rules, dropping_finding(doctor, rules, chain), chain->place, command);
 }
 
 static void iptables_table_end(struct doctor *doctor, struct rules *rules)
 {
 	for (size_t i = 0; i < rules->dropping_count && !rules->accepts_esp; i++)
-		iptables_policy(doctor, rules, rules->dropping[i].place);
+		iptables_policy(doctor, rules, &rules->dropping[i]);
 	rules->dropping_count = 0;
 	rules->accepts_esp = rules->accepts_answers = false;
+}
+
+/* ":INPUT DROP [0:0]" */
+static void iptables_chain(struct rules *rules, const char *policy)
+{
+	struct dropping_chain *dropping = &rules->dropping[rules->dropping_count];
+
+	if (strcmp(policy, "DROP") != 0 || strcmp(rules->table, "filter") != 0 ||
+		strcmp(rules->chain, "FORWARD") == 0 || rules->dropping_count == CHAINS_MAX)
+		return;
+	dropping->is_input = strcmp(rules->chain, "INPUT") == 0;
+	(void)snprintf(dropping->place, WORD_BYTES, "%s", rules->chain);
+	rules->dropping_count++;
 }
 
 /* "*filter", ":INPUT DROP [0:0]", "-A INPUT -p esp -j DROP", "COMMIT" */
@@ -318,10 +334,7 @@ static void iptables_line(struct doctor *doctor, struct rules *rules, char *line
 	} else if (strcmp(line, "COMMIT") == 0) {
 		iptables_table_end(doctor, rules);
 	} else if (sscanf(line, ":%63s %63s", rules->chain, policy) == 2) {
-		if (strcmp(policy, "DROP") == 0 && strcmp(rules->table, "filter") == 0 &&
-			strcmp(rules->chain, "FORWARD") != 0 && rules->dropping_count < CHAINS_MAX)
-			(void)snprintf(rules->dropping[rules->dropping_count++].place, WORD_BYTES,
-				"%s", rules->chain);
+		iptables_chain(rules, policy);
 	} else if (sscanf(line, "-A %63s", rules->chain) == 1) {
 		(void)snprintf(rules->hook, sizeof(rules->hook), "%s", rules->chain);
 		if (rule_drops(rule) && rule_is_about_esp(rule))

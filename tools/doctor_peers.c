@@ -21,39 +21,6 @@ static const char *peer_name(const struct config_peer *peer)
 
 /* --- keys --- */
 
-/* The key file's key by its SHA256 name, malloc'ed; NULL: none, or it cannot be read (err). */
-static char *key_file_name(const struct config_peer *peer, enum err *ret_err)
-{
-	struct writer spki;
-	char *name = NULL;
-
-	*ret_err = ERR_OK;
-	if (peer->key_file == NULL)
-		return NULL;
-	writer_init(&spki, TOOL_FILE_BYTES_MAX);
-	*ret_err = mech_public_key_load(peer->key_file, &spki, NULL);
-	if (*ret_err == ERR_OK)
-		name = tool_key_name(writer_view(&spki));
-	writer_free(&spki);
-	return name;
-}
-
-static bool peer_has_key(const struct config_peer *peer, const char *key)
-{
-	enum err err;
-	char *of_file = key_file_name(peer, &err);
-	bool is_found = of_file != NULL && strcmp(of_file, key) == 0;
-
-	free(of_file);
-	for (size_t i = 0; i < peer->key_count && !is_found; i++) {
-		const struct bytes value =
-			BYTES((const uint8_t *)peer->keys[i], strlen(peer->keys[i]));
-
-		is_found = tool_key_is_named(value, key);
-	}
-	return is_found;
-}
-
 /* By its name; a peer without one is known by a key that it has. */
 static bool peer_is_named(const struct config_peer *peer, const char *name)
 {
@@ -61,20 +28,17 @@ static bool peer_is_named(const struct config_peer *peer, const char *name)
 		return strcasecmp(peer->host, name) == 0;
 	if (peer->user != NULL)
 		return strcmp(peer->user, name) == 0;
-	return strcmp(peer->tag, name) == 0 || peer_has_key(peer, name);
+	return strcmp(peer->tag, name) == 0 || tool_peer_has_key(peer, name);
 }
 
 static void key_file_examine(struct doctor *doctor, const struct config_peer *peer)
 {
 	enum err err;
-	char *why;
 
-	free(key_file_name(peer, &err));
-	if (err == ERR_OK)
-		return;
-	why = tool_error_text(err);
-	doctor_tell(doctor, FOUND_PEER_KEY_FILE, peer->tag, why, NULL);
-	free(why);
+	free(tool_peer_file_key(peer, &err));
+	if (err != ERR_OK)
+		doctor_tell(
+			doctor, FOUND_PEER_KEY_FILE, peer->tag, tool_peer_file_problem(err), NULL);
 }
 
 /* Its key is this side's own: wrong where that peer is asked for, and usual where one list goes to all hosts. */
@@ -101,7 +65,7 @@ static void self_examine(struct doctor *doctor, const struct config_identity *co
 	for (size_t i = 0; key != NULL && i < config_peer_count(doctor->config); i++) {
 		const struct config_peer *peer = config_peer_at(doctor->config, i);
 
-		if (peer_has_key(peer, key))
+		if (tool_peer_has_key(peer, key))
 			self_tell(doctor, peer, configured);
 	}
 	free(key);
@@ -152,7 +116,7 @@ static char *names_list(const struct doctor *doctor)
 
 static void unknown_tell(struct doctor *doctor)
 {
-	const struct config_peer *by_key = peer_find(doctor, doctor->key, peer_has_key);
+	const struct config_peer *by_key = peer_find(doctor, doctor->key, tool_peer_has_key);
 	const struct config_peer *alike = peer_find(doctor, doctor->peer, peer_is_shortened);
 	char *names = NULL;
 
@@ -187,7 +151,7 @@ static void key_tell(struct doctor *doctor, const struct config_peer *peer, cons
 static void keys_tell(struct doctor *doctor, const struct config_peer *peer)
 {
 	enum err err;
-	char *of_file = key_file_name(peer, &err);
+	char *of_file = tool_peer_file_key(peer, &err);
 
 	if (of_file != NULL)
 		doctor_tell(doctor, FOUND_PEER_OK, peer_name(peer), of_file, NULL);
@@ -204,7 +168,8 @@ static void known_tell(struct doctor *doctor, const struct config_peer *peer)
 	for (size_t i = 0; i < config_peer_count(doctor->config) && !has_key; i++) {
 		const struct config_peer *other = config_peer_at(doctor->config, i);
 
-		has_key = peer_is_named(other, doctor->peer) && peer_has_key(other, doctor->key);
+		has_key =
+			peer_is_named(other, doctor->peer) && tool_peer_has_key(other, doctor->key);
 	}
 	if (peer->is_anonymous)
 		doctor_tell(doctor, FOUND_PEER_ANONYMOUS, peer_name(peer), NULL, NULL);

@@ -58,7 +58,7 @@
 	X(PEER_SHORT_NAME, BROKEN, "peers", "the peer database does not have %1, but %2; a host's name is compared whole, and never looked up", NULL, "let the program ask for %2, or correct the entry's 'host'") \
 	X(PEER_OTHER_NAME, BROKEN, "peers", "the key %2 is in the peer database, but it is %3 there and not %1", NULL, "let the program ask for %3, or correct the entry's name") \
 	X(PEER_KEY_CHANGED, BROKEN, "peers", "the peer database has another key for %1 than %2: the other side has a new key, or somebody is in the middle", "gss-ipsec peer add --tag %3 %1 %2", "only when you know from the other side itself that this is its key; then take out the old one with 'gss-ipsec peer remove %3 OLDKEY'") \
-	X(PEER_KEY_FILE, BROKEN, "peers", "%1: %2", NULL, "mend or take out 'key_file' of that [peer] entry") \
+	X(PEER_KEY_FILE, BROKEN, "peers", "%1: its key_file cannot be taken: %2", NULL, "mend or take out 'key_file' of that [peer] entry") \
 	X(PEER_IS_SELF_TOO, OK, "peers", "%1 is this side itself (identity %2), which can log in to others only", NULL, NULL) \
 	X(PEER_IS_SELF, BROKEN, "peers", "the key of %1 is this side's own (identity %2)", NULL, "give each side a key of its own with 'gss-ipsec keygen', and correct the [peer] entry") \
 	X(PEER_SERVICE, BROKEN, "peers", "the key of %1 may not answer for the service %2", NULL, "compare 'services' in its [peer] entry") \

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mech/base64.h"
+#include "mech/identity.h"
 #include "mech/mech.h"
 #include "tools/ssh_key.h"
 
@@ -36,6 +37,45 @@ char *tool_key_name_of(const char *given)
 		name = tool_key_name(writer_view(&spki));
 	writer_free(&spki);
 	return name;
+}
+
+char *tool_peer_file_key(const struct config_peer *peer, enum err *ret_err)
+{
+	struct writer spki;
+	char *name = NULL;
+
+	*ret_err = ERR_OK;
+	if (peer->key_file == NULL)
+		return NULL;
+	writer_init(&spki, TOOL_FILE_BYTES_MAX);
+	*ret_err = mech_public_key_load(peer->key_file, &spki, NULL);
+	if (*ret_err == ERR_OK)
+		name = tool_key_name(writer_view(&spki));
+	writer_free(&spki);
+	return name;
+}
+
+const char *tool_peer_file_problem(enum err err)
+{
+	const char *detail = mech_last_detail(err);
+
+	return detail[0] != '\0' ? detail : "it holds no public key of a kind that is used here";
+}
+
+bool tool_peer_has_key(const struct config_peer *peer, const char *name)
+{
+	enum err err;
+	char *of_file = tool_peer_file_key(peer, &err);
+	bool has_key = of_file != NULL && strcmp(of_file, name) == 0;
+
+	free(of_file);
+	for (size_t i = 0; i < peer->key_count && !has_key; i++) {
+		const struct bytes value =
+			BYTES((const uint8_t *)peer->keys[i], strlen(peer->keys[i]));
+
+		has_key = tool_key_is_named(value, name);
+	}
+	return has_key;
 }
 
 char *tool_key_base64(struct bytes spki)

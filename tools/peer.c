@@ -281,6 +281,20 @@ static int peer_print_key(const char *text)
 	return TOOL_OK;
 }
 
+static int peer_print_key_file(const struct config_peer *peer)
+{
+	enum err err;
+	char *name = tool_peer_file_key(peer, &err);
+
+	if (err != ERR_OK)
+		return tool_fail("peer %s: its key_file cannot be taken: %s", peer->tag,
+			tool_peer_file_problem(err));
+	if (name != NULL)
+		printf("  key      %s\n", name);
+	free(name);
+	return TOOL_OK;
+}
+
 static int peer_print(const struct config_peer *peer)
 {
 	int code = TOOL_OK;
@@ -301,7 +315,7 @@ static int peer_print(const struct config_peer *peer)
 	for (i = 0; i < peer->key_count; i++)
 		if (peer_print_key(peer->keys[i]) != TOOL_OK)
 			code = TOOL_FAILED;
-	if (peer->key_file != NULL && peer_print_key(peer->key_file) != TOOL_OK)
+	if (peer_print_key_file(peer) != TOOL_OK)
 		code = TOOL_FAILED;
 	return code;
 }

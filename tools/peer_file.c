@@ -212,23 +212,6 @@ static bool entry_is_for(const struct config_peer *peer, const struct peer_entry
 	       peer_is_named(peer, entry->name);
 }
 
-static bool peer_has_key(const struct config_peer *peer, const char *key_name)
-{
-	char *of_file = peer->key_file != NULL && access(peer->key_file, R_OK) == 0
-				? tool_key_name_of(peer->key_file)
-				: NULL;
-	const bool is_in_file = of_file != NULL && strcmp(of_file, key_name) == 0;
-
-	free(of_file);
-	if (is_in_file)
-		return true;
-	for (size_t i = 0; i < peer->key_count; i++)
-		if (tool_key_is_named(
-			    BYTES((const uint8_t *)peer->keys[i], strlen(peer->keys[i])), key_name))
-			return true;
-	return false;
-}
-
 typedef bool peer_fits(const struct config_peer *peer, const void *argument);
 
 /* The first entry of the file that fits, or NULL; the caller releases *ret_config, which has it. */
@@ -256,7 +239,7 @@ static bool is_wanted(const struct config_peer *peer, const void *argument)
 	const struct peer_wanted *wanted = argument;
 
 	return peer_is_named(peer, wanted->name) &&
-	       (wanted->key_name == NULL || peer_has_key(peer, wanted->key_name)) &&
+	       (wanted->key_name == NULL || tool_peer_has_key(peer, wanted->key_name)) &&
 	       (wanted->but_tag == NULL || strcmp(peer->tag, wanted->but_tag) != 0) &&
 	       (!wanted->is_unlimited || peer->service_count == 0);
 }

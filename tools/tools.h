@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/config.h"
 
 #define TOOL_OK 0
 #define TOOL_FAILED 1
@@ -67,6 +68,13 @@ void tool_file_discard(char **prepared);
 char *tool_key_name(struct bytes spki);
 /* The same of a key in any form that a user may give, that name among them. */
 char *tool_key_name_of(const char *given);
+/* The key in a peer's key_file by its SHA256 name, malloc'ed, read as programs read it: PEM, and public.
+ * NULL: there is no such file (ERR_OK), or it cannot be taken. */
+char *tool_peer_file_key(const struct config_peer *peer, enum err *ret_err);
+/* Why it cannot, until the thread's next failure: the error's own sentence is about an identity. */
+const char *tool_peer_file_problem(enum err err);
+/* Whether a peer's entry has the key of this SHA256 name; a file that cannot be taken has none. */
+bool tool_peer_has_key(const struct config_peer *peer, const char *name);
 /* Its base64 with padding; malloc'ed, NULL on failure (told). */
 char *tool_key_base64(struct bytes spki);
 /* A public key from what a user may give: base64 of the SPKI, a PEM file with a public or a

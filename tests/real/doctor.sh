@@ -366,14 +366,9 @@ flush_and_unload()
 }
 
 # The guest has no iptables: its words are those of iptables-save, and what is called writes down its own.
-iptables_make()
+iptables_make() # iptables_make LINE...
 {
-	cat >"$hosts_out/rules" <<-'END'
-	*filter
-	:INPUT ACCEPT [0:0]
-	-A INPUT -p esp -m comment --comment "a \"b\" it\'s $(touch orders) `touch orders`" -j DROP
-	COMMIT
-	END
+	printf '%s\n' '*filter' "$@" COMMIT >"$hosts_out/rules"
 	printf '#!/bin/sh\ncat "%s"\n' "$hosts_out/rules" >/usr/sbin/iptables-save
 	printf '#!/bin/sh\nprintf "%%s\\n" "$@" >"%s"; : >"%s"\n' "$hosts_out/words" "$hosts_out/rules" \
 		>/usr/sbin/iptables
@@ -401,10 +396,20 @@ iptables_words_are_right()
 
 rows_iptables()
 {
+	local esp_dropped
+
+	IFS= read -r esp_dropped <<-'END'
+	-A INPUT -p esp -m comment --comment "a \"b\" it\'s $(touch orders) `touch orders`" -j DROP
+	END
 	[ ! -e /usr/sbin/iptables-save ] || { report "the guest has no iptables" false; return; }
 	doctor_user=root
-	more "a rule of iptables" A broken 'a rule drops protocol 50' iptables_make '' \
+	more "a rule of iptables" A broken 'a rule drops protocol 50' \
+		'iptables_make ":INPUT ACCEPT [0:0]" "$esp_dropped"' '' \
 		'report "a rule of iptables: a comment is run by no shell" iptables_words_are_right'
+	more "iptables let ESP in as an answer" A warning 'chain INPUT lets protocol 50 (ESP) in as an answer only' \
+		'iptables_make ":INPUT DROP [0:0]" "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"'
+	more "iptables let no ESP out" A broken 'chain OUTPUT drops what no rule accepts' \
+		'iptables_make ":OUTPUT DROP [0:0]" "-A OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"'
 	doctor_user=
 	rm -f /usr/sbin/iptables-save /usr/sbin/iptables
 }
