@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <sys/un.h>
 
-#define HOST_BYTES_MAX 253
+#define HOST_BYTES_MAX 250 /* host/fqdn is a name, which has 255 */
 #define LABEL_BYTES_MAX 63
 #define NAME_BYTES_MAX 255
 #define SERVICE_BYTES_MAX 64	/* doc/protocol.md, GSS_CONTEXT */

@@ -22,6 +22,13 @@ static bool key_find(struct thread_memory *memory, pthread_key_t *ret_key)
 	return true;
 }
 
+void *thread_memory_peek(struct thread_memory *memory)
+{
+	const long known = atomic_load(&memory->key);
+
+	return known == 0 ? NULL : pthread_getspecific((pthread_key_t)(known - 1));
+}
+
 void *thread_memory_get(struct thread_memory *memory)
 {
 	pthread_key_t key;

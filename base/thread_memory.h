@@ -18,5 +18,7 @@ struct thread_memory {
 /* This thread's: zeros at first, freed when the thread ends.  NULL: there is no memory, or no key.
  * Thread-safe and fork-safe. */
 void *thread_memory_get(struct thread_memory *memory);
+/* The same, or NULL where this thread has not asked for it yet. */
+void *thread_memory_peek(struct thread_memory *memory);
 
 #endif

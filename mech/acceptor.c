@@ -196,7 +196,9 @@ static enum err acceptor_read_wanted(
 	err = ike_id_parse(payload->body, &id);
 	if (err != ERR_OK)
 		return err;
-	return mech_name_of_id(id.type, id.data, ret_wanted);
+	err = mech_name_of_id(id.type, id.data, ret_wanted);
+	/* The peer's words, not this program's: whoever is asked for is none of ours. */
+	return err == ERR_NAME_FORMAT || err == ERR_NAME_TYPE ? ERR_TARGET_HOST : err;
 }
 
 /* N(GSS_CONTEXT): flags, service, whether T5 follows. */

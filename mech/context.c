@@ -196,6 +196,7 @@ static void context_die(struct mech_context *context)
 	mech_turn_is_over(context);
 	exchange_free(&context->exchange);
 	mech_protect_free(&context->protect);
+	context->granted = 0;
 	context->state = MECH_STATE_DEAD;
 }
 

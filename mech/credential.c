@@ -132,8 +132,10 @@ static enum err choose(struct holding *holding, const struct config_identity *co
 	if (desired != NULL && mech_name_kind(desired) == MECH_NAME_KEY)
 		claimed.host = claimed.user = NULL;
 	err = mech_identity_load(&claimed, &identity, &is_denied);
-	if (err != ERR_OK && is_denied) {
-		/* A host's key that only root may read is no fault of this user's configuration. */
+	if (err != ERR_OK && !claimed.is_anonymous &&
+		(is_denied || mech_private_key_is_anothers(claimed.key_file))) {
+		/* A host's key that only root may read is no fault of this user's configuration, nor is
+		 * whatever another user does to his own. */
 		search->denied = err;
 		return ERR_OK;
 	}

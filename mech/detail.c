@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@
 
 struct detail {
 	unsigned int code;
+	bool is_settled; /* what it is about has been handed to the program */
 	char text[DETAIL_BYTES_MAX];
 };
 
@@ -80,6 +82,20 @@ void mech_set_detail(unsigned int code, const char *format, ...)
 	/* Only now: an argument may be the slot's old text. */
 	memcpy(slot->text, text, sizeof(text));
 	slot->code = code;
+	slot->is_settled = false;
 out:
 	errno = saved;
+}
+
+void mech_settle_details(unsigned int code)
+{
+	struct details *details = thread_memory_peek(&last);
+
+	for (size_t i = 0; details != NULL && i < DETAIL_SLOTS; i++) {
+		struct detail *slot = &details->slots[i];
+
+		if (code != ERR_OK && slot->code == code && slot->is_settled)
+			slot->text[0] = '\0';
+		slot->is_settled = true;
+	}
 }

@@ -102,7 +102,9 @@ void mech_failure_tell(const struct mech_context *context, enum err code, struct
 
 static enum err failure_of_code(unsigned int code)
 {
-	mech_set_detail(ERR_PEER_FAILED, "the peer says: %s", error_text(code));
+	/* Its own sentence would speak of the peer's peer, which is this side. */
+	mech_set_detail(ERR_PEER_FAILED, "the peer says: %s",
+		code == ERR_PEER_FAILED ? "it failed, not how" : error_text(code));
 	switch (code) {
 	case ERR_AUTH_FAILED:
 	case ERR_PEER_UNKNOWN:
@@ -133,7 +135,8 @@ enum err mech_failure_take(const struct ike_message *message, bool is_protected)
 			code = ERR_PEER_FAILED;
 		if (is_protected)
 			return failure_of_code(code);
-		mech_set_detail(ERR_PEER_UNPROTECTED, "it claims: %s", error_text(code));
+		mech_set_detail(ERR_PEER_UNPROTECTED, "it claims: %s",
+			code == ERR_PEER_FAILED ? "it failed, not how" : error_text(code));
 		return ERR_PEER_UNPROTECTED;
 	}
 	if (notify.type == IKE_NOTIFY_AUTHENTICATION_FAILED && is_protected)

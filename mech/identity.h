@@ -21,8 +21,11 @@ enum err mech_private_key_load(
 /* Whether a file is there that belongs to the effective user or root (for_any_root: or the user is root)
  * and may be read. */
 bool mech_private_key_is_ours(const char *path, bool for_any_root);
+/* Whether a file is there that belongs to neither the effective user nor root: what is wrong with it is not
+ * this user's fault. */
+bool mech_private_key_is_anothers(const char *path);
 /* A PEM public key's DER SubjectPublicKeyInfo, appended to w, and its SHA-256 (NULL: not wanted, else
- * CRYPTO_SHA256_BYTES); any mode. KEY_FILE, KEY_FORMAT, KEY_SIZE, KEY_CURVE. */
+ * CRYPTO_SHA256_BYTES). KEY_FILE, also when group or others can write it, KEY_FORMAT, KEY_SIZE, KEY_CURVE. */
 enum err mech_public_key_load(
 	const char *path, struct writer *w, uint8_t *ret_digest) ERR_MUST_CHECK;
 

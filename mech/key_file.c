@@ -187,7 +187,10 @@ static enum err file_check(
 	if (status->st_size > KEY_FILE_BYTES_MAX)
 		return file_refuse(ERR_KEY_FILE, path, "larger than 64 kB");
 	if (kind == KEY_PUBLIC)
-		return ERR_OK;
+		return (status->st_mode & (S_IWGRP | S_IWOTH)) == 0
+			       ? ERR_OK
+			       : file_refuse(ERR_KEY_FILE, path,
+					 "can be written by others; chmod go-w it");
 	if (status->st_uid != user && status->st_uid != 0)
 		return file_refuse(
 			ERR_KEY_FILE_MODE, path, "belongs to neither this user nor root");
@@ -319,6 +322,13 @@ bool mech_private_key_is_ours(const char *path, bool for_any_root)
 	return stat(path, &status) == 0 &&
 	       (status.st_uid == user || status.st_uid == 0 || (user == 0 && for_any_root)) &&
 	       faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
+}
+
+bool mech_private_key_is_anothers(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && status.st_uid != geteuid() && status.st_uid != 0;
 }
 
 enum err mech_private_key_load(

@@ -307,6 +307,8 @@ enum err mech_context_pseudo_random(const struct mech_context *context, enum mec
  * host/..."), kept for the last four codes; "" when there is none, never NULL; see error_text for
  * the code.  mech_set_detail changes no errno; its text must hold no secret. */
 const char *mech_last_detail(unsigned int code);
+/* A call of the program's ends with this code (ERR_OK too): lines that earlier calls left are no more of it. */
+void mech_settle_details(unsigned int code);
 void mech_set_detail(unsigned int code, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

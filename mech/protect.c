@@ -386,6 +386,8 @@ enum err protect_receive(struct mech_protect *protect, const struct protect_toke
 	if (err != ERR_OK)
 		goto out;
 	if (made != NULL && protect->receiver_count == PROTECT_INSTANCES_MAX) {
+		if (content->pieces != NULL && (token->flags & PROTECT_FLAG_SEALED) != 0)
+			crypto_pieces_wipe(content->pieces);
 		err = ERR_MESSAGE_INSTANCES;
 		goto out;
 	}

@@ -16,6 +16,11 @@ struct bytes plugin_buffer_view(const gss_buffer_desc *buffer)
 	return BYTES(buffer->value, buffer->length);
 }
 
+bool plugin_buffer_is_there(const gss_buffer_desc *buffer)
+{
+	return buffer != NULL && (buffer->value != NULL || buffer->length == 0);
+}
+
 void plugin_buffer_clear(gss_buffer_t buffer)
 {
 	if (buffer == NULL)

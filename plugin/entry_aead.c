@@ -47,7 +47,10 @@ PLUGIN_EXPORT OM_uint32 gss_wrap_aead(OM_uint32 *minor_status, gss_ctx_id_t cont
 	uint8_t *token;
 	enum err status;
 
-	if (output_message_buffer == GSS_C_NO_BUFFER || input_payload_buffer == GSS_C_NO_BUFFER)
+	if (output_message_buffer == GSS_C_NO_BUFFER ||
+		!plugin_buffer_is_there(input_payload_buffer) ||
+		(input_assoc_buffer != GSS_C_NO_BUFFER &&
+			!plugin_buffer_is_there(input_assoc_buffer)))
 		return plugin_status(minor_status, ERR_ARGUMENT);
 	plugin_buffer_clear(output_message_buffer);
 	if (qop_req != GSS_C_QOP_DEFAULT)
@@ -112,7 +115,10 @@ PLUGIN_EXPORT OM_uint32 gss_unwrap_aead(OM_uint32 *minor_status, gss_ctx_id_t co
 	bool was_sealed = false;
 	enum err status;
 
-	if (output_payload_buffer == GSS_C_NO_BUFFER || input_message_buffer == GSS_C_NO_BUFFER)
+	if (output_payload_buffer == GSS_C_NO_BUFFER ||
+		!plugin_buffer_is_there(input_message_buffer) ||
+		(input_assoc_buffer != GSS_C_NO_BUFFER &&
+			!plugin_buffer_is_there(input_assoc_buffer)))
 		return plugin_status(minor_status, ERR_ARGUMENT);
 	plugin_buffer_clear(output_payload_buffer);
 	if (qop_state != NULL)

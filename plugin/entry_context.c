@@ -28,7 +28,7 @@ _Static_assert(MECH_FLAG_DELEG == GSS_C_DELEG_FLAG && MECH_FLAG_MUTUAL == GSS_C_
 struct context_step {
 	struct bytes input; /* without RFC 2743's header */
 	const struct gss_channel_bindings_struct *bindings;
-	bool frames_output;
+	bool is_initiators, frames_output;
 };
 
 void plugin_context_free(gss_ctx_id_t *context)
@@ -82,7 +82,10 @@ static enum err context_do_step(gss_ctx_id_t context, const struct context_step 
 
 	writer_init(&message, PLUGIN_MESSAGE_BYTES_MAX);
 	(void)pthread_mutex_lock(&context->lock);
-	if (context->mech != NULL)
+	if (context->mech != NULL &&
+		mech_context_is_initiator(context->mech) != step->is_initiators)
+		status = ERR_ARGUMENT;
+	else if (context->mech != NULL)
 		status = mech_step(context->mech, step->input, &bindings, &message, ret_result);
 	output_status = context_output(&message, step->frames_output, ret_token);
 	if (status == ERR_OK && output_status != ERR_OK) {
@@ -160,7 +163,8 @@ PLUGIN_EXPORT OM_uint32 gss_init_sec_context(OM_uint32 *minor_status,
 	OM_uint32 *time_rec)
 {
 	struct context_step step = { .input = plugin_buffer_view(input_token),
-		.bindings = input_chan_bindings };
+		.bindings = input_chan_bindings,
+		.is_initiators = true };
 	enum mech_step_result result = MECH_CONTINUE;
 	enum err status = ERR_OK;
 

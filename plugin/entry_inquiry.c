@@ -97,8 +97,8 @@ static enum err inquiry_latch(struct mech_context *mech, struct inquiry_answers 
 	unsigned int reason = mech_context_latch_reason(mech);
 	const char *word = latch_reason_word(reason), *text = latch_reason_text(reason);
 
-	/* Before its end an exchange has no reason yet, which must not read as "latched". */
-	if (reason == IPSEC_LATCH_LATCHED && !mech_context_is_open(mech))
+	/* Before its end an exchange has none yet; of one that failed "none" says no more than its error. */
+	if (reason == IPSEC_LATCH_NONE && !mech_context_is_open(mech))
 		return ERR_NO_CONTEXT;
 	answers->count = 3;
 	writer_put_u32(&answers->items[0], reason);

@@ -41,7 +41,8 @@ PLUGIN_EXPORT OM_uint32 gss_wrap(OM_uint32 *minor_status, gss_ctx_id_t context_h
 	size_t len = 0;
 	enum err status;
 
-	if (output_message_buffer == GSS_C_NO_BUFFER || input_message_buffer == GSS_C_NO_BUFFER)
+	if (output_message_buffer == GSS_C_NO_BUFFER ||
+		!plugin_buffer_is_there(input_message_buffer))
 		return plugin_status(minor_status, ERR_ARGUMENT);
 	plugin_buffer_clear(output_message_buffer);
 	if (qop_req != GSS_C_QOP_DEFAULT)
@@ -71,7 +72,8 @@ PLUGIN_EXPORT OM_uint32 gss_unwrap(OM_uint32 *minor_status, gss_ctx_id_t context
 	bool was_sealed = false;
 	enum err status;
 
-	if (output_message_buffer == GSS_C_NO_BUFFER || input_message_buffer == GSS_C_NO_BUFFER)
+	if (output_message_buffer == GSS_C_NO_BUFFER ||
+		!plugin_buffer_is_there(input_message_buffer))
 		return plugin_status(minor_status, ERR_ARGUMENT);
 	plugin_buffer_clear(output_message_buffer);
 	if (qop_state != NULL)
@@ -104,7 +106,7 @@ PLUGIN_EXPORT OM_uint32 gss_get_mic(OM_uint32 *minor_status, gss_ctx_id_t contex
 	size_t len = 0;
 	enum err status;
 
-	if (message_buffer == GSS_C_NO_BUFFER || message_token == GSS_C_NO_BUFFER)
+	if (!plugin_buffer_is_there(message_buffer) || message_token == GSS_C_NO_BUFFER)
 		return plugin_status(minor_status, ERR_ARGUMENT);
 	plugin_buffer_clear(message_token);
 	if (qop_req != GSS_C_QOP_DEFAULT)
@@ -127,7 +129,7 @@ PLUGIN_EXPORT OM_uint32 gss_verify_mic(OM_uint32 *minor_status, gss_ctx_id_t con
 	struct mech_protect *protect;
 	enum err status;
 
-	if (message_buffer == GSS_C_NO_BUFFER || message_token == GSS_C_NO_BUFFER)
+	if (!plugin_buffer_is_there(message_buffer) || message_token == GSS_C_NO_BUFFER)
 		return plugin_status(minor_status, ERR_ARGUMENT);
 	if (qop_state != NULL)
 		*qop_state = GSS_C_QOP_DEFAULT;

@@ -128,6 +128,7 @@ static enum err framing_name_read(struct bytes token, uint16_t token_id, struct 
 {
 	struct reader r;
 	struct bytes inner;
+	uint32_t len;
 
 	reader_init(&r, token);
 	if (reader_get_u16(&r) != token_id)
@@ -135,7 +136,8 @@ static enum err framing_name_read(struct bytes token, uint16_t token_id, struct 
 	if (reader_get_u16(&r) != OID_DER_BYTES)
 		reader_fail(&r, ERR_NAME_FORMAT);
 	framing_get_oid(&r, ERR_NAME_FORMAT);
-	if (reader_get_u32(&r) != reader_left(&r))
+	len = reader_get_u32(&r);
+	if (len != reader_left(&r))
 		reader_fail(&r, ERR_NAME_FORMAT);
 	inner = reader_get_rest(&r);
 	if (reader_finish(&r) != ERR_OK || inner.len == 0 ||

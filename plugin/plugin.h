@@ -115,6 +115,8 @@ bool plugin_message_is_delivered(enum err status);
 /* --- convert.c --- */
 /* A view of the buffer; none for NULL. */
 struct bytes plugin_buffer_view(const gss_buffer_desc *buffer);
+/* Whether octets are where the buffer says that some are; none for NULL. */
+bool plugin_buffer_is_there(const gss_buffer_desc *buffer);
 /* NULL is fine; forgets what was in it, as output parameters are not initialised. */
 void plugin_buffer_clear(gss_buffer_t buffer);
 /* Frees what is in it, too; NULL is fine. */

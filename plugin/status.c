@@ -35,6 +35,7 @@ OM_uint32 plugin_status_as(OM_uint32 *minor, OM_uint32 major, enum err code)
 {
 	if (minor != NULL)
 		*minor = (OM_uint32)code;
+	mech_settle_details(code);
 	return major;
 }
 

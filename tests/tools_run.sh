@@ -119,7 +119,8 @@ says 0 "peer add: a user whose name differs by its letters' case" "added Alice@e
 	"$tool" peer add --file "$work/short.conf" Alice@example.org "$work/p256.pem"
 says 0 "peer remove: the last one" "Logins are refused" \
 	"$tool" peer remove --file "$work/short.conf" second
-printf '[peer]\n\tone = {\n\t\tuser = a@b.example\n\t\tkey_file = %s\n\t\tkey = %s\n\t}\n' "$work/p256.pem" \
+openssl pkey -in "$work/p256.pem" -pubout -out "$work/p256.pub"
+printf '[peer]\n\tone = {\n\t\tuser = a@b.example\n\t\tkey_file = %s\n\t\tkey = %s\n\t}\n' "$work/p256.pub" \
 	"$("$tool" peer show-key "$work/p256.pem" | grep -om 1 'SHA256:[^ ]*')" >"$work/both.conf"
 says 0 "peer remove: a key that is in the entry's file too" "one, for a@b.example too, stays" \
 	"$tool" peer remove --file "$work/both.conf" one "$work/p256.pem"
@@ -129,6 +130,16 @@ printf '[peer]\n\tbob = {\n\t\thost = b.example\n\t\tkey_file = %s/none\n\t}\n' 
 	>"$work/none.conf"
 says 1 "check: a peer's key file" "peer bob: its key_file cannot be taken: .*none" \
 	"$tool" check --file "$work/none.conf"
+printf '[peer]\n\tbob = {\n\t\thost = b.example\n\t\tkey_file = %s\n\t}\n' "$work/p256.pem" >"$work/private.conf"
+says 1 "peer list: a private key in a peer's key_file" "peer bob: its key_file cannot be taken: it holds no PEM public key" \
+	"$tool" peer list --file "$work/private.conf"
+chmod g+w "$work/p256.pub"
+sed -i "s/p256.pem/p256.pub/" "$work/private.conf"
+says 1 "check: a peer's key that others can write" "key_file cannot be taken: .*can be written by others" \
+	"$tool" check --file "$work/private.conf"
+chmod g-w "$work/p256.pub"
+says 0 "peer list: the key in a peer's key_file" "key      SHA256:" \
+	"$tool" peer list --file "$work/private.conf"
 says 1 "check: the file that is named does not exist" "counts as empty" \
 	env GSS_IPSEC_CONFIG="$work/nowhere" "$tool" check
 says 0 "peer add: a user" "added Bob@example.org, user Bob@example.org" \

@@ -57,9 +57,10 @@ char *tool_peer_file_key(const struct config_peer *peer, enum err *ret_err)
 
 const char *tool_peer_file_problem(enum err err)
 {
-	const char *detail = mech_last_detail(err);
-
-	return detail[0] != '\0' ? detail : "it holds no public key of a kind that is used here";
+	if (err == ERR_KEY_FILE)
+		return mech_last_detail(err);
+	return err == ERR_KEY_FORMAT ? "it holds no PEM public key of a kind that is used here"
+				     : error_text(err);
 }
 
 bool tool_peer_has_key(const struct config_peer *peer, const char *name)

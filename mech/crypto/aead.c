@@ -263,6 +263,16 @@ enum err crypto_aead_seal_pieces(struct crypto_aead_key *key,
 	return crypto_guard_end(guard, err);
 }
 
+void crypto_pieces_wipe(const struct crypto_pieces *pieces)
+{
+	for (size_t i = 0; i < pieces->count; i++) {
+		struct crypto_piece piece = pieces->at(pieces->items, i);
+
+		if (piece.is_message && piece.len != 0)
+			secret_wipe(piece.out, piece.len);
+	}
+}
+
 enum err crypto_aead_open_pieces(struct crypto_aead_key *key,
 	const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad,
 	const struct crypto_pieces *pieces, bool was_sealed, const uint8_t tag[CRYPTO_TAG_BYTES])
@@ -280,11 +290,7 @@ enum err crypto_aead_open_pieces(struct crypto_aead_key *key,
 		err = ERR_CRYPTO;
 	else if (!aead_final(context))
 		err = ERR_IKE_INTEGRITY;
-	for (size_t i = 0; err != ERR_OK && was_sealed && i < pieces->count; i++) {
-		struct crypto_piece piece = pieces->at(pieces->items, i);
-
-		if (piece.is_message && piece.len != 0)
-			secret_wipe(piece.out, piece.len);
-	}
+	if (err != ERR_OK && was_sealed)
+		crypto_pieces_wipe(pieces);
 	return crypto_guard_end(guard, err);
 }

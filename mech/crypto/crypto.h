@@ -112,6 +112,8 @@ struct crypto_pieces {
 };
 /* How many octets of the message, or of associated data, there are; SIZE_MAX when more than can be. */
 size_t crypto_pieces_bytes(const struct crypto_pieces *pieces, bool is_message);
+/* Every out of the message becomes zeros. */
+void crypto_pieces_wipe(const struct crypto_pieces *pieces);
 /* seals false: the message is only covered, as associated data behind the other. */
 enum err crypto_aead_seal_pieces(struct crypto_aead_key *key,
 	const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad,

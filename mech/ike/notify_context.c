@@ -6,17 +6,18 @@
 
 #define CONTEXT_VERSION 1
 #define CONTEXT_BIT_T5 0x80
-#define ASCII_SPACE 0x20
-#define ASCII_DELETE 0x7f
 
-/* The service becomes a C string and goes into logs and status: no NUL, no control characters. */
+/* The alphabet of names (doc/protocol.md 4): it becomes part of one, a C string, and goes into logs. */
 static bool service_is_allowed(struct bytes service)
 {
-	size_t i;
+	for (size_t i = 0; i < service.len; i++) {
+		const uint8_t octet = service.data[i];
 
-	for (i = 0; i < service.len; i++)
-		if (service.data[i] < ASCII_SPACE || service.data[i] == ASCII_DELETE)
+		if (!(octet >= 'A' && octet <= 'Z') && !(octet >= 'a' && octet <= 'z') &&
+			!(octet >= '0' && octet <= '9') && octet != '.' && octet != '_' &&
+			octet != '-')
 			return false;
+	}
 	return service.len <= IKE_SERVICE_BYTES_MAX;
 }
 
