@@ -3,8 +3,8 @@
  * Byte readers and writers: the only way wire formats are read and written here.
  *
  * Both are sticky: after the first error every further call does nothing (getters give 0 or an
- * empty view), so a parser reads straight down and checks once, with reader_finish() or
- * writer_finish().  Integers are big-endian.  Not thread-safe; one object, one thread at a time.
+ * empty view), so a parser reads straight down and checks once, with reader_finish(),
+ * writer_status() or writer_take().  Integers are big-endian.  Not thread-safe; one object, one thread at a time.
  */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H

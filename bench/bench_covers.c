@@ -147,7 +147,7 @@ static size_t latches_make(struct end (*ends)[2], size_t count)
 	return made;
 }
 
-/* As kxfrm_policy_install() makes them; the other host's are the same with the ends exchanged. */
+/* As kxfrm_cover_install() makes them; the other host's are the same with the ends exchanged. */
 static bool entries_make(size_t count)
 {
 	static const char form[] = "xfrm policy add src %s/32 dst %s/32 proto tcp sport %zu dport "

@@ -3,7 +3,7 @@
  * gssapi_ipsec.h: what a program may know of the gss-ipsec mechanism beyond plain GSS-API.
  * Programs need none of it to get protected connections; these are for those who ask.
  *
- * OIDs: no number is registered yet, so the arc comes from a UUID (doc/protocol.md, "OIDs").
+ * OIDs: no number is registered yet, so the arc comes from a UUID (doc/protocol.md section 1).
  */
 #ifndef GSSAPI_IPSEC_H
 #define GSSAPI_IPSEC_H

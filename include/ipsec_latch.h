@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a latch is, for everybody: the state of a connection's latch and the reason why there is
- * none.  The same numbers stand in the API (GSS_IPSEC_INQ_LATCH), in GSS_LATCH and GSS_CONTEXT
+ * none.  The same numbers stand in the API (GSS_IPSEC_OID_INQ_LATCH), in GSS_LATCH and GSS_CONTEXT
  * notifies, in the broker's replies, in 'gss-ipsec status' and in the logs.  They never change.
  */
 #ifndef IPSEC_LATCH_H

@@ -3,7 +3,7 @@
  * The client half of latching: finds the process's connections and asks the broker to protect one.
  * Runs inside applications: no thread, no state between calls but what the caller holds, no
  * descriptor kept (a kept duplicate would delay the application's FIN), every call bounded in time.
- * Thread-safe and fork-safe.  Order and verdict: doc/protocol.md, "Order of latching".
+ * Thread-safe and fork-safe.  Order and verdict: doc/protocol.md section 6.
  *
  * A reason (include/ipsec_latch.h) is not an error here: functions return the reason, 0 = done.
  */
@@ -121,7 +121,7 @@ struct kbind_latch {
 	const char *peer_key; /* the same: the SHA256 name of the key that the peer has proven */
 };
 
-/* Acceptor at T1, initiator at T2 (protocol.md, order 1 and 2): the broker attaches the recorder, allocates an
+/* Acceptor at T1, initiator at T2 (doc/protocol.md 6, order 1 and 2): the broker attaches the recorder, allocates an
  * SPI, installs the inbound SA (acceptor) or both and the outbound policy (initiator).  Checks (e) and (f) are
  * made here, before the broker is asked. */
 enum ipsec_latch_reason kbind_reserve(const char *broker_path,
@@ -132,7 +132,7 @@ enum ipsec_latch_reason kbind_reserve(const char *broker_path,
 enum ipsec_latch_reason kbind_latch(const char *broker_path,
 	const struct kbind_candidate *candidate, struct kbind_lease *lease,
 	const struct kbind_latch *latch) ERR_MUST_CHECK;
-/* The context failed: undoes what may be undone, or marks the latch FAILED ("Failure" in protocol.md; the broker
+/* The context failed: undoes what may be undone, or marks the latch FAILED (doc/protocol.md 6, "Failure"; the broker
  * decides by what the lease's recorder saw).  Wipes the lease. Never fails: the broker's timer is the fallback. */
 void kbind_release(const char *broker_path, const struct kbind_candidate *candidate,
 	struct kbind_lease *lease);

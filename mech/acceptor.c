@@ -251,7 +251,7 @@ static enum err acceptor_name_self(struct mech_context *context)
 	return ERR_OK;
 }
 
-/* Which of our identities answers: the host asked for, the service asked for (protocol.md 4). */
+/* Which of our identities answers: the host asked for, the service asked for (doc/protocol.md 4). */
 static enum err acceptor_choose_identity(
 	struct mech_context *context, const struct ike_message *message)
 {

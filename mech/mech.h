@@ -134,8 +134,7 @@ struct mech_store_entry {
 	const char *key, *value;
 };
 struct mech_credential;
-/* RULES 1-3 of mechglue.md: nothing configured gives ERR_NO_IDENTITY for every usage; BOTH needs
- * both. desired NULL = the default identity (first one that serves the usage); a hostbased name
+/* Nothing configured gives ERR_NO_IDENTITY for every usage; BOTH needs both. desired NULL = the default identity (first one that serves the usage); a hostbased name
  * wants an identity of that host (or any host when it names none) that answers for the service. An
  * acceptor credential for NULL holds all accepting identities. */
 enum err mech_credential_acquire(const struct mech_name *desired, enum mech_usage usage,
@@ -316,8 +315,8 @@ void mech_set_detail(unsigned int code, const char *format, ...)
 #define MECH_TOKEN_HEADER_BYTES 20
 #define MECH_TOKEN_OVERHEAD_BYTES (MECH_TOKEN_HEADER_BYTES + CRYPTO_TAG_BYTES)
 struct mech_protect; /* one context's message state, both directions */
-/* Keys are derived from SK_d per direction and instance; key schedules are made at first use
- * (memory: baseline.md 7). */
+/* Keys are derived from SK_d per direction and instance; key schedules are made at first use, so
+ * that an idle context is small. */
 enum err mech_protect_new(const struct crypto_prf *prf, const struct crypto_aead *aead,
 	const struct secret_key *sk_d, struct bytes ni, struct bytes nr, bool we_initiate,
 	bool detects_replay, bool detects_sequence,

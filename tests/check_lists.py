@@ -3,13 +3,13 @@
 """Lists that are kept by hand have what they are about; run in a clone, anywhere below it.
 
 Makefile.am names every file of the tree, doc/testing.md every step of ./check, doc/dependencies.md
-every package of packages.txt; and the files that texts point to are there."""
+every package of packages.txt; and the files that texts, and the pages that sources, point to are there."""
 import os
 import re
 import subprocess
 import sys
 
-# Automake knows the first three by itself, the others go into the tarball as folders or by the hook.
+# Automake knows the first two by itself, check goes into the tarball by a hook, the inputs as folders, the rest not at all.
 NOT_NAMED = re.compile(r"Makefile\.am|configure\.ac|check|\.gitignore|\.ci/.*|fuzz/(corpus|planted)/.*")
 FOLDERS = "doc|tests|examples|packaging|fuzz|bench|include|base|mech|plugin|tools|kernel-bind"
 # Programs that are built, and names that stand for many.
@@ -55,6 +55,10 @@ def dead_paths():
             if not NOT_FILES.fullmatch(path) and not (
                     os.path.exists(path) or os.path.exists(os.path.join(folder, path))):
                 yield f"{page}: {path}"
+    for source in tracked("*.c", "*.h"):
+        for path in sorted(set(re.findall(r"\b[\w/-]+\.md\b", text_of(source)))):
+            if not os.path.exists(path):
+                yield f"{source}: {path}"
 
 
 def main():

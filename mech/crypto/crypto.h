@@ -140,7 +140,7 @@ void crypto_exchange_free(struct crypto_exchange **exchange);
 /* The public value, group->public_bytes octets, borrowed from the exchange. */
 struct bytes crypto_exchange_public(const struct crypto_exchange *exchange);
 /* The shared secret; ERR_KEY_EXCHANGE for a value of the wrong length, off the curve, or that gives an
- * all-zero secret (RFC 8031 says nothing; protocol.md does). */
+ * all-zero secret (RFC 8031 says nothing; doc/protocol.md 2.1 does). */
 enum err crypto_exchange_derive(struct crypto_exchange *exchange, struct bytes peer_public,
 	struct secret_key *ret_secret) ERR_MUST_CHECK;
 

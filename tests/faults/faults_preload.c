@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The library that real.sh's tests preload: its control block is the file that FAULTS_FILE names, so
+ * The library that tests/real/faults.sh preloads: its control block is the file that FAULTS_FILE names, so
  * that the test arms it, reads what was counted, and need not start a daemon anew for each call.  At
  * the end of a program it says there what the mechanism's code has not released.
  */
