@@ -29,7 +29,7 @@ enum config_choice {
 	CONFIG_IKE_GROUPS,   /* curve25519, p256 */
 	CONFIG_IKE_CIPHERS,  /* aes-256-gcm, chacha20-poly1305 */
 	CONFIG_IKE_PRFS,     /* sha2-256, sha2-512 */
-	CONFIG_ESP_CIPHERS,  /* aes-256-gcm, aes-128-gcm, chacha20-poly1305 */
+	CONFIG_ESP_CIPHERS,  /* aes-256-gcm, chacha20-poly1305, aes-128-gcm */
 	CONFIG_AUTH_METHODS, /* ed25519, ecdsa-p256, ecdsa-p384, rsa */
 	CONFIG_CHOICE_COUNT
 };
