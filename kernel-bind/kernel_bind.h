@@ -121,9 +121,10 @@ struct kbind_latch {
 	const char *peer_key; /* the same: the SHA256 name of the key that the peer has proven */
 };
 
-/* Acceptor at T1, initiator at T2 (doc/protocol.md 6, order 1 and 2): the broker attaches the recorder, allocates an
- * SPI, installs the inbound SA (acceptor) or both and the outbound policy (initiator).  Checks (e) and (f) are
- * made here, before the broker is asked. */
+/* Acceptor at T1, initiator at T2 (doc/protocol.md 6, order 1 and 2): the broker attaches the recorder,
+ * allocates an SPI, installs the inbound SA (acceptor) or both and the outbound policy (initiator).  Checks
+ * (e) and (f) are made here, before the broker is asked and again behind its answer: what came between the
+ * first look and the recorder's start is in no record. */
 enum ipsec_latch_reason kbind_reserve(const char *broker_path,
 	const struct kbind_candidate *candidate, const struct kbind_reserve *reserve,
 	struct kbind_lease *ret_lease) ERR_MUST_CHECK;
