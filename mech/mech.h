@@ -141,7 +141,8 @@ enum err mech_credential_acquire(const struct mech_name *desired, enum mech_usag
 	const struct mech_store_entry *store, size_t store_count,
 	struct mech_credential **ret_credential) ERR_MUST_CHECK;
 /* Whether this process could ever get a credential from config: an identity is nobody's, or its key file
- * belongs to the effective user or root and may be read. Keys are not looked into; a few system calls. */
+ * belongs to the effective user or root and may be read; root's counts whoever has the key of an identity that is
+ * offered to root. Keys are not looked into; a few system calls. */
 bool mech_credential_is_possible(const struct config *config);
 struct mech_credential *mech_credential_ref(struct mech_credential *credential);
 void mech_credential_release(struct mech_credential **credential);
@@ -271,12 +272,13 @@ bool mech_context_is_open(const struct mech_context *context);
  * (anonymous until known, target as asked for). */
 struct mech_name *mech_context_initiator_name(const struct mech_context *context);
 struct mech_name *mech_context_acceptor_name(const struct mech_context *context);
-/* Flags granted so far; PROT_READY and the per-message ones at completion. */
+/* Flags granted so far: PROT_READY and TRANS at completion, all others when T3 (acceptor) or T4 (initiator) is
+ * verified. */
 uint32_t mech_context_flags(const struct mech_context *context);
 enum ipsec_latch_reason mech_context_latch_reason(const struct mech_context *context);
 /* Whether the peer gave that reason, of its own side. */
 bool mech_context_reason_is_peers(const struct mech_context *context);
-/* The tuple and SPIs of the latch as the context knows them; false when there is none. */
+/* The latched connection's addresses and ports as the context knows them; false when there is none. */
 bool mech_context_latch_tuple(const struct mech_context *context, struct kbind_tuple *ret_tuple);
 /* Names the connection between T1 and T2 (initiator): must be one of those T1 listed; ERR_ARGUMENT otherwise. */
 enum err mech_context_set_descriptor(struct mech_context *context, int fd) ERR_MUST_CHECK;
