@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Inside of a context (pToken): private to mech/context.c, initiator.c, acceptor.c, latching.c,
- * choosing.c, turns.c, carriers.c, authenticate.c, bindings.c, failure.c, context_token.c and
- * pseudo_random.c.  What is needed only until the exchange ends is kept in struct mech_exchange, which
- * goes away at completion, so that an idle context is small.
+ * Inside of a context: private to mech/ and tests.  What is needed only until the exchange ends is kept
+ * in struct mech_exchange, which goes away at completion, so that an idle context is small.
  */
 #ifndef MECH_CONTEXT_H
 #define MECH_CONTEXT_H
@@ -71,7 +69,7 @@ struct mech_exchange {
 struct mech_context {
 	bool is_initiator;
 	bool is_told;	       /* the failure is the peer's own, which it told under its keys */
-	bool takes_plain_peer; /* a test may talk to an IKE daemon; the GSS face never does */
+	bool takes_plain_peer; /* a test may talk to an IKE daemon; the plugin never does */
 	enum mech_state state;
 	const struct kbind_ops *ops;
 	struct config *config;
@@ -174,9 +172,8 @@ void mech_auth_put_hashes(struct ike_builder *b);
 enum err mech_auth_choose_signature(
 	struct mech_exchange *exchange, const struct ike_message *message) ERR_MUST_CHECK;
 
-/* --- policy.c: algorithms that the configuration leaves --- */
+/* --- policy.c: algorithms that the configuration leaves; of ESP's, see mech.h --- */
 uint32_t mech_policy_ike_suites(const struct config *config); /* a set, as ike.h has them */
-bool mech_policy_allows_esp(const struct config *config, const struct esp_suite *suite);
 
 /* --- latching.c: the connection, from both ends (doc/protocol.md 6) --- */
 /* None.  Their 14 kB are not written to: a context that latches nothing has no use for them. */

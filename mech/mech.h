@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mechanism's objects: names (iTokens), credentials, contexts (pTokens), the peer database and
- * per-message tokens.  Both faces use these; no gss_* function is defined or called below plugin/.
+ * The mechanism's objects: names, credentials, contexts, the peer database and per-message tokens,
+ * as plugin/ and tools/ use them.  No gss_* function is defined or called below plugin/.
  *
  * Names and credentials are immutable once made and may be shared between threads (reference
  * counts are atomic); a context is used by one thread at a time, by different threads in turn.
@@ -34,7 +34,7 @@
 enum mech_name_kind {
 	MECH_NAME_HOSTBASED = 1, /* service (may be empty: any) and host */
 	MECH_NAME_USER = 2,	 /* user@domain */
-	MECH_NAME_KEY = 3,	 /* SHA-256 digest of a DER SPKI: the key is the name (BTNS) */
+	MECH_NAME_KEY = 3,	 /* SHA-256 digest of a DER SPKI: the key is the name, RFC 5386 */
 	MECH_NAME_ANONYMOUS = 4	 /* nobody (RFC 7619's ID_NULL) */
 };
 /* How the text given to mech_name_import is to be read. */
@@ -312,6 +312,10 @@ const char *mech_last_detail(unsigned int code);
 void mech_settle_details(unsigned int code);
 void mech_set_detail(unsigned int code, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* --- policy.c: whether the configuration leaves this suite (mech/ike/ike.h) to latches --- */
+struct esp_suite;
+bool mech_policy_allows_esp(const struct config *config, const struct esp_suite *suite);
 
 /* --- per-message tokens: protect.c (doc/protocol.md, "Per-message tokens") --- */
 #define MECH_TOKEN_HEADER_BYTES 20

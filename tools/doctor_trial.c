@@ -15,7 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "mech/context.h"
+#include "mech/ike/ike.h"
+#include "mech/mech.h"
 
 #define TRIAL_TOKEN_BYTES 700
 #define TRIAL_WAIT_MS 3000
