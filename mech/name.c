@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names (the iTokens): made canonical once, immutable, shared by reference count.  The display
+ * Names: made canonical once, immutable, shared by reference count.  The display
  * text is made with the name and is the name: two names are equal when kind and text are.  Nothing
  * is resolved. Exported form and identities: doc/protocol.md section 4; RFC 7296 3.5 for the ID
  * types.

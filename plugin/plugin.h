@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The GSS face: what the entry_*.c files share.  This layer checks arguments, converts between
+ * GSS-API itself: what the entry_*.c files share.  This layer checks arguments, converts between
  * GSS-API's types and mech/'s, and does nothing else.  It is loaded into every program that lists
  * mechanisms, so loading it has no effect: no constructor, no thread, no descriptor.
  *
