@@ -332,7 +332,7 @@ static _Atomic(pthread_mutex_t *) lock;
 
 /*
  * A mutex of zeros is PTHREAD_MUTEX_INITIALIZER here.  No fork handler: those run for every fork of
- * the application and stay behind when the plugin is unloaded.
+ * the application, and clone() misses them.
  *
  * Every program that lists mechanisms comes by, so each page that it need not touch is worth it: the kernel rounds
  * sizes up to a page by itself, and gives the page at once (bench/starts.sh).

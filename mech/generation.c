@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One page for the whole process that the kernel gives to a child as zeros (MADV_WIPEONFORK): a
- * process number would be reused, and pthread_atfork misses clone() and holds code that may be
- * unloaded.  Whoever finds the word 0 sets it; a child that only forks again leaves it 0.
+ * process number would be reused, and handlers of pthread_atfork run in every fork of every program
+ * and miss clone().  Whoever finds the word 0 sets it; a child that only forks again leaves it 0.
  */
 #include "mech/generation.h"
 
