@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # gss-ipsec and gss-ipsecd as an administrator types them: help, mistakes, keys, peers, check; and that
 # the texts in doc/ name every option and key: tools_run.sh BUILD.  As root, without a broker.
-# Prints "ok" and "FAILED" lines; exit status 1 when one failed.
+# Prints "ok" and "FAIL" lines; exit status 1 when one failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/real/report.sh
@@ -276,7 +276,7 @@ says 1 "localname: root is never one by a pattern" "no user that '\*' may stand 
 	"$tool" localname --file "$work/rules" root@example.org
 
 says 1 "check: no such file" "No such file" "$tool" check --file "$work/none"
-says 1 "check: no broker" "is it running" "$tool" status --broker "$work/none"
+says 1 "status: no broker" "is it running" "$tool" status --broker "$work/none"
 {
 	printf '[identity]\n alice = {\n key = %s/ed25519.pem\n user = alice@example.org\n }\n' "$work"
 	printf ' nobody = {\n anonymous = yes\n }\n'
@@ -410,7 +410,7 @@ mapfile -t keys < <(sed -n 's/^\t\(\[.*\] *= \)\?{ "\([a-z0-9_]*\)", *set_.*/`\2
 report "doc/configuration.md has all ${#keys[@]} keys" names doc/configuration.md "${keys[@]}"
 mapfile -t options < <(sed -n 's/^\t{ "\([a-z-]*\)", *option_.*/--\1/p' kernel-bind/broker_main.c)
 report "gss-ipsecd(8) has all ${#options[@]} options" names doc/gss-ipsecd.8 --help "${options[@]}"
-mapfile -t options < <(cat tools/*.c | grep -o '{ "[a-z-]*", \(required\|no\)_argument' |
+mapfile -t options < <(cat tools/*.c | grep -o '{ "[a-z-]*", \(required\|optional\|no\)_argument' |
 	sed 's/{ "\([a-z-]*\)".*/--\1/' | sort -u)
 report "gss-ipsec(1) has all ${#options[@]} options" names doc/gss-ipsec.1 "${options[@]}"
 report "gss-ipsec(1) has all commands" names doc/gss-ipsec.1 $("$tool" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p')
