@@ -54,8 +54,8 @@
 
 /* clang-format off */
 
-/* Both: memory, time, the conversation between daemon and worker, facts of a socket, and what may be
- * done with one. */
+/* Daemon, worker and keeper: memory, time, the conversation between daemon and worker, facts of a
+ * socket, and what may be done with one. */
 static const struct calls_rule calls_of_all[] = {
 	{ .call = SCMP_SYS(brk) },
 	{ .call = SCMP_SYS(clock_gettime) },

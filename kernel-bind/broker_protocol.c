@@ -6,16 +6,19 @@
  *	  RESERVE  1 initiator?, 2 suite, 8 cookie, counted8 key in, counted8 key out, 4 SPI out,
  *	           8 token bytes
  *	  LATCH    16 secret, 8 cookie, 8 token bytes, counted8 key out, 4 SPI out,
- *	           counted8 local name, peer name, method, service
+ *	           counted8 local name, peer name, method, service, peer's key
  *	  RELEASE  16 secret, 8 cookie
  *	  QUERY    nothing
  *	  LIST     8 cursor
  *	  PING     nothing
+ *	  REFUSALS 8 cursor
  *	reply    1 version, 1 reason, then only for reason 0 and by type
  *	  RESERVE  16 secret, 8 cookie, 4 SPI in
  *	  QUERY    one lease
  *	  LIST     8 cursor, 1 count, leases
+ *	  REFUSALS 8 cursor, 1 count, refusals
  *	lease    counted16: see lease_write()
+ *	refusal  counted16: see refusal_write()
  *
  * Only form is judged here; what a request may do is the broker's to decide.
  */

@@ -3,9 +3,9 @@
  * Requests: the table of them, what each needs before its first step, and those that change
  * nothing.  A step ends in a reply or in operations for the worker, whose result starts the next.
  *
- *	RESERVE  begin -> (attach, require out) -> attached -> reply, or undo -> undone -> reply
- *	LATCH    begin -> (require out, in; lock) -> required -> reply, or block -> blocked -> reply
- *	RELEASE  begin -> (clear, detach; block) -> done    -> reply
+ *	RESERVE  begin -> (attach, require out, settle, probe) -> attached -> reply, or undo -> undone -> reply
+ *	LATCH    begin -> (require out, in, mark, probe, lock) -> required -> reply, or block -> blocked -> reply
+ *	RELEASE  begin -> (clear, detach; or block)            -> done     -> reply
  */
 #include <errno.h>
 #include <netinet/in.h>
