@@ -102,7 +102,8 @@ struct config {
 /* The snapshot of no file at all; it has no sight. */
 struct config *config_nothing(void);
 
-/* --- the process's current one; not for a caller that holds the lock already --- */
+/* --- the process's lock --- */
+/* Not for a caller that holds it already. */
 enum err config_lock(void) ERR_MUST_CHECK;
 void config_unlock(void);
 /* As config_load(); the lock is held. */

@@ -105,7 +105,7 @@ enum err {
 
 /* The sentence for a code, reasons included; never NULL, static. */
 const char *error_text(unsigned int code);
-/* The code's name as in this table, for logs ("AUTH_FAILED"); never NULL, static. */
+/* The code's name as in this table ("AUTH_FAILED"), for what tests print; never NULL, static. */
 const char *error_name(unsigned int code);
 /* Whether the peer may be told this code (it could have caused it, or can mend it). */
 bool error_tells_peer(unsigned int code);

@@ -22,7 +22,7 @@ void mech_base64_write(struct bytes value, char *ret_text)
 	ret_text[at] = '\0';
 }
 
-/* How many of the octets are digits: all but correct padding, or -1. */
+/* How many of the octets are digits: all but the padding; false when that is not correct. */
 static bool count_digits(struct bytes text, size_t *ret_count)
 {
 	size_t count = text.len;

@@ -74,7 +74,7 @@ bool doctor_broker_has(const struct doctor *doctor, const char *option);
 /* Why the broker refused; at most once for each reason.  over: what was tried, for the sentence. */
 void doctor_tell_reason(struct doctor *doctor, enum ipsec_latch_reason reason, const char *over);
 
-/* --- the examinations, in their order; each by the file of its name --- */
+/* --- the examinations, in their order --- */
 void doctor_examine_module(struct doctor *doctor);
 void doctor_examine_config(struct doctor *doctor);
 void doctor_examine_identities(struct doctor *doctor);

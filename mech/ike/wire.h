@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The numbers of IKEv2 that we use, one per line, with where they are from. Numbers stand
- * nowhere else. */
+/* The numbers of IKEv2 that we use, one per line, with where they are from. In mech/ and mech/ike/
+ * they stand nowhere else; mech/crypto/, which includes nothing of these, has its transforms' own. */
 #ifndef MECH_IKE_WIRE_H
 #define MECH_IKE_WIRE_H
 
