@@ -176,7 +176,7 @@ int tool_check(int argc, char **argv)
 	const char *file = NULL;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "f:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'h')
 			return tool_print_usage(CHECK_USAGE);
 		if (option != 'f')

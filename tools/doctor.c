@@ -263,7 +263,7 @@ int tool_doctor(int argc, char **argv)
 	bool is_good = true;
 	int option, code;
 
-	while (is_good && (option = getopt_long(argc, argv, "p:s:k:h", options, NULL)) != -1) {
+	while (is_good && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'h')
 			return tool_print_usage(DOCTOR_USAGE);
 		doctor.is_server = doctor.is_server || option == 'S';

@@ -147,7 +147,7 @@ static bool keygen_options_read(int argc, char **argv, struct keygen_options *op
 	bool is_good = true;
 	int option;
 
-	while (is_good && (option = getopt_long(argc, argv, "o:t:b:h", known, NULL)) != -1) {
+	while (is_good && (option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
 		if (option == 'o')
 			options->out = optarg;
 		else if (option == 's')

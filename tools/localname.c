@@ -50,7 +50,7 @@ int tool_localname(int argc, char **argv)
 	int option, code;
 	enum err err;
 
-	while ((option = getopt_long(argc, argv, "f:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'h')
 			return tool_print_usage(LOCALNAME_USAGE);
 		if (option != 'f')

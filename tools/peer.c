@@ -369,7 +369,7 @@ static bool peer_options_read(int argc, char **argv, struct peer_options *ret_op
 	struct peer_options options = { 0 };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "f:t:s:h", known, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
 		const char **value = option == 'f'   ? &options.file
 				     : option == 't' ? &options.tag
 				     : option == 's' ? &options.services

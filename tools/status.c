@@ -336,7 +336,7 @@ static bool status_options_read(int argc, char **argv, struct status_options *op
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "b:hjw", known_options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "h", known_options, NULL)) != -1)
 		if (!option_take(options, option, optarg))
 			return false;
 	/* SECONDS may stand behind --watch as a word of its own: this command has no other ones. */
