@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Key files and identities made from them, for mech/ and for what gss-ipsec says of them.  Keys are kept for the process by
- * path (a few), and their files looked at again, by descriptor, no more than once a second.
- * Thread-safe and fork-safe; no descriptor is held between calls.  Trouble sets the detail: path,
+ * Key files and identities made from them, for mech/ and for what gss-ipsec says of them.  Keys are
+ * kept for the process by path (a few), and their files looked at again, by descriptor, no more than
+ * once a second.  Thread-safe and fork-safe; no descriptor is held between calls.  Trouble sets the detail: path,
  * and errno's text or what is wrong with the file.
  */
 #ifndef MECH_IDENTITY_H

@@ -134,15 +134,16 @@ struct mech_store_entry {
 	const char *key, *value;
 };
 struct mech_credential;
-/* Nothing configured gives ERR_NO_IDENTITY for every usage; BOTH needs both. desired NULL = the default identity (first one that serves the usage); a hostbased name
- * wants an identity of that host (or any host when it names none) that answers for the service. An
- * acceptor credential for NULL holds all accepting identities. */
+/* Nothing configured gives ERR_NO_IDENTITY for every usage; BOTH needs both. desired NULL = the
+ * default identity (first one that serves the usage); a hostbased name wants an identity of that host
+ * (or any host when it names none) that answers for the service. An acceptor credential for NULL holds
+ * all accepting identities. */
 enum err mech_credential_acquire(const struct mech_name *desired, enum mech_usage usage,
 	const struct mech_store_entry *store, size_t store_count,
 	struct mech_credential **ret_credential) ERR_MUST_CHECK;
 /* Whether this process could ever get a credential from config: an identity is nobody's, or its key file
- * belongs to the effective user or root and may be read; root's counts whoever has the key of an identity that is
- * offered to root. Keys are not looked into; a few system calls. */
+ * belongs to the effective user or root and may be read. For a process of root the key file may be anybody's
+ * where the identity is offered to root. Keys are not looked into; a few system calls. */
 bool mech_credential_is_possible(const struct config *config);
 struct mech_credential *mech_credential_ref(struct mech_credential *credential);
 void mech_credential_release(struct mech_credential **credential);

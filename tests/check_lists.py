@@ -9,7 +9,8 @@ import re
 import subprocess
 import sys
 
-# Automake knows the first two by itself, check goes into the tarball by a hook, the inputs as folders, the rest not at all.
+# Automake knows the first two by itself; check goes into the tarball by a hook, the inputs as folders, the rest
+# not at all.
 NOT_NAMED = re.compile(r"Makefile\.am|configure\.ac|check|\.gitignore|\.ci/.*|fuzz/(corpus|planted)/.*")
 FOLDERS = "doc|tests|examples|packaging|fuzz|bench|include|base|mech|plugin|tools|kernel-bind"
 # Programs that are built, and names that stand for many.
