@@ -141,6 +141,19 @@ static uint64_t taken_read(int fd, const struct tcp_info *info)
 	return received - (uint64_t)unread;
 }
 
+/* Whether a socket lives here; else which namespace is its. */
+static bool place_is_here(struct worker *worker, int fd, struct worker_facts *facts)
+{
+	socklen_t len = sizeof(facts->space_cookie);
+
+	if (socket_is_near(fd, &worker->place.network_namespace, &worker->space))
+		return true;
+	facts->reason = IPSEC_LATCH_OTHER_NETNS;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &facts->space_cookie, &len) != 0)
+		facts->space_cookie = 0;
+	return false;
+}
+
 static void facts_read(struct worker *worker, struct worker_facts *facts)
 {
 	const int fd = worker->descriptor;
@@ -148,22 +161,19 @@ static void facts_read(struct worker *worker, struct worker_facts *facts)
 	int buffer_bytes = 0;
 	socklen_t info_len = sizeof(info), cookie_len = sizeof(facts->cookie);
 	socklen_t mark_len = sizeof(facts->mark), buffer_len = sizeof(buffer_bytes);
-	socklen_t space_len = sizeof(facts->space_cookie);
 
 	message_close(&worker->space);
 	*facts = (struct worker_facts){ .reason = IPSEC_LATCH_NOT_TCP };
-	if (fd < 0 || !socket_is_tcp(fd))
+	if (fd < 0 || !socket_is_tcp(fd)) {
+		/* Accepted, it is of the namespace in which the client made its end. */
+		(void)place_is_here(worker, worker->connection, facts);
 		return;
+	}
 	facts->reason = IPSEC_LATCH_SOCKET_GONE;
 	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &facts->cookie, &cookie_len) != 0)
 		return;
-	facts->reason = IPSEC_LATCH_OTHER_NETNS;
-	if (!socket_is_near(fd, &worker->place.network_namespace, &worker->space)) {
-		if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &facts->space_cookie, &space_len) !=
-			0)
-			facts->space_cookie = 0;
+	if (!place_is_here(worker, fd, facts))
 		return;
-	}
 	facts->reason = IPSEC_LATCH_SOCKET_GONE;
 	if (!tuple_read(fd, &facts->tuple) ||
 		getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) != 0 ||
@@ -365,6 +375,8 @@ static void client_forward(struct worker *worker, struct worker_message *message
 	size_t reply_bytes;
 	int intake = -1;
 
+	/* That of the connection's namespace takes it anew, and must be the last that has it. */
+	message_close(&worker->descriptor);
 	broker_request_wipe(&message->request);
 	do {
 		if (worker_send(worker->daemon, &facts, BYTES_NONE, worker->space) != 0)

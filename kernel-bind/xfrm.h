@@ -108,6 +108,7 @@ struct kxfrm_policy {
 	uint32_t priority, index, mark, mark_mask, if_id;
 	uint32_t reqid; /* of the first template; 0: no template, or none that names one */
 	bool has_template, is_block;
+	bool is_partial; /* for one device, or of the second table: it hides no other entry */
 	bool is_local_ok; /* a flag that the kernel keeps and does not use: ours, where a cover yields */
 };
 typedef void kxfrm_each_policy(void *context, const struct kxfrm_policy *policy);
@@ -121,8 +122,9 @@ bool kxfrm_policy_is_cover(const struct kxfrm_policy *policy);
 bool kxfrm_policy_is_block(const struct kxfrm_policy *policy);
 /* Whether the entry says how packets travel: that they do not, or protected. */
 bool kxfrm_policy_prescribes(const struct kxfrm_policy *policy);
-/* The best of these entries for packets of this path with this mark, where it prescribes something; of
- * equal ones, one that does: the kernel takes the older, which a dump does not show.  NULL: none. */
+/* The best of these entries for packets of this path with this mark, where it prescribes something, be it
+ * that packets pass before a cover stops them; of equal ones, one that does: the kernel takes the older,
+ * which a dump does not show.  NULL: none. */
 const struct kxfrm_policy *kxfrm_policy_find_prescribing(
 	const struct kxfrm_policy *items, size_t count, struct kxfrm_path path, uint32_t mark);
 /* Whether the entry would apply to packets of this path with this mark. */

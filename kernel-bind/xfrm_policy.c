@@ -15,7 +15,7 @@
 
 #include "kernel-bind/xfrm_internal.h"
 
-#define COVER_PRIORITY 1 /* before any entry that would let the packet pass */
+#define COVER_PRIORITY 1 /* before any entry that would let the packet pass; others' are refused */
 #define BLOCK_PRIORITY 2 /* behind a cover, with which a close is clean */
 
 static void template_fill(uint16_t family, uint32_t reqid, struct xfrm_user_tmpl *ret_template)
@@ -118,6 +118,7 @@ static int cover_put_one(
 void kxfrm_policy_read(const struct xfrm_userpolicy_info *info, struct nlattr **attributes,
 	struct kxfrm_policy *policy)
 {
+	const struct xfrm_userpolicy_type *type;
 	const struct xfrm_user_tmpl *template;
 	const struct xfrm_mark *mark;
 
@@ -136,6 +137,12 @@ void kxfrm_policy_read(const struct xfrm_userpolicy_info *info, struct nlattr **
 	policy->index = info->index;
 	policy->is_block = info->action == XFRM_POLICY_BLOCK;
 	policy->is_local_ok = (info->flags & XFRM_POLICY_LOCALOK) != 0;
+	policy->is_partial = info->sel.ifindex != 0;
+	if (attributes[XFRMA_POLICY_TYPE] != NULL &&
+		nla_len(attributes[XFRMA_POLICY_TYPE]) >= (int)sizeof(*type)) {
+		type = nla_data(attributes[XFRMA_POLICY_TYPE]);
+		policy->is_partial = policy->is_partial || type->type != XFRM_POLICY_TYPE_MAIN;
+	}
 	if (attributes[XFRMA_MARK] != NULL &&
 		nla_len(attributes[XFRMA_MARK]) >= (int)sizeof(*mark)) {
 		mark = nla_data(attributes[XFRMA_MARK]);
@@ -469,18 +476,26 @@ bool kxfrm_policy_prescribes(const struct kxfrm_policy *policy)
 	return policy->is_block || policy->has_template;
 }
 
+/* One that lets packets pass does so also when a close is covered: covers and blocks come behind it. */
+static bool policy_stands(const struct kxfrm_policy *policy)
+{
+	return kxfrm_policy_prescribes(policy) || policy->priority <= BLOCK_PRIORITY;
+}
+
 const struct kxfrm_policy *kxfrm_policy_find_prescribing(
 	const struct kxfrm_policy *items, size_t count, struct kxfrm_path path, uint32_t mark)
 {
 	const struct kxfrm_policy *best = NULL;
 
 	for (size_t i = 0; i < count; i++) {
+		const bool stands = policy_stands(&items[i]);
+
 		if ((best != NULL && items[i].priority > best->priority) ||
+			(items[i].is_partial && !stands) ||
 			!kxfrm_policy_matches(&items[i], path, mark))
 			continue;
-		if (best == NULL || items[i].priority < best->priority ||
-			kxfrm_policy_prescribes(&items[i]))
+		if (best == NULL || items[i].priority < best->priority || stands)
 			best = &items[i];
 	}
-	return best != NULL && kxfrm_policy_prescribes(best) ? best : NULL;
+	return best != NULL && policy_stands(best) ? best : NULL;
 }

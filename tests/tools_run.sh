@@ -311,7 +311,8 @@ printf '#!/bin/sh\necho ready >>%s\nread -r line <%s\n' "$work/ready" "$work/wai
 chmod 755 "$work/gss-ipsecd"
 mkfifo -m 666 "$work/wait"
 install -m 666 /dev/null "$work/ready"
-for as in "setpriv --reuid 65534 --regid 65534 --clear-groups" "setpriv --ruid 65534"; do
+for as in "setpriv --reuid 65534 --regid 65534 --clear-groups" "setpriv --ruid 65534" \
+	"unshare --pid --fork --kill-child"; do
 	$as "$work/gss-ipsecd" --allow-user 65534 '|ExecStartPre=/tmp/evil' & stranger=$!
 	for _ in {1..100}; do [ -s "$work/ready" ] && break; sleep 0.05; done
 	report "doctor: a stranger's gss-ipsecd is there ($as)" [ -s "$work/ready" ]

@@ -51,11 +51,21 @@ static bool process_is_roots(pid_t pid)
 	       effective == 0 && saved == 0;
 }
 
+/* Root of a container has root's number, too: there the process has another number besides this one. */
+static bool process_is_contained(pid_t pid)
+{
+	char line[128];
+	int here, there;
+
+	return status_read(pid, "NSpid:", line, sizeof(line)) &&
+	       sscanf(line, "NSpid: %d %d", &here, &there) == 2;
+}
+
 static bool process_is_broker(pid_t pid)
 {
 	char name[DOCTOR_PROCESS_BYTES];
 
-	return process_is_roots(pid) && doctor_process_name(pid, name) &&
+	return process_is_roots(pid) && !process_is_contained(pid) && doctor_process_name(pid, name) &&
 	       strcmp(name, BROKER_PROGRAM) == 0;
 }
 

@@ -174,6 +174,15 @@ reasons_prescribed()
 		level use
 	reason "prescribed at B" prescribed prescribed prescribed prescribed B prescribed
 	hosts_on B ip xfrm policy delete "${selector[@]}"
+	selector=(src "${hosts_address[A]}/32" dst "${hosts_address[B]}/32" dir out)
+	hosts_on A ip xfrm policy add "${selector[@]}"
+	reason "let pass before any cover" prescribed prescribed prescribed prescribed A prescribed
+	hosts_on A ip xfrm policy delete "${selector[@]}"
+	hosts_on A ip xfrm policy add "${selector[@]}" priority 5 tmpl proto esp reqid 77 mode transport level use
+	hosts_on A ip xfrm policy add dev lo "${selector[@]}" priority 3
+	reason "prescribed behind an entry for a device" prescribed prescribed prescribed prescribed A prescribed
+	hosts_on A ip xfrm policy delete dev lo "${selector[@]}"
+	hosts_on A ip xfrm policy delete "${selector[@]}"
 }
 
 is_closing()

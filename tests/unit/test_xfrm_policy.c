@@ -180,6 +180,33 @@ START_TEST(test_yielding_cover)
 }
 END_TEST
 
+/* The kernel takes the one of the lowest number; 0, ip(8)'s default, comes before covers, too. */
+START_TEST(test_prescribing)
+{
+	struct kxfrm_policy policies[2] = { policy_base(), policy_base() };
+
+	policies[0].priority = 10;
+	ck_assert(kxfrm_policy_find_prescribing(policies, 1, out, 0) == NULL);
+	for (uint32_t priority = 0; priority <= 2; priority++) {
+		policies[0].priority = priority;
+		ck_assert(kxfrm_policy_find_prescribing(policies, 1, out, 0) == &policies[0]);
+	}
+	policies[0].priority = 3;
+	ck_assert(kxfrm_policy_find_prescribing(policies, 1, out, 0) == NULL);
+	policies[1].priority = 10;
+	policies[1].is_block = true;
+	ck_assert(kxfrm_policy_find_prescribing(policies, 2, out, 0) == NULL);
+	policies[0].is_partial = true;
+	ck_assert(kxfrm_policy_find_prescribing(policies, 2, out, 0) == &policies[1]);
+	policies[0].has_template = true;
+	ck_assert(kxfrm_policy_find_prescribing(policies, 2, out, 0) == &policies[0]);
+	policies[0].priority = 10;
+	policies[0].has_template = policies[0].is_partial = false;
+	ck_assert(kxfrm_policy_find_prescribing(policies, 2, out, 0) == &policies[1]);
+	ck_assert(kxfrm_policy_find_prescribing(policies, 2, in, 0) == NULL);
+}
+END_TEST
+
 Suite *suite_xfrm_policy(void)
 {
 	Suite *suite = suite_create("xfrm_policy");
@@ -192,6 +219,7 @@ Suite *suite_xfrm_policy(void)
 	tcase_add_test(tests, test_reqids);
 	tcase_add_test(tests, test_covers);
 	tcase_add_test(tests, test_yielding_cover);
+	tcase_add_test(tests, test_prescribing);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
