@@ -51,6 +51,7 @@ static enum ipsec_latch_reason latch_judge(const struct broker_work *work)
 		return IPSEC_LATCH_HAS_FILTER;
 	if (buffer_bytes > lease->buffer_bytes)
 		lease->buffer_bytes = buffer_bytes;
+	lease->is_unbound = lease->is_unbound && !work->job->message.facts.is_bound;
 	recorder_read(lease->recorder, &record);
 	reason = mark_judge(work, &record);
 	if (reason != IPSEC_LATCH_LATCHED)

@@ -31,7 +31,8 @@ struct broker_lease {
 	struct recorder *recorder; /* while LARVAL; owned */
 	uint32_t buffer_bytes;	   /* largest SO_RCVBUF seen while LARVAL */
 	uint64_t taken_bytes;	   /* off the connection by its program, when it was reserved */
-	bool is_destroyed;	   /* CLOSING: the kernel told that the socket is no more */
+	bool is_unbound;   /* seen to be bound to no device: watch_look() finds its remnant */
+	bool is_destroyed; /* CLOSING: the kernel told that the socket is no more */
 	bool is_yielding; /* while CLOSING: a new connection has its tuple, see broker_cover_yield() */
 	uint64_t seen_in; /* the last sweep that met the socket */
 	uint8_t missed;	  /* so many sweeps since did not */

@@ -127,6 +127,7 @@ static struct broker_lease *lease_make(struct broker_work *work)
 		.is_initiator = request->is_initiator,
 		.buffer_bytes = facts->buffer_bytes,
 		.taken_bytes = facts->taken_bytes,
+		.is_unbound = !facts->is_bound,
 		.made_ms = broker_now_ms(),
 	};
 	struct broker_lease *made = NULL;

@@ -303,11 +303,19 @@ static void lease_expire(struct broker *broker, struct broker_lease *lease)
 		(unsigned long long)lease->id, lease->uid);
 }
 
+/* By tuple alone the kernel does not find what is bound to a device; all sockets are looked at for these only. */
+static bool lease_has_remnant(struct broker *broker, const struct broker_lease *lease)
+{
+	return watch_look(broker->watch, &lease->tuple, lease->cookie) == WATCH_REMNANT ||
+	       (!lease->is_unbound &&
+		       watch_has_remnant(broker->watch, &lease->tuple, lease->cookie));
+}
+
 /* TIME_WAIT begins anew with each FIN that the peer repeats: while it is there it may answer. */
 static void lease_end(struct broker *broker, struct broker_lease *lease)
 {
 	if (lease->has_in_policy && !broker->options.linger_is_exact &&
-		watch_look(broker->watch, &lease->tuple, lease->cookie) == WATCH_REMNANT)
+		lease_has_remnant(broker, lease))
 		lease->due_ms += REMNANT_WAIT_MS;
 	else
 		broker_drop_lease(broker, lease);

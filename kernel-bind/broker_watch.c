@@ -231,7 +231,7 @@ static void socket_tuple(const struct inet_diag_msg *socket, struct kbind_tuple 
 struct census {
 	const struct kbind_tuple *tuple;
 	uint64_t cookie;
-	bool has_it, has_other;
+	bool has_it, has_remnant, has_other;
 };
 
 static void each_counted(void *context, struct nlmsghdr *header)
@@ -249,6 +249,8 @@ static void each_counted(void *context, struct nlmsghdr *header)
 		census->has_it = true;
 	else
 		census->has_other = true;
+	if (cookie_of(&socket->id) == census->cookie && socket_is_remnant(socket))
+		census->has_remnant = true;
 }
 
 #define CONDITION_BYTES(address_bytes) \
@@ -302,20 +304,33 @@ static int census_take(struct watch *watch, uint8_t family, struct census *censu
 	return result;
 }
 
-bool watch_is_alone(struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie)
+static int census_take_all(struct watch *watch, struct census *census)
 {
-	struct census census = { .tuple = tuple, .cookie = cookie };
 	int result = 0;
 
 	/* A connection over IPv4 may be an IPv6 socket's, but not the other way. */
 	for (size_t i = 0; result == 0 && i < FAMILY_COUNT; i++) {
-		if (families[i] == AF_INET && tuple->family != AF_INET)
+		if (families[i] == AF_INET && census->tuple->family != AF_INET)
 			continue;
-		result = census_take(watch, families[i], &census);
+		result = census_take(watch, families[i], census);
 		if (result == ENOENT && families[i] == AF_INET6)
 			result = 0;
 	}
-	return result == 0 && census.has_it && !census.has_other;
+	return result;
+}
+
+bool watch_is_alone(struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie)
+{
+	struct census census = { .tuple = tuple, .cookie = cookie };
+
+	return census_take_all(watch, &census) == 0 && census.has_it && !census.has_other;
+}
+
+bool watch_has_remnant(struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie)
+{
+	struct census census = { .tuple = tuple, .cookie = cookie };
+
+	return census_take_all(watch, &census) == 0 && census.has_remnant;
 }
 
 struct sweeping {

@@ -35,6 +35,10 @@ enum watch_finding watch_look(
  * also where the kernel did not say.  Goes through all sockets of the host. */
 bool watch_is_alone(struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie);
 
+/* Whether TIME_WAIT or an orphan of this socket is there, on whatever device it was bound to; goes through
+ * all sockets of the host. */
+bool watch_has_remnant(struct watch *watch, const struct kbind_tuple *tuple, uint64_t cookie);
+
 /* Begins a sweep; only when the one before is over.  0 or a positive errno. */
 int watch_sweep_begin(struct watch *watch) ERR_MUST_CHECK;
 /* For poll(): a piece is there. */

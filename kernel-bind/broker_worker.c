@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -130,6 +131,14 @@ static bool socket_has_ulp(int fd)
 	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && len > 0;
 }
 
+static bool socket_is_bound(int fd)
+{
+	char name[IF_NAMESIZE];
+	socklen_t len = sizeof(name);
+
+	return getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len) != 0 || len > 0;
+}
+
 /* What waits unread is no token that the program has handed to anybody yet. */
 static uint64_t taken_read(int fd, const struct tcp_info *info)
 {
@@ -185,6 +194,7 @@ static void facts_read(struct worker *worker, struct worker_facts *facts)
 	facts->is_established = info.tcpi_state == STATE_ESTABLISHED;
 	filter_read(fd, facts);
 	facts->has_ulp = socket_has_ulp(fd);
+	facts->is_bound = socket_is_bound(fd);
 	facts->reason = tuple_is_self(&facts->tuple) ? IPSEC_LATCH_SELF : IPSEC_LATCH_LATCHED;
 }
 

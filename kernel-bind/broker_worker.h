@@ -67,6 +67,7 @@ struct worker_facts {
 	bool is_established; /* TCP state, when reason is 0 */
 	bool has_filter, has_ulp;
 	bool has_extended_filter; /* in eBPF: the recorder, where there is a lease */
+	bool is_bound;		  /* to a device, as far as can be seen */
 	uint64_t cookie;	  /* 0: no socket */
 	uint64_t space_cookie;	  /* OTHER_NETNS: which; 0: not known */
 	uint64_t taken_bytes;	  /* received since the connection began, and read by its program */

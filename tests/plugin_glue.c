@@ -474,6 +474,7 @@ static void test_configured(void)
 	test_shown_as();
 	test_unmapped();
 	test_partial();
+	test_misuse();
 	test_exchange();
 	test_messages();
 	test_two_threads();

@@ -84,6 +84,9 @@ void test_growth(void);
 /* plugin_glue_laws.c */
 void test_name_laws(void);
 
+/* plugin_glue_misuse.c */
+void test_misuse(void);
+
 /* plugin_glue_mech.c */
 void test_mech_attributes(void);
 

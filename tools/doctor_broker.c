@@ -65,8 +65,8 @@ static bool process_is_broker(pid_t pid)
 {
 	char name[DOCTOR_PROCESS_BYTES];
 
-	return process_is_roots(pid) && !process_is_contained(pid) && doctor_process_name(pid, name) &&
-	       strcmp(name, BROKER_PROGRAM) == 0;
+	return process_is_roots(pid) && !process_is_contained(pid) &&
+	       doctor_process_name(pid, name) && strcmp(name, BROKER_PROGRAM) == 0;
 }
 
 static bool process_is_here(pid_t pid)

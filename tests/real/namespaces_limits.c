@@ -65,7 +65,8 @@ void namespaces_test_limits(void)
 	enum ipsec_latch_reason of_group, of_all;
 	size_t taken = 0;
 
-	/* None shall end before the last has begun. */
+	/* None shall end before the last has begun; whether the daemon listens is asked from here. */
+	probe_namespace_enter(&namespaces_daemon);
 	probe_broker_stop(&namespaces_daemon, SIGTERM);
 	namespaces_daemon_start("--namespaces", "300");
 	for (uid_t i = 0; i < OF_GROUP / OF_USER; i++)
