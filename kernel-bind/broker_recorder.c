@@ -71,7 +71,6 @@ enum { R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 };
 #define ATOMIC(d, o, s, op) OP(BPF_STX | BPF_ATOMIC | BPF_DW, d, s, o, op)
 #define CALL(function) OP(BPF_JMP | BPF_CALL, 0, 0, 0, function)
 #define EXIT OP(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
-#define JUMP(to) OP(BPF_JMP | BPF_JA, 0, 0, to, 0)
 #define JUMP_IF(cond, d, i, to) OP(BPF_JMP | (cond) | BPF_K, d, 0, to, i)
 #define JUMP_IF_REGISTER(cond, d, s, to) OP(BPF_JMP | (cond) | BPF_X, d, s, to, 0)
 #define JUMP32_IF(cond, d, i, to) OP(BPF_JMP32 | (cond) | BPF_K, d, 0, to, i)

@@ -368,9 +368,8 @@ static bool request_read(struct worker *worker, int flags, struct broker_request
 static void client_answer(struct worker *worker, size_t len)
 {
 	message_close(&worker->descriptor);
-	if (len > 0 &&
-		send(worker->connection, worker->reply, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		len = 0;
+	if (len > 0)
+		(void)send(worker->connection, worker->reply, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	secret_wipe(worker->reply, sizeof(worker->reply));
 	message_close(&worker->connection);
 }

@@ -37,7 +37,7 @@ enum worker_message_type {
 	WORKER_FACTS,
 	WORKER_OPERATIONS,
 	WORKER_RESULT,
-	WORKER_REPLY,
+	WORKER_REPLY, /* its octets follow; none: just hang up */
 	WORKER_IDLE,
 	WORKER_FORWARD,
 	WORKER_DISCARD, /* daemon: a connection to close, which only a worker may: what its client
@@ -94,7 +94,6 @@ struct worker_message {
 	struct worker_facts facts;	     /* FACTS; RESULT: as they are afterwards */
 	struct worker_operations operations; /* OPERATIONS */
 	struct worker_result result;	     /* RESULT */
-	size_t reply_bytes; /* REPLY: so many octets follow; 0: none, just hang up */
 };
 
 /* Where a worker works. */

@@ -17,7 +17,6 @@ static gss_OID_set_desc spnego_set = { 1, &spnego_oid };
 #define TAG_APPLICATION_0 0x60
 #define TAG_OID 0x06
 #define TAG_SEQUENCE 0x30
-#define TAG_INIT 0xa0
 #define TAG_MECH_LIST_MIC 0xa3
 
 /* --- just enough DER --- */

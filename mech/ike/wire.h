@@ -20,7 +20,6 @@
 /* Exchange types, RFC 7296 3.1 */
 #define IKE_EXCHANGE_SA_INIT 34
 #define IKE_EXCHANGE_AUTH 35
-#define IKE_EXCHANGE_CREATE_CHILD_SA 36
 #define IKE_EXCHANGE_INFORMATIONAL 37
 
 /* Payload types, RFC 7296 3.2 */
@@ -80,7 +79,6 @@
 #define IKE_ID_IPV4_ADDR 1
 #define IKE_ID_FQDN 2
 #define IKE_ID_RFC822_ADDR 3
-#define IKE_ID_IPV6_ADDR 5
 #define IKE_ID_DER_ASN1_DN 9
 #define IKE_ID_KEY_ID 11
 #define IKE_ID_NULL 13 /* RFC 7619 */
