@@ -213,7 +213,7 @@ static void turn_handle(struct broker *broker, const struct pollfd items[POLL_CO
 	for (size_t i = 0; i < BROKER_NAMESPACES_MAX; i++) {
 		if (items[POLL_NAMESPACES + i].revents != 0 && broker->namespaces[i].id != 0 &&
 			broker->namespaces[i].intake == items[POLL_NAMESPACES + i].fd)
-			namespaces_read(broker, &broker->namespaces[i]);
+			namespaces_read(&broker->namespaces[i]);
 	}
 	if (items[POLL_DISCARDER].revents != 0 && broker->discarder.fd >= 0)
 		pool_read_discarder(broker);

@@ -146,12 +146,11 @@ void namespaces_end_job(struct broker *broker, struct broker_job *job)
 	space->sent++;
 }
 
-void namespaces_read(struct broker *broker, struct broker_namespace *space)
+void namespaces_read(struct broker_namespace *space)
 {
 	uint64_t received = 0;
 	int result = intake_read_idle(space->intake, &received);
 
-	(void)broker;
 	if (result == EAGAIN || result == EINTR)
 		return;
 	if (result != 0) {

@@ -16,6 +16,6 @@ enum ipsec_latch_reason namespaces_forward(
 /* The job's connection has been sent, or nobody knows. */
 void namespaces_end_job(struct broker *broker, struct broker_job *job);
 /* Its broker has ended, or asks whether it may. */
-void namespaces_read(struct broker *broker, struct broker_namespace *space);
+void namespaces_read(struct broker_namespace *space);
 
 #endif

@@ -129,8 +129,8 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* One datagram from the kernel into the buffer; one of anybody else counts as empty. */
-static int netlink_receive(struct kxfrm_netlink *netlink, int flags, size_t *ret_len)
+/* The next datagram into the buffer, if one is there; one of anybody but the kernel counts as empty. */
+static int netlink_receive(struct kxfrm_netlink *netlink, size_t *ret_len)
 {
 	struct sockaddr_nl from = { 0 };
 	struct iovec vector = { .iov_base = netlink->buffer, .iov_len = RECEIVE_BYTES };
@@ -142,7 +142,7 @@ static int netlink_receive(struct kxfrm_netlink *netlink, int flags, size_t *ret
 
 	/* An answer that is not read is one to a request that was done. */
 	do {
-		len = recvmsg(nl_socket_get_fd(netlink->socket), &header, flags);
+		len = recvmsg(nl_socket_get_fd(netlink->socket), &header, MSG_DONTWAIT);
 	} while (len < 0 && (errno == EINTR || (errno == ENOMEM && tries++ < RECEIVE_TRIES)));
 	if (len < 0)
 		return errno == EWOULDBLOCK ? EAGAIN : errno;
@@ -175,7 +175,7 @@ static int netlink_await(struct kxfrm_netlink *netlink, uint64_t end_ms, size_t 
 	do {
 		if (now_ms() >= end_ms)
 			return ETIMEDOUT;
-		result = netlink_receive(netlink, MSG_DONTWAIT, ret_len);
+		result = netlink_receive(netlink, ret_len);
 		if (result != EAGAIN)
 			return result;
 		result = netlink_poll(netlink, end_ms);
@@ -272,7 +272,7 @@ int kxfrm_netlink_continue(struct kxfrm_netlink *netlink, kxfrm_each_message *ea
 	bool is_complete;
 	int answer = 0;
 	size_t len;
-	int result = netlink_receive(netlink, MSG_DONTWAIT, &len);
+	int result = netlink_receive(netlink, &len);
 
 	if (result != 0)
 		return result;
@@ -293,7 +293,7 @@ int kxfrm_netlink_read_events(
 	for (size_t datagrams = 0;; datagrams++) {
 		if (datagrams >= NETLINK_EVENTS_LEAST && now_ms() >= end_ms)
 			return EBUSY;
-		result = netlink_receive(netlink, MSG_DONTWAIT, &len);
+		result = netlink_receive(netlink, &len);
 		if (result == EAGAIN)
 			return 0;
 		if (result != 0)

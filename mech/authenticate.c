@@ -104,7 +104,7 @@ static enum err auth_put_null(const struct mech_exchange *exchange, const struct
 
 	err = auth_signed_parts(exchange, side, id_body, mac, parts);
 	if (err == ERR_OK)
-		err = ike_auth_null(&exchange->algorithms, side->sk_p, parts, 3, value);
+		err = ike_auth_null(&exchange->algorithms, side->sk_p, parts, value);
 	if (err == ERR_OK)
 		ike_put_auth(
 			b, IKE_AUTH_NULL, BYTES(value, exchange->algorithms.prf->output_bytes));
@@ -144,8 +144,7 @@ enum err mech_auth_put(struct mech_context *context, struct ike_builder *b)
 		goto out;
 	ike_put_payload(b, side.id_payload, writer_view(&body));
 	if (key != NULL)
-		ike_put_cert(
-			b, IKE_PAYLOAD_CERT, IKE_CERT_RAW_PUBLIC_KEY, crypto_private_key_spki(key));
+		ike_put_cert(b, crypto_private_key_spki(key));
 	err = auth_put_wanted(context, b);
 	if (err != ERR_OK)
 		goto out;
@@ -329,7 +328,7 @@ static enum err auth_verify_null(struct mech_context *context, const struct ike_
 	if (err == ERR_OK)
 		err = auth_signed_parts(exchange, &side, id_payload->body, mac, parts);
 	if (err == ERR_OK)
-		err = ike_auth_null(&exchange->algorithms, side.sk_p, parts, 3, value);
+		err = ike_auth_null(&exchange->algorithms, side.sk_p, parts, value);
 	if (err == ERR_OK && !secret_equal(auth->signature,
 				     BYTES(value, exchange->algorithms.prf->output_bytes)))
 		err = ERR_AUTH_FAILED;

@@ -19,7 +19,7 @@ enum err ike_auth_maced_id(const struct ike_algorithms *algorithms, const struct
 }
 
 enum err ike_auth_null(const struct ike_algorithms *algorithms, const struct secret_key *sk_p,
-	const struct bytes *parts, size_t count, uint8_t ret_mac[CRYPTO_PRF_OUTPUT_MAX])
+	const struct bytes parts[3], uint8_t ret_mac[CRYPTO_PRF_OUTPUT_MAX])
 {
 	static const char pad[] = "Key Pad for IKEv2"; /* RFC 7296 2.15, without a zero behind it */
 	struct bytes label = BYTES((const uint8_t *)pad, sizeof(pad) - 1);
@@ -29,7 +29,7 @@ enum err ike_auth_null(const struct ike_algorithms *algorithms, const struct sec
 
 	if (status == ERR_OK)
 		status = crypto_prf_compute(algorithms->prf,
-			BYTES(padded, algorithms->prf->output_bytes), parts, count, mac);
+			BYTES(padded, algorithms->prf->output_bytes), parts, 3, mac);
 	if (status == ERR_OK)
 		memcpy(ret_mac, mac, sizeof(mac));
 	secret_wipe(padded, sizeof(padded));

@@ -134,7 +134,8 @@ void ike_put_payload(struct ike_builder *b, uint8_t type, struct bytes body);
 void ike_put_ke(struct ike_builder *b, uint16_t group, struct bytes public_value);
 void ike_put_nonce(struct ike_builder *b, struct bytes nonce);
 void ike_put_id(struct ike_builder *b, uint8_t payload_type, uint8_t id_type, struct bytes data);
-void ike_put_cert(struct ike_builder *b, uint8_t payload_type, uint8_t encoding, struct bytes data);
+/* CERT, a raw public key. */
+void ike_put_cert(struct ike_builder *b, struct bytes spki);
 /* AUTH, method 14: length-prefixed AlgorithmIdentifier, then the signature (RFC 7427 section
  * 3). */
 void ike_put_auth_signature(struct ike_builder *b, struct bytes algorithm, struct bytes signature);
@@ -273,8 +274,7 @@ enum err ike_auth_maced_id(const struct ike_algorithms *algorithms, const struct
 /* AUTH data of NULL authentication (RFC 7619 2.1): prf(prf(SK_p, "Key Pad for IKEv2"), parts), the
  * parts being those that are signed otherwise. Compare with secret_equal. */
 enum err ike_auth_null(const struct ike_algorithms *algorithms, const struct secret_key *sk_p,
-	const struct bytes *parts, size_t count,
-	uint8_t ret_mac[CRYPTO_PRF_OUTPUT_MAX]) ERR_MUST_CHECK;
+	const struct bytes parts[3], uint8_t ret_mac[CRYPTO_PRF_OUTPUT_MAX]) ERR_MUST_CHECK;
 
 /*
  * --- our notifies: notify_latch.c, notify_context.c, notify_failure.c (doc/protocol.md) ---

@@ -79,11 +79,11 @@ enum err ike_id_parse(struct bytes body, struct ike_id *ret_id)
 
 /* --- CERT and CERTREQ, RFC 7296 3.6 and 3.7 --- */
 
-void ike_put_cert(struct ike_builder *b, uint8_t payload_type, uint8_t encoding, struct bytes data)
+void ike_put_cert(struct ike_builder *b, struct bytes spki)
 {
-	ike_builder_open_payload(b, payload_type);
-	writer_put_u8(&b->w, encoding);
-	writer_put_bytes(&b->w, data);
+	ike_builder_open_payload(b, IKE_PAYLOAD_CERT);
+	writer_put_u8(&b->w, IKE_CERT_RAW_PUBLIC_KEY);
+	writer_put_bytes(&b->w, spki);
 	ike_builder_close_payload(b);
 }
 

@@ -135,13 +135,13 @@ static void put_transform(struct writer *w, const struct requirement *row, bool 
 	writer_close16(w, mark, SUBSTRUCTURE_HEADER_BYTES);
 }
 
-static void put_proposal(struct writer *w, const struct requirements *requirements, uint8_t number,
-	uint32_t spi, bool is_last)
+static void put_proposal(
+	struct writer *w, const struct requirements *requirements, uint8_t number, uint32_t spi)
 {
 	uint8_t left = required_count(requirements);
 	size_t i, mark;
 
-	writer_put_u8(w, is_last ? IKE_LAST_SUBSTRUCTURE : IKE_MORE_PROPOSALS);
+	writer_put_u8(w, IKE_LAST_SUBSTRUCTURE);
 	writer_put_u8(w, 0);
 	mark = writer_open16(w);
 	writer_put_u8(w, number);
@@ -188,7 +188,7 @@ void ike_put_sa_offer(struct ike_builder *b, uint32_t suites)
 		if (suite_is_in(suites, i))
 			offer_add(&offer, IKE_TRANSFORM_KE, ike_suites[i].group, 0);
 	ike_builder_open_payload(b, IKE_PAYLOAD_SA);
-	put_proposal(&b->w, &offer, PROPOSAL_FIRST_NUMBER, 0, true);
+	put_proposal(&b->w, &offer, PROPOSAL_FIRST_NUMBER, 0);
 	ike_builder_close_payload(b);
 }
 
@@ -198,7 +198,7 @@ void ike_put_sa_choice(
 	struct requirements requirements = ike_requirements(suite);
 
 	ike_builder_open_payload(b, IKE_PAYLOAD_SA);
-	put_proposal(&b->w, &requirements, proposal_number, 0, true);
+	put_proposal(&b->w, &requirements, proposal_number, 0);
 	ike_builder_close_payload(b);
 }
 
@@ -207,7 +207,7 @@ void ike_put_sa_esp(struct ike_builder *b, const struct esp_suite *suite, uint32
 	struct requirements requirements = esp_requirements(suite);
 
 	ike_builder_open_payload(b, IKE_PAYLOAD_SA);
-	put_proposal(&b->w, &requirements, PROPOSAL_FIRST_NUMBER, spi, true);
+	put_proposal(&b->w, &requirements, PROPOSAL_FIRST_NUMBER, spi);
 	ike_builder_close_payload(b);
 }
 

@@ -60,7 +60,7 @@ static void attack_forge(struct two_ends *ends, struct mech_context *context, ui
 		ERR_OK);
 	ike_put_payload(
 		&b, context->is_initiator ? IKE_PAYLOAD_IDI : IKE_PAYLOAD_IDR, writer_view(&id));
-	ike_put_cert(&b, IKE_PAYLOAD_CERT, IKE_CERT_RAW_PUBLIC_KEY, spki);
+	ike_put_cert(&b, spki);
 	ike_put_auth_signature(&b, crypto_signature_at(0)->algorithm, BYTES_OF(zeros));
 	ike_put_context(&b, &notify);
 	mech_latching_put_child(context, &b);

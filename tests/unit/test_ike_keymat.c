@@ -109,7 +109,7 @@ START_TEST(key_schedule_512)
 	parts[0] = vector_view(&message);
 	parts[1] = vector_view(&nr);
 	parts[2] = BYTES(mac, used.prf->output_bytes);
-	ck_assert_int_eq(ike_auth_null(&used, &keys.sk_pi, parts, 3, value), ERR_OK);
+	ck_assert_int_eq(ike_auth_null(&used, &keys.sk_pi, parts, value), ERR_OK);
 	vector_check(SCHEDULE_512, "auth_null", BYTES(value, used.prf->output_bytes));
 	ck_assert_int_eq(ike_child_keys_derive(&used, &keys.sk_d, vector_view(&ni),
 				 vector_view(&nr), esp_suite_find(2), &i_to_r, &r_to_i),

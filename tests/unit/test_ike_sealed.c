@@ -9,7 +9,7 @@ static const uint8_t none[1];
 static void put_auth_payloads(struct ike_builder *b, uint8_t id_type)
 {
 	ike_put_id(b, id_type, IKE_ID_FQDN, BYTES_OF(nonce));
-	ike_put_cert(b, IKE_PAYLOAD_CERT, IKE_CERT_RAW_PUBLIC_KEY, BYTES_OF(public_value));
+	ike_put_cert(b, BYTES_OF(public_value));
 	ike_put_auth_signature(b, BYTES_OF(vendor), BYTES_OF(nonce));
 	ike_put_notify(b, IKE_NOTIFY_GSS_CONTEXT, BYTES_OF(none));
 }
@@ -255,7 +255,7 @@ static enum err open_t3_without(bool has_sa, bool has_selectors, size_t cert_cou
 	begin_sealed(&b, IKE_EXCHANGE_AUTH, IKE_FLAG_INITIATOR, 1);
 	put_auth_payloads(&b, IKE_PAYLOAD_IDI);
 	for (i = 0; i < cert_count; i++)
-		ike_put_cert(&b, IKE_PAYLOAD_CERT, IKE_CERT_RAW_PUBLIC_KEY, BYTES_NONE);
+		ike_put_cert(&b, BYTES_NONE);
 	if (has_sa)
 		ike_put_sa_esp(&b, esp_suite_at(0), 0x1000);
 	if (has_selectors) {
