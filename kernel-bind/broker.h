@@ -149,8 +149,6 @@ uint64_t broker_now_ms(void);
 
 /* broker_queue.c: connections until a worker has them. */
 void broker_queue_accept(struct broker *broker);
-/* fd goes into the queue, or to the discarder. */
-void broker_queue_connection(struct broker *broker, int fd);
 /* Its request is there. */
 void broker_queue_set_ready(struct broker_connection *connection);
 /* Gives those whose turn it is to workers, a few at a time (*ret_has_more: perhaps not all); whether
@@ -209,8 +207,6 @@ int broker_sweep_whole(struct broker *broker) ERR_MUST_CHECK;
 /* broker_upkeep.c: what happens to a lease without anybody asking. */
 /* Writes the lease's record; a failure is logged and returned. */
 int broker_record(struct broker *broker, struct broker_lease *lease);
-/* Removes both SAs; one that the mirrored lease shares goes over to that. */
-void broker_remove_associations(struct broker *broker, struct broker_lease *lease);
 /* Removes SAs, cover and lease. */
 void broker_drop_lease(struct broker *broker, struct broker_lease *lease);
 /* Whether what came to result, an errno, in so many tries is to be removed from the kernel once more. */

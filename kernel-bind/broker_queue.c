@@ -92,7 +92,8 @@ static bool queue_make_room(struct broker *broker, size_t rank)
 	return true;
 }
 
-void broker_queue_connection(struct broker *broker, int fd)
+/* fd goes into the queue, or to the discarder. */
+static void queue_add(struct broker *broker, int fd)
 {
 	struct ucred peer = { 0 };
 	socklen_t len = sizeof(peer);
@@ -140,7 +141,7 @@ void broker_queue_accept(struct broker *broker)
 					  : accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)
 			return;
-		broker_queue_connection(broker, fd);
+		queue_add(broker, fd);
 	}
 }
 

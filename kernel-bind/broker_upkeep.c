@@ -60,7 +60,8 @@ static void association_remove(
 		broker_log("SA %08x cannot be removed: %s", spi, strerror(result));
 }
 
-void broker_remove_associations(struct broker *broker, struct broker_lease *lease)
+/* Both SAs; one that the mirrored lease shares goes over to that. */
+static void lease_remove_associations(struct broker *broker, struct broker_lease *lease)
 {
 	struct kbind_tuple mirrored;
 	struct broker_lease *sharer;
@@ -85,7 +86,7 @@ void broker_drop_lease(struct broker *broker, struct broker_lease *lease)
 	int result;
 
 	/* SAs first: without the cover, what still comes in by one would be answered in the clear. */
-	broker_remove_associations(broker, lease);
+	lease_remove_associations(broker, lease);
 	broker_cover_end(broker, lease);
 	result = journal_append(broker->journal, broker->leases, lease, true);
 	if (result != 0)
@@ -100,7 +101,7 @@ void broker_break_lease(
 {
 	char text[BROKER_LOG_TUPLE_BYTES];
 
-	broker_remove_associations(broker, lease);
+	lease_remove_associations(broker, lease);
 	if (lease->state != IPSEC_LATCH_STATE_CLOSING || reason == IPSEC_LATCH_MOVED) {
 		lease->state = IPSEC_LATCH_STATE_BROKEN;
 		lease->due_ms = 0;

@@ -20,7 +20,8 @@ static void bindings_put_field(struct writer *w, struct bytes value)
 	writer_put_bytes(w, value);
 }
 
-enum err mech_bindings_hash(
+/* SHA-256 over the encoding of RFC 4121 4.1.1.2. */
+static enum err bindings_hash(
 	const struct mech_bindings *bindings, uint8_t ret_hash[CRYPTO_SHA256_BYTES])
 {
 	struct writer w;
@@ -50,7 +51,7 @@ enum err mech_bindings_put(const struct mech_bindings *bindings, struct ike_cont
 	if (bindings == NULL || !bindings->present)
 		return ERR_OK;
 	notify->bindings_len = CRYPTO_SHA256_BYTES;
-	return mech_bindings_hash(bindings, notify->bindings);
+	return bindings_hash(bindings, notify->bindings);
 }
 
 enum err mech_bindings_compare(
@@ -64,7 +65,7 @@ enum err mech_bindings_compare(
 		*ret_bound = false;
 		return ERR_OK;
 	}
-	err = mech_bindings_hash(bindings, own);
+	err = bindings_hash(bindings, own);
 	if (err != ERR_OK)
 		return err;
 	if (!secret_equal(BYTES_OF(own), BYTES(notify->bindings, notify->bindings_len)))

@@ -262,9 +262,6 @@ void mech_failure_tell(const struct mech_context *context, enum err code, struct
 enum err mech_failure_take(const struct ike_message *message, bool is_protected) ERR_MUST_CHECK;
 
 /* --- bindings.c --- */
-/* SHA-256 over the encoding of RFC 4121 4.1.1.2. */
-enum err mech_bindings_hash(
-	const struct mech_bindings *bindings, uint8_t ret_hash[CRYPTO_SHA256_BYTES]) ERR_MUST_CHECK;
 /* Fills the context notify's bindings fields. */
 enum err mech_bindings_put(
 	const struct mech_bindings *bindings, struct ike_context *notify) ERR_MUST_CHECK;

@@ -87,7 +87,8 @@ char *doctor_quote(const char *word)
 	return fclose(stream) == 0 ? text : NULL;
 }
 
-char *doctor_expand(const char *format, const char *const arguments[3], bool is_command)
+/* Texts with %1..%3 put in; quoted for the shell when is_command. malloc'ed; NULL: no memory. */
+static char *text_expand(const char *format, const char *const arguments[3], bool is_command)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -156,12 +157,12 @@ void doctor_tell(struct doctor *doctor, enum doctor_finding finding, const char 
 {
 	const char *const arguments[3] = { first, second, third };
 	const struct doctor_row *row = &doctor_rows[finding];
-	char *text = doctor_expand(row->text, arguments, false), *command = NULL, *advice = NULL;
+	char *text = text_expand(row->text, arguments, false), *command = NULL, *advice = NULL;
 
 	if (row->command != NULL)
-		command = doctor_expand(row->command, arguments, true);
+		command = text_expand(row->command, arguments, true);
 	if (row->advice != NULL)
-		advice = doctor_expand(row->advice, arguments, false);
+		advice = text_expand(row->advice, arguments, false);
 	doctor->is_told[finding] = true;
 	doctor->counts[row->verdict]++;
 	if (text == NULL)

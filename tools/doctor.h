@@ -48,8 +48,6 @@ struct doctor {
 /* Tells it, with what stands for %1, %2 and %3 in its texts. */
 void doctor_tell(struct doctor *doctor, enum doctor_finding finding, const char *first,
 	const char *second, const char *third);
-/* Texts with %1..%3 put in; quoted for the shell when is_command. malloc'ed; NULL: no memory. */
-char *doctor_expand(const char *format, const char *const arguments[3], bool is_command);
 /* One word for the shell; malloc'ed, NULL: no memory. */
 char *doctor_quote(const char *word);
 
@@ -67,9 +65,6 @@ bool doctor_process_name(pid_t pid, char ret_name[DOCTOR_PROCESS_BYTES]);
 enum doctor_place { DOCTOR_PLACE_UNSEEN, DOCTOR_PLACE_HERE, DOCTOR_PLACE_APART };
 enum doctor_place doctor_process_place(pid_t pid);
 
-/* The command that starts gss-ipsecd, or ends it and starts it anew with the same options and these,
- * which begin with a blank.  malloc'ed. */
-char *doctor_broker_command(const struct doctor *doctor, const char *more_options);
 bool doctor_broker_has(const struct doctor *doctor, const char *option);
 /* Why the broker refused; at most once for each reason.  over: what was tried, for the sentence. */
 void doctor_tell_reason(struct doctor *doctor, enum ipsec_latch_reason reason, const char *over);

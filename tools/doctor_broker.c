@@ -179,7 +179,9 @@ static char *command_for_systemd(const struct doctor *doctor, const char *more_o
 	return command;
 }
 
-char *doctor_broker_command(const struct doctor *doctor, const char *more_options)
+/* The command that starts gss-ipsecd, or ends it and starts it anew with the same options and these,
+ * which begin with a blank.  malloc'ed. */
+static char *command_for_broker(const struct doctor *doctor, const char *more_options)
 {
 	static const char begin[] = "setsid " BROKER_PROGRAM, log[] = "/var/log/gss-ipsecd.log";
 	char *command = NULL;
@@ -218,7 +220,7 @@ static char *command_for_quota(const struct doctor *doctor)
 		    user < QUOTA_LEAST ? 2ul * QUOTA_LEAST : 2 * user,
 		    total < QUOTA_LEAST ? 2ul * QUOTA_LEAST : 2 * total) < 0)
 		return NULL;
-	command = doctor_broker_command(doctor, options);
+	command = command_for_broker(doctor, options);
 	free(options);
 	return command;
 }
@@ -228,17 +230,17 @@ static char *command_for_user(const struct doctor *doctor)
 	char options[40];
 
 	(void)snprintf(options, sizeof(options), " --allow-user %u", (unsigned int)geteuid());
-	return doctor_broker_command(doctor, options);
+	return command_for_broker(doctor, options);
 }
 
 static char *command_for_namespaces(const struct doctor *doctor)
 {
-	return doctor_broker_command(doctor, " --namespaces");
+	return command_for_broker(doctor, " --namespaces");
 }
 
 static char *command_for_restart(const struct doctor *doctor)
 {
-	return doctor_broker_command(doctor, "");
+	return command_for_broker(doctor, "");
 }
 
 /* --- reasons --- */
@@ -305,7 +307,7 @@ void doctor_tell_reason(struct doctor *doctor, enum ipsec_latch_reason reason, c
 
 static void restart_tell(struct doctor *doctor, enum doctor_finding finding)
 {
-	char *command = doctor_broker_command(doctor, "");
+	char *command = command_for_broker(doctor, "");
 
 	doctor_tell(doctor, finding, doctor->broker_path, command, NULL);
 	free(command);
