@@ -447,4 +447,6 @@ report "completion: a type of key" offers ed25519 gss-ipsec keygen --type ed
 report "completion: a peer to remove" offers server.example.org gss-ipsec peer remove serv
 report "completion: a file" offers doc/gss-ipsec.1 gss-ipsec peer add a@example.org doc/gss-ipsec.
 report "completion: the broker's options" offers --namespaces gss-ipsecd --na
+report "completion: the same by its full name" offers --namespaces "$broker" --na
+report "completion: nothing where the other side's name stands" offers "" gss-ipsec doctor --peer ""
 report_end

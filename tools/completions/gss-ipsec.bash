@@ -11,7 +11,7 @@ _gss_ipsec_help()
 _gss_ipsec_words()
 {
 	local program=$1 command=$2 action=$3
-	case $program,$command,$action in
+	case ${program##*/},$command,$action in
 	gss-ipsecd,*)
 		_gss_ipsec_help "$program" | grep -oE -- '--[a-z-]+' ;;
 	*,,*)
@@ -40,7 +40,8 @@ _gss_ipsec()
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return ;;
-	--tag | --services | --bits | --port | --pid | --fd | --quota-* | --*-seconds | --cover-max | --allow-user)
+	--tag | --services | --bits | --port | --pid | --fd | --peer | --service | --key | --quota-* | \
+		--*-seconds | --linger-least | --cover-max | --allow-user)
 		return ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$(_gss_ipsec_words "$program" "$command" "$action")" -- "$current")
