@@ -146,15 +146,16 @@ def mechanism():
 
 
 def main():
-    words = [word for word in sys.argv[1:] if "=" not in word]
-    options = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
-    if words[:1] == ["mechanism"]:
-        return mechanism()
-    if words[:1] == ["serve"] and len(words) == 3:
+    words = sys.argv[1:]
+    count = {"mechanism": 1, "serve": 3, "ask": 5}.get(words[0] if words else "", 0)
+    if count == 0 or len(words) < count or not all("=" in word for word in words[count:]):
+        return __doc__
+    options = dict(word.split("=", 1) for word in words[count:])
+    if words[0] == "serve":
         return serve(words[1], words[2], options)
-    if words[:1] == ["ask"] and len(words) == 5:
+    if words[0] == "ask":
         return ask(*words[1:4], words[4].encode(), options)
-    return __doc__
+    return mechanism()
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@
 static int connect_to(const char *host, const char *port)
 {
 	struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *found = NULL;
-	int fd = -1;
+	int fd = -1, error = getaddrinfo(host, port, &hints, &found);
 
-	if (getaddrinfo(host, port, &hints, &found) != 0)
+	if (error != 0) {
+		fprintf(stderr, "%s: %s\n", host, gai_strerror(error));
 		return -1;
+	}
 	for (struct addrinfo *a = found; a && fd < 0; a = a->ai_next) {
 		fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
 		if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
@@ -27,6 +29,8 @@ static int connect_to(const char *host, const char *port)
 			fd = -1;
 		}
 	}
+	if (fd < 0)
+		perror(host);
 	freeaddrinfo(found);
 	return fd;
 }
@@ -66,15 +70,20 @@ static bool establish(
 			return false;
 		}
 	} while (major == GSS_S_CONTINUE_NEEDED && is_sent && echo_receive(fd, &input));
-	return major == GSS_S_COMPLETE && is_sent;
+	if (major == GSS_S_COMPLETE && is_sent)
+		return true;
+	fputs("the connection has ended before the context was there\n", stderr);
+	return false;
 }
 
 static bool echo_once(int fd, char *text)
 {
 	gss_buffer_desc message = { strlen(text), text }, answer;
 
-	if (!echo_send(fd, &message) || !echo_receive(fd, &answer))
+	if (!echo_send(fd, &message) || !echo_receive(fd, &answer)) {
+		fputs("no answer\n", stderr);
 		return false;
+	}
 	printf("%s\n", (const char *)answer.value);
 	free(answer.value);
 	return fflush(stdout) == 0;
@@ -94,10 +103,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	fd = connect_to(argv[1], argv[2]);
-	if (fd < 0) {
-		perror(argv[1]);
+	if (fd < 0)
 		return EXIT_FAILURE;
-	}
 	if (import_target(argv[1], argv[3], &target) &&
 		echo_acquire(fd, GSS_C_INITIATE, &credential) &&
 		establish(fd, credential, target, &context) && echo_is_latched(context))
