@@ -7,6 +7,7 @@ set -u
 failed=0
 ran=0
 work=$(mktemp -d) || exit 1
+mkdir "$work/seeds"
 trap 'rm -rf "$work"' EXIT
 
 for target in $FUZZ_TARGETS; do
@@ -17,23 +18,22 @@ for target in $FUZZ_TARGETS; do
 		failed=$((failed + 1))
 		continue
 	fi
-	rm -f "$work"/*
+	rm -f "$work"/seeds/*
 	for seed in "$corpus"/*; do
-		base=$work/${seed##*/}
+		base=$work/seeds/${seed##*/}
 		size=$(stat -c %s "$seed")
 		head -c $((size / 2)) "$seed" >"$base.half"
 		head -c $((size > 0 ? size - 1 : 0)) "$seed" >"$base.short"
 		{ cat "$seed" && printf '\377'; } >"$base.long"
 		tr '\000-\377' '\001-\377\000' <"$seed" >"$base.shifted"
 	done
-	if "./$target" "$corpus"/* "$work"/* >"$work.log" 2>&1; then
+	if "./$target" "$corpus"/* "$work"/seeds/* >"$work/log" 2>&1; then
 		echo "ok $target"
 	else
 		echo "FAIL $target"
-		tail -n 30 "$work.log"
+		tail -n 30 "$work/log"
 		failed=$((failed + 1))
 	fi
-	rm -f "$work.log"
 	ran=$((ran + 1))
 done
 echo "$ran targets replayed, $failed failed"
