@@ -5,11 +5,17 @@
 set -eu
 build=$1
 log=$(mktemp -d)
-trap 'rm -rf "$log"' EXIT
+trap 'rm -rf "$log"; hosts_delete' EXIT
+
+# Those of bench_latch, and no others.
+hosts_delete()
+{
+	ip netns list | awk '$1 ~ /^latch-[0-9]+-[ab]$/ { print $1 }' | xargs -r -n 1 ip netns delete
+}
 
 for latches in 1 21; do
 	# A fresh start: the hosts of the run before are taken away.
-	ip -all netns delete
+	hosts_delete
 	timeout 200 strace -f -qq -s 0 -o "$log/$latches" "$build/bench/bench_latch" "$build/gss-ipsecd" \
 		"$latches" 1000 0 >"$log/out" || { cat "$log/out"; exit 1; }
 done
