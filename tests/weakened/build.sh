@@ -52,7 +52,7 @@ build_tree()
 	local list headers
 
 	mkdir -p "$out/objects" "$out/tests"
-	headers=$(find base mech plugin kernel-bind include tests -name '*.h' \
+	headers=$(find base mech plugin kernel-bind include tools tests -name '*.h' \
 		-newer "$out/library.a" 2>/dev/null) || headers=
 	[ -z "$headers" ] || rm -f "$out"/objects/*.o "$out"/tests/*.o
 	list=$(find base mech plugin kernel-bind tools/known_hosts.c tools/ssh_key.c -name '*.c' \
