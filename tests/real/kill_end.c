@@ -46,40 +46,6 @@ uint64_t stream_clock_ms(void)
 	return kill_clock_ms();
 }
 
-bool stream_send_all(int fd, const void *data, size_t len)
-{
-	const char *next = data;
-
-	while (len > 0) {
-		ssize_t done = send(fd, next, len, MSG_NOSIGNAL);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		next += done;
-		len -= (size_t)done;
-	}
-	return true;
-}
-
-bool stream_receive_all(int fd, void *data, size_t len)
-{
-	char *next = data;
-
-	while (len > 0) {
-		ssize_t done = recv(fd, next, len, 0);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		next += done;
-		len -= (size_t)done;
-	}
-	return true;
-}
-
 static uint8_t octet_of(uint64_t offset, bool is_of_server)
 {
 	return (uint8_t)(offset ^ offset >> 8 ^ offset >> 16 ^ (is_of_server ? 0xa5 : 0x5a));

@@ -25,40 +25,6 @@ struct sending {
 	bool is_done;
 };
 
-bool stream_send_all(int fd, const void *data, size_t len)
-{
-	const char *next = data;
-
-	while (len > 0) {
-		ssize_t done = send(fd, next, len, MSG_NOSIGNAL);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		next += done;
-		len -= (size_t)done;
-	}
-	return true;
-}
-
-bool stream_receive_all(int fd, void *data, size_t len)
-{
-	char *next = data;
-
-	while (len > 0) {
-		ssize_t done = recv(fd, next, len, 0);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		next += done;
-		len -= (size_t)done;
-	}
-	return true;
-}
-
 /* xorshift64: other octets in every block, so that a block out of place shows. */
 static void block_fill(uint64_t *words, size_t count, uint64_t *state)
 {
