@@ -264,10 +264,4 @@ refuse_nobody "${kinds[0]}"
 refuse_group "${kinds[0]}"
 charon_says
 charon_methods
-for kind in "${kinds[@]}"; do
-	judge_refuse_keys "$kind"
-done
-judge_refuse_names "${kinds[0]}"
-judge_refuse_flips "${kinds[0]}"
-judge_capture_ends
-report_end
+judge_end "${kinds[@]}"

@@ -15,12 +15,10 @@
 #   judge_content                  whether that CMD succeeded
 #   judge_value NAME               what ike_peer printed
 #   judge_child NAME               the child SA just made goes into A's kernel; ping
-#   judge_capture_ends             and no ping went outside ESP: the capture of the whole run
-#
-#   judge_refuse_keys KIND, judge_refuse_names KIND, judge_refuse_flips KIND
-#                                  what either side must refuse, in both roles; over the daemon's
+#   judge_end KIND...              what either side must refuse, in both roles, over the daemon's
 #                                  connections good-KIND and id (it wants another name), which
-#                                  judge_daemon_initiates CONNECTION begins; judge_daemon is its name
+#                                  judge_daemon_initiates CONNECTION begins, and judge_daemon is its
+#                                  name; that no ping went outside ESP; the report's end
 #
 # We are us-KIND.example (and alice@example.org), the daemon is host-KIND.example.
 judge_dir=
@@ -273,4 +271,17 @@ judge_refuse_flips()
 	judge_accept good.conf "$kind" "judge_daemon_initiates good-$kind" "${judge_options[@]}" \
 		--flip sent --seconds 1
 	report "$judge_daemon refuses our T4 with one flipped bit" eval "! judge_content"
+}
+
+judge_end()
+{
+	local kind
+
+	for kind; do
+		judge_refuse_keys "$kind"
+	done
+	judge_refuse_names "$1"
+	judge_refuse_flips "$1"
+	judge_capture_ends
+	report_end
 }

@@ -218,10 +218,4 @@ pluto_up
 rows row_responder
 rows row_initiator
 nobody
-for kind in "${kinds[@]}"; do
-	judge_refuse_keys "$kind"
-done
-judge_refuse_names "${kinds[0]}"
-judge_refuse_flips "${kinds[0]}"
-judge_capture_ends
-report_end
+judge_end "${kinds[@]}"
