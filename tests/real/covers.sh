@@ -9,16 +9,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/report.sh"
 . "$here/streams.sh"
 
-# An orphaned socket shall not outlive the test.
-sockets_hurry()
-{
-	local host
-
-	for host in A B; do
-		hosts_on "$host" sysctl -qw net.ipv4.tcp_orphan_retries=2 net.ipv4.tcp_fin_timeout=5
-	done
-}
-
 # brokers OPTIONS...: both anew, with these.
 brokers()
 {
@@ -265,7 +255,7 @@ case_time_wait()
 
 trap streams_end EXIT
 streams_up "$1" "$2" 3
-sockets_hurry
+streams_hurry
 streams_snapshot
 brokers --cover-max 0
 case_whole

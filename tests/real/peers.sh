@@ -14,15 +14,6 @@ pluto_root=$2/../build-peers/root
 pluto=/usr/libexec/ipsec/pluto
 pluto_libraries=$pluto_root/usr/lib/x86_64-linux-gnu:$pluto_root/lib/x86_64-linux-gnu
 
-sockets_hurry()
-{
-	local host
-
-	for host in A B; do
-		hosts_on "$host" sysctl -qw net.ipv4.tcp_orphan_retries=2 net.ipv4.tcp_fin_timeout=5
-	done
-}
-
 begin()
 {
 	rm -f "$go"
@@ -141,7 +132,7 @@ case_pluto_stops()
 trap streams_end EXIT
 [ -x "$pluto_root$pluto" ] || hosts_die "no pluto in $pluto_root: tests/support/fetch_peers.sh"
 streams_up "$1" "$2" 1
-sockets_hurry
+streams_hurry
 go=$hosts_dir/go
 case_charon
 pluto_configure

@@ -14,6 +14,8 @@
 #   streams_snapshot, streams_is_clean, streams_left
 #                                 kernels without anything of ours: noted, compared, shown
 #   streams_configure HOST LINE...  other lines in front of HOST's configuration
+#   streams_hurry [SETTING...]    an orphaned socket shall not outlive the test
+#   streams_established           both latches are; else both hosts' status
 
 streams_port=4646
 streams_linger=3
@@ -204,6 +206,24 @@ streams_configure()
 streams_has_state()
 {
 	hosts_on "$1" gss-ipsec status 2>&1 | grep -qw "$2"
+}
+
+streams_established()
+{
+	streams_has_state A established && streams_has_state B established && return 0
+	hosts_on A gss-ipsec status
+	hosts_on B gss-ipsec status
+	return 1
+}
+
+streams_hurry()
+{
+	local host
+
+	for host in A B; do
+		hosts_on "$host" sysctl -qw net.ipv4.tcp_orphan_retries=2 \
+			net.ipv4.tcp_fin_timeout=5 "$@"
+	done
 }
 
 streams_end()

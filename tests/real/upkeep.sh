@@ -15,25 +15,6 @@ offloaded='was loaded on this side while the connection was latched'
 ended='the connection was reset, or the program disconnected it'
 moved='disconnected the latched socket'
 
-# An orphaned socket shall not outlive the test.
-sockets_hurry()
-{
-	local host
-
-	for host in A B; do
-		hosts_on "$host" sysctl -qw net.ipv4.tcp_orphan_retries=2 \
-			net.ipv4.tcp_fin_timeout=5 net.ipv4.tcp_syn_retries=1
-	done
-}
-
-both_established()
-{
-	streams_has_state A established && streams_has_state B established && return 0
-	hosts_on A gss-ipsec status
-	hosts_on B gss-ipsec status
-	return 1
-}
-
 # begin NAME LINE "OPTIONS OF BOTH" "CLIENT'S" "SERVER'S": until both said LINE, latched.
 begin()
 {
@@ -48,7 +29,7 @@ begin()
 	streams_server "${both[@]}" "${server_options[@]}"
 	streams_client "${both[@]}" "${client_options[@]}"
 	report "$1: both in phase '$2'" eval "streams_said client $2 && streams_said server $2"
-	report "$1: established on both" both_established
+	report "$1: established on both" streams_established
 }
 
 # broken_within_second HOST CAUSE: whoever asks for HOST's status later than a second after
@@ -258,7 +239,7 @@ trap streams_end EXIT
 rm -f "$hosts_out/latency"
 go=$hosts_dir/go
 streams_up "$1" "$2" 1
-sockets_hurry
+streams_hurry net.ipv4.tcp_syn_retries=1
 streams_snapshot
 for host in A B; do
 	case_broken "SAs flushed" "$host" idle "$sa_gone" flush_state
