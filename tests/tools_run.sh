@@ -318,7 +318,7 @@ for as in "setpriv --reuid 65534 --regid 65534 --clear-groups" "setpriv --ruid 6
 	report "doctor: a stranger's gss-ipsecd is there ($as)" [ -s "$work/ready" ]
 	report "doctor: and his options are not taken" \
 		quiet_about 'evil\|65534' "$tool" doctor
-	kill "$stranger"; wait "$stranger" 2>/dev/null
+	kill -KILL "$stranger"; wait "$stranger" 2>/dev/null
 	: >"$work/ready"
 done
 mkdir "$work/it's none"

@@ -57,6 +57,27 @@ static void (*const examinations[])(struct doctor *doctor) = {
 
 /* --- texts --- */
 
+/* As the shell reads it, and a terminal does not. */
+static void put_octets(FILE *stream, const char *word)
+{
+	(void)fputs("$'", stream);
+	for (; *word != '\0'; word++) {
+		if (*word >= ' ' && *word <= '~' && *word != '\'' && *word != '\\')
+			(void)fputc(*word, stream);
+		else
+			(void)fprintf(stream, "\\%03o", (unsigned int)(unsigned char)*word);
+	}
+	(void)fputc('\'', stream);
+}
+
+static bool is_printable(const char *word)
+{
+	for (; *word != '\0'; word++)
+		if (*word < ' ' || *word > '~')
+			return false;
+	return true;
+}
+
 static void put_quoted(FILE *stream, const char *word)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -66,12 +87,16 @@ static void put_quoted(FILE *stream, const char *word)
 		tool_put_printable(word, stream);
 		return;
 	}
-	(void)fputc('\'', stream);
-	for (; *word != '\0'; word++) {
-		const char octet[] = { *word, '\0' };
-
-		tool_put_printable(*word == '\'' ? "'\\''" : octet, stream);
+	if (!is_printable(word)) {
+		put_octets(stream, word);
+		return;
 	}
+	(void)fputc('\'', stream);
+	for (; *word != '\0'; word++)
+		if (*word == '\'')
+			(void)fputs("'\\''", stream);
+		else
+			(void)fputc(*word, stream);
 	(void)fputc('\'', stream);
 }
 

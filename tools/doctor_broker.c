@@ -200,13 +200,18 @@ static char *command_for_broker(const struct doctor *doctor, const char *more_op
 	return result < 0 ? NULL : command;
 }
 
-/* The number behind an option, or the default. */
+/* The number behind an option where it stands last, as getopt() takes it, or the default. */
 static unsigned long option_number(
 	const struct doctor *doctor, const char *option, unsigned long otherwise)
 {
-	const char *at = strstr(doctor->broker_options, option);
+	const char *at = doctor->broker_options;
+	unsigned long number = otherwise;
 
-	return at == NULL ? otherwise : strtoul(at + strlen(option) + 1, NULL, 10);
+	while ((at = strstr(at, option)) != NULL) {
+		at += strlen(option);
+		number = *at == '\0' ? otherwise : strtoul(at + 1, NULL, 10);
+	}
+	return number;
 }
 
 /* Twice as many as now, and enough for a trial. */

@@ -75,7 +75,7 @@ write_job()
 
 run_native()
 {
-	guest_kind=native guest_job=$job unshare --mount --net --pid --fork --uts --ipc -- \
+	guest_kind=native guest_job=$job unshare --mount --net --pid --fork --kill-child --uts --ipc -- \
 		"$real_dir/guest_init.sh" </dev/null &
 	guest_pid=$!
 	wait "$guest_pid"
@@ -134,7 +134,7 @@ clean_up()
 	if [ -n "$guest_pid" ] && [ "$kind" != native ]; then
 		kill -KILL -- "-$guest_pid" 2>/dev/null
 	elif [ -n "$guest_pid" ]; then
-		kill "$guest_pid" 2>/dev/null
+		kill -KILL "$guest_pid" 2>/dev/null # unshare minds no TERM, and takes all in it along
 	fi
 	rm -rf "$job"
 }
