@@ -17,9 +17,8 @@
 #define KIND_LEASE 1
 #define KIND_GONE 2
 #define CHECKSUM_BYTES 8
-#define FILE_BYTES_MAX (256u << 20)
 #define SLACK_RECORDS 256
-#define JOURNAL_OPEN (O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
+#define JOURNAL_OPEN (O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW)
 #define LOCK_TRIES 20
 #define LOCK_PAUSE_MS 100
 
@@ -236,23 +235,31 @@ static bool record_apply(struct lease_table *table, const struct broker_lease *r
 	return lease_table_recount(table, lease);
 }
 
-enum err journal_replay(struct bytes input, struct lease_table *table, size_t *ret_spoilt)
+/* A torn or spoilt one is skipped and counted. */
+static void record_replay(struct bytes input, struct lease_table *table, size_t *spoilt)
 {
 	struct broker_lease record;
-	struct reader r;
-	struct bytes view;
-	size_t spoilt = 0;
 	bool is_gone;
 
-	reader_init(&r, input);
-	while (reader_left(&r) >= JOURNAL_RECORD_BYTES) {
-		view = reader_get_bytes(&r, JOURNAL_RECORD_BYTES);
-		if (journal_record_read(view, &record, &is_gone) != ERR_OK ||
-			!record_apply(table, &record, is_gone))
-			spoilt++;
+	if (journal_record_read(input, &record, &is_gone) != ERR_OK) {
+		(*spoilt)++;
+		return;
 	}
-	spoilt += reader_left(&r) > 0;
+	if (!record_apply(table, &record, is_gone))
+		(*spoilt)++;
 	secret_wipe(&record, sizeof(record));
+}
+
+enum err journal_replay(struct bytes input, struct lease_table *table, size_t *ret_spoilt)
+{
+	struct reader r;
+	size_t spoilt = 0;
+
+	reader_init(&r, input);
+	while (reader_left(&r) >= JOURNAL_RECORD_BYTES)
+		record_replay(reader_get_bytes(&r, JOURNAL_RECORD_BYTES), table, &spoilt);
+	if (reader_left(&r) > 0)
+		record_replay(reader_get_rest(&r), table, &spoilt);
 	*ret_spoilt = spoilt;
 	return reader_status(&r);
 }
@@ -260,66 +267,68 @@ enum err journal_replay(struct bytes input, struct lease_table *table, size_t *r
 /* Both files stay open: the daemon's sandbox opens none. */
 struct journal {
 	int file, spare, lock;
-	size_t records;
+	size_t records;	 /* whole ones in file */
+	size_t retry_at; /* so many records, after a rewriting that failed */
+	bool is_behind;	 /* a record could not be written: the table has more to tell */
 	char path[512], new_path[520];
 };
 
-static int file_write(int file, struct bytes data)
+/* By its place, so that a torn record never puts later ones out of step. */
+static int record_put(int file, size_t place, const struct broker_lease *lease, bool is_gone)
 {
-	ssize_t len = write(file, data.data, data.len);
-
-	off_t end;
-
-	if (len < 0)
-		return errno;
-	if ((size_t)len == data.len)
-		return 0;
-	/* A torn record would put all later ones out of step. */
-	end = lseek(file, 0, SEEK_END);
-	if (end < len || ftruncate(file, end - len) != 0)
-		return EIO;
-	return ENOSPC;
-}
-
-static int record_append(int file, const struct broker_lease *lease, bool is_gone)
-{
+	const off_t offset = (off_t)(place * JOURNAL_RECORD_BYTES);
 	struct writer w;
+	ssize_t len = 0;
 	int result = EINVAL;
 
 	writer_init(&w, JOURNAL_RECORD_BYTES);
-	if (journal_record_write(lease, is_gone, &w) == ERR_OK)
-		result = file_write(file, writer_view(&w));
+	if (journal_record_write(lease, is_gone, &w) != ERR_OK)
+		goto out;
+	if (lseek(file, offset, SEEK_SET) == offset)
+		len = write(file, writer_view(&w).data, JOURNAL_RECORD_BYTES);
+	else
+		len = -1;
+	result = len < 0 ? errno : len < JOURNAL_RECORD_BYTES ? ENOSPC : 0;
+out:
 	writer_free(&w);
 	return result;
 }
 
-static int journal_load(int file, struct lease_table *table, size_t *ret_spoilt)
+/* ret: octets read, fewer than a record at the file's end. */
+static int record_load(int file, uint8_t record[JOURNAL_RECORD_BYTES], size_t *ret_len)
 {
-	struct stat status;
-	uint8_t *data;
 	size_t have = 0;
-	ssize_t len = 1;
-	int result = 0;
+	ssize_t len;
 
-	if (fstat(file, &status) != 0)
+	do {
+		len = read(file, record + have, JOURNAL_RECORD_BYTES - have);
+		if (len < 0)
+			return errno;
+		have += (size_t)len;
+	} while (len > 0 && have < JOURNAL_RECORD_BYTES);
+	*ret_len = have;
+	return 0;
+}
+
+static int journal_load(struct journal *journal, struct lease_table *table, size_t *ret_spoilt)
+{
+	uint8_t record[JOURNAL_RECORD_BYTES];
+	struct stat status;
+	size_t len = 0, spoilt = 0;
+	int result;
+
+	if (fstat(journal->file, &status) != 0)
 		return errno;
-	if (status.st_uid != geteuid() || fchmod(file, 0600) != 0)
+	if (status.st_uid != geteuid() || fchmod(journal->file, 0600) != 0)
 		return EPERM;
-	if (status.st_size > (off_t)FILE_BYTES_MAX)
-		return EFBIG;
-	data = malloc((size_t)status.st_size + 1);
-	if (data == NULL)
-		return ENOMEM;
-	while (have < (size_t)status.st_size && len > 0) {
-		len = read(file, data + have, (size_t)status.st_size - have);
-		if (len > 0)
-			have += (size_t)len;
-	}
-	if (len < 0)
-		result = errno;
-	else if (journal_replay(BYTES(data, have), table, ret_spoilt) != ERR_OK)
-		result = EINVAL;
-	secret_free(data, (size_t)status.st_size + 1);
+	do {
+		result = record_load(journal->file, record, &len);
+		if (result == 0 && len > 0)
+			record_replay(BYTES(record, len), table, &spoilt);
+		journal->records += result == 0 && len == sizeof(record);
+	} while (result == 0 && len == sizeof(record));
+	secret_wipe(record, sizeof(record));
+	*ret_spoilt = spoilt;
 	return result;
 }
 
@@ -377,7 +386,7 @@ int journal_open(const char *path, struct lease_table *table, size_t *ret_spoilt
 	if (result != 0)
 		goto out;
 	journal->file = open(path, JOURNAL_OPEN, 0600);
-	result = journal->file < 0 ? errno : journal_load(journal->file, table, &spoilt);
+	result = journal->file < 0 ? errno : journal_load(journal, table, &spoilt);
 	if (result != 0)
 		goto out;
 	journal->spare = open(journal->new_path, JOURNAL_OPEN | O_TRUNC, 0600);
@@ -406,44 +415,107 @@ void journal_close(struct journal **journal)
 	*journal = NULL;
 }
 
-int journal_compact(struct journal *journal, const struct lease_table *table)
+/* The table's leases but one, which may be NULL, as the file's first records. */
+static int leases_put(int file, const struct lease_table *table, const struct broker_lease *except)
 {
-	const struct broker_lease *lease;
-	const int old = journal->file;
+	const struct broker_lease *lease = lease_table_after(table, 0);
+	size_t place = 0;
 	int result = 0;
 
-	/* Also what a rewriting that failed has left. */
-	if (ftruncate(journal->spare, 0) != 0)
-		return errno;
-	for (lease = lease_table_after(table, 0); lease != NULL && result == 0;
-		lease = lease_table_next(lease))
-		result = record_append(journal->spare, lease, false);
+	for (; lease != NULL && result == 0; lease = lease_table_next(lease)) {
+		if (lease != except)
+			result = record_put(file, place++, lease, false);
+	}
+	return result;
+}
+
+static bool file_empty(int file)
+{
+	return ftruncate(file, 0) == 0;
+}
+
+/* In a new file, which is whole before it has the name. */
+static int file_exchange(
+	struct journal *journal, const struct lease_table *table, const struct broker_lease *except)
+{
+	const int old = journal->file;
+	int result;
+
+	if (!file_empty(journal->spare))
+		return EIO;
+	result = leases_put(journal->spare, table, except);
 	if (result == 0 && renameat2(AT_FDCWD, journal->new_path, AT_FDCWD, journal->path,
 				   RENAME_EXCHANGE) != 0)
 		result = errno;
-	if (result != 0)
+	if (result == 0) {
+		journal->file = journal->spare;
+		journal->spare = old;
+	}
+	/* It takes no room meanwhile; and is emptied before it is used again, in any case. */
+	(void)file_empty(journal->spare);
+	return result;
+}
+
+/* Over the old ones, which takes no room.  The file says the same at each moment: ids ascend in it, so
+ * no lease has its first record before its new place; thus of a lease that is not written yet all
+ * records are there, and of the others what is left of the old ones ends with the last.  (Behind a
+ * lease that never got a record, because its request failed and is being undone, who kills the broker
+ * in this moment may make it forget one: that connection carries nothing any more.) */
+static int file_overwrite(struct journal *journal, const struct lease_table *table,
+	const struct broker_lease *except, size_t held)
+{
+	int result = leases_put(journal->file, table, except);
+
+	if (result == 0 && ftruncate(journal->file, (off_t)(held * JOURNAL_RECORD_BYTES)) != 0)
+		result = errno;
+	return result;
+}
+
+static int journal_rewrite(
+	struct journal *journal, const struct lease_table *table, const struct broker_lease *except)
+{
+	const size_t held = lease_table_count(table) - (except != NULL);
+	int result = file_exchange(journal, table, except);
+
+	if (result != 0 && held <= journal->records)
+		result = file_overwrite(journal, table, except, held);
+	if (result != 0) {
+		journal->retry_at = journal->records + SLACK_RECORDS;
 		return result;
-	journal->file = journal->spare;
-	journal->spare = old;
-	/* It is emptied before it is used again, in any case. */
-	if (ftruncate(old, 0) != 0)
-		result = 0;
-	journal->records = lease_table_count(table);
+	}
+	journal->records = held;
+	journal->retry_at = 0;
+	journal->is_behind = false;
 	return 0;
+}
+
+int journal_compact(struct journal *journal, const struct lease_table *table)
+{
+	return journal_rewrite(journal, table, NULL);
+}
+
+static bool journal_is_long(const struct journal *journal, size_t held)
+{
+	return journal->records > SLACK_RECORDS + 2 * held && journal->records >= journal->retry_at;
 }
 
 int journal_append(struct journal *journal, const struct lease_table *table,
 	const struct broker_lease *lease, bool is_gone)
 {
-	int result = record_append(journal->file, lease, is_gone);
+	const size_t held = lease_table_count(table) - is_gone;
+	int rewritten, result = EAGAIN;
 
-	if (result != 0)
-		return result;
-	journal->records++;
-	/* The table still has a lease that is going.  The record is in already: a rewriting that
-	 * fails is tried again later. */
-	if (!is_gone && journal->records > SLACK_RECORDS + 4 * lease_table_count(table) &&
-		journal_compact(journal, table) != 0)
-		journal->records = 0;
-	return 0;
+	/* Behind a record that is missing none is appended, only all are written anew. */
+	if (!journal->is_behind)
+		result = record_put(journal->file, journal->records, lease, is_gone);
+	if (result == 0) {
+		journal->records++;
+		if (!journal_is_long(journal, held))
+			return 0;
+	}
+	rewritten = journal_rewrite(journal, table, is_gone ? lease : NULL);
+	if (result == 0)
+		return 0; /* it is in: a rewriting that fails is tried again later */
+	journal->is_behind = rewritten != 0;
+	return rewritten;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The state file, which lets a restarted broker find its leases again: records of one fixed size,
- * appended with one write() each, the last of an id wins.  It lives under /run (so never longer
+ * put behind the last with one write() each, the last of an id wins.  It lives under /run (so never longer
  * than the kernel's objects) and is readable by root only; it holds the leases' secrets themselves,
  * because who can read it can do all that a secret allows anyway.  Keys are never in it.
  */
@@ -30,10 +30,12 @@ int journal_open(const char *path, struct lease_table *table, size_t *ret_spoilt
 	struct journal **ret_journal) ERR_MUST_CHECK;
 /* NULL inside is fine; nulls it. */
 void journal_close(struct journal **journal);
-/* 0 or a positive errno. The file is rewritten from table when it has grown much longer. */
+/* 0 or a positive errno.  lease is one of table's, from which the file is rewritten when it has grown
+ * much longer, and when a record cannot be added: it is in then, too. */
 int journal_append(struct journal *journal, const struct lease_table *table,
 	const struct broker_lease *lease, bool is_gone) ERR_MUST_CHECK;
-/* Writes a new file with the table's leases and puts it in the old one's place. */
+/* Writes a new file with the table's leases and puts it in the old one's place; where there is no
+ * room for it, writes them over the old one's records.  If it fails, the file tells what it told. */
 int journal_compact(struct journal *journal, const struct lease_table *table) ERR_MUST_CHECK;
 
 #endif

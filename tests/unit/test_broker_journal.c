@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -253,6 +255,267 @@ START_TEST(test_file)
 }
 END_TEST
 
+/* A file in a folder of its own. */
+struct place {
+	char folder[32], path[64], other[64], spare[64];
+};
+
+static void place_make(struct place *place)
+{
+	(void)snprintf(place->folder, sizeof(place->folder), "/tmp/journal-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(place->folder));
+	(void)snprintf(place->path, sizeof(place->path), "%s/state", place->folder);
+	(void)snprintf(place->other, sizeof(place->other), "%s/state.lock", place->folder);
+	(void)snprintf(place->spare, sizeof(place->spare), "%s/state.new", place->folder);
+}
+
+static void place_remove(const struct place *place)
+{
+	ck_assert_int_eq(unlink(place->path) | unlink(place->other) | unlink(place->spare) |
+				 rmdir(place->folder),
+		0);
+}
+
+static size_t place_records(const struct place *place)
+{
+	struct stat status;
+
+	ck_assert_int_eq(stat(place->path, &status), 0);
+	return (size_t)status.st_size / JOURNAL_RECORD_BYTES;
+}
+
+/* So many leases does the file tell of; none of its records is spoilt. */
+static size_t place_leases(const struct place *place)
+{
+	struct lease_table *table = lease_table_new();
+	struct journal *journal = NULL;
+	size_t spoilt = 99, count;
+
+	ck_assert_ptr_nonnull(table);
+	ck_assert_int_eq(journal_open(place->path, table, &spoilt, &journal), 0);
+	ck_assert_uint_eq(spoilt, 0);
+	count = lease_table_count(table);
+	journal_close(&journal);
+	lease_table_free(&table);
+	return count;
+}
+
+static struct broker_lease *lease_add(struct lease_table *table, uint64_t cookie)
+{
+	struct broker_lease lease = lease_of(0, cookie), *held;
+
+	held = lease_table_insert(table, &lease);
+	ck_assert_ptr_nonnull(held);
+	return held;
+}
+
+START_TEST(test_gone_counts)
+{
+	struct lease_table *table = lease_table_new();
+	struct journal *journal = NULL;
+	struct place place;
+	size_t spoilt;
+
+	ck_assert_ptr_nonnull(table);
+	place_make(&place);
+	ck_assert_int_eq(journal_open(place.path, table, &spoilt, &journal), 0);
+	for (uint64_t i = 1; i <= 1000; i++)
+		ck_assert_int_eq(journal_append(journal, table, lease_add(table, i), false), 0);
+	for (uint64_t i = 1; i < 1000; i++) {
+		ck_assert_int_eq(
+			journal_append(journal, table, lease_table_find(table, i), true), 0);
+		lease_table_remove(table, lease_table_find(table, i));
+		ck_assert_uint_le(place_records(&place), 257 + 2 * lease_table_count(table));
+	}
+	journal_close(&journal);
+	ck_assert_uint_eq(place_leases(&place), 1);
+	lease_table_free(&table);
+	place_remove(&place);
+}
+END_TEST
+
+/* Adds a record while no file may be longer than so many. */
+static int append_within(size_t records, struct journal *journal, const struct lease_table *table,
+	const struct broker_lease *lease, bool is_gone)
+{
+	struct rlimit unlimited, limit;
+	int result;
+
+	ck_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+	limit = unlimited;
+	limit.rlim_cur = records * JOURNAL_RECORD_BYTES;
+	/* What Check itself writes is not limited. */
+	result = setrlimit(RLIMIT_FSIZE, &limit);
+	if (result == 0)
+		result = journal_append(journal, table, lease, is_gone);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+	ck_assert(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+	return result;
+}
+
+#define ROOM 20
+
+/* Reserved, latched, closing, gone. */
+static void lease_live(struct journal *journal, struct lease_table *table, uint64_t cookie)
+{
+	struct broker_lease *lease = lease_add(table, cookie);
+
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(append_within(ROOM, journal, table, lease, i == 3), 0);
+	lease_table_remove(table, lease);
+}
+
+START_TEST(test_no_room)
+{
+	struct lease_table *table = lease_table_new();
+	struct broker_lease *first, *last;
+	struct journal *journal = NULL;
+	struct place place;
+	size_t spoilt;
+
+	ck_assert_ptr_nonnull(table);
+	place_make(&place);
+	ck_assert_int_eq(journal_open(place.path, table, &spoilt, &journal), 0);
+	ck_assert_int_eq(unlink(place.spare), 0); /* no room for a second file */
+	first = lease_add(table, 1);
+	ck_assert_int_eq(append_within(ROOM, journal, table, first, false), 0);
+	for (uint64_t i = 2; i < 100; i++)
+		lease_live(journal, table, i);
+	for (uint64_t i = 100; i < 99 + ROOM; i++)
+		ck_assert_int_eq(
+			append_within(ROOM, journal, table, lease_add(table, i), false), 0);
+	/* One too many; but those that are there change and go as before. */
+	last = lease_add(table, 200);
+	ck_assert_int_ne(append_within(ROOM, journal, table, last, false), 0);
+	ck_assert_int_eq(append_within(ROOM, journal, table, last, true), 0);
+	lease_table_remove(table, last);
+	first->state = IPSEC_LATCH_STATE_CLOSING;
+	ck_assert_int_eq(append_within(ROOM, journal, table, first, false), 0);
+	ck_assert_int_eq(append_within(ROOM, journal, table, first, true), 0);
+	lease_table_remove(table, first);
+	ck_assert_int_eq(append_within(ROOM, journal, table, lease_add(table, 201), false), 0);
+	journal_close(&journal);
+	ck_assert_uint_eq(place_records(&place), ROOM);
+	ck_assert_uint_eq(place_leases(&place), ROOM);
+	lease_table_free(&table);
+	place_remove(&place);
+}
+END_TEST
+
+/* What could not be written is with the next record, when there is room. */
+START_TEST(test_room_again)
+{
+	struct lease_table *table = lease_table_new();
+	struct journal *journal = NULL;
+	struct place place;
+	size_t spoilt;
+
+	ck_assert_ptr_nonnull(table);
+	place_make(&place);
+	ck_assert_int_eq(journal_open(place.path, table, &spoilt, &journal), 0);
+	for (uint64_t i = 1; i <= 3; i++)
+		ck_assert_int_eq(
+			append_within(2, journal, table, lease_add(table, i), false) == 0, i <= 2);
+	ck_assert_uint_eq(place_records(&place), 2);
+	ck_assert_int_eq(journal_append(journal, table, lease_add(table, 4), false), 0);
+	journal_close(&journal);
+	ck_assert_uint_eq(place_leases(&place), 4);
+	lease_table_free(&table);
+	place_remove(&place);
+}
+END_TEST
+
+#define HISTORY_RECORDS 400
+#define HISTORY_COOKIES 23
+
+/* A history of leases that come, change and go, as one file. */
+static void history_make(struct lease_table *table, uint8_t *file)
+{
+	struct broker_lease *lease;
+	uint32_t dice = 1;
+	bool is_gone;
+
+	for (size_t i = 0; i < HISTORY_RECORDS; i++) {
+		dice = dice * 1103515245 + 12345;
+		lease = lease_table_find(table, 1 + (dice >> 16) % HISTORY_COOKIES);
+		is_gone = lease != NULL && dice >> 30 == 0;
+		if (lease == NULL)
+			lease = lease_add(table, 1 + (dice >> 16) % HISTORY_COOKIES);
+		else
+			lease->due_ms++;
+		record_make(lease, is_gone, file + i * JOURNAL_RECORD_BYTES);
+		if (is_gone)
+			lease_table_remove(table, lease);
+	}
+}
+
+static void replay_check(struct bytes file, const struct lease_table *expected)
+{
+	struct lease_table *table = lease_table_new();
+	const struct broker_lease *lease, *found;
+	size_t spoilt;
+
+	ck_assert_ptr_nonnull(table);
+	ck_assert_int_eq(journal_replay(file, table, &spoilt), ERR_OK);
+	ck_assert_uint_eq(lease_table_count(table), lease_table_count(expected));
+	for (lease = lease_table_after(expected, 0); lease != NULL;
+		lease = lease_table_next(lease)) {
+		found = lease_table_find(table, lease->cookie);
+		ck_assert(found != NULL && found->id == lease->id);
+		ck_assert_uint_eq(found->due_ms, lease->due_ms);
+	}
+	lease_table_free(&table);
+}
+
+/* A broker that is killed while it writes over the old records has lost nothing. */
+START_TEST(test_half_overwritten)
+{
+	static uint8_t file[HISTORY_RECORDS * JOURNAL_RECORD_BYTES];
+	struct lease_table *table = lease_table_new();
+	const struct broker_lease *lease;
+	size_t place = 0;
+
+	ck_assert_ptr_nonnull(table);
+	history_make(table, file);
+	ck_assert_uint_gt(lease_table_count(table), HISTORY_COOKIES / 3);
+	replay_check(BYTES_OF(file), table);
+	for (lease = lease_table_after(table, 0); lease != NULL; lease = lease_table_next(lease)) {
+		record_make(lease, false, file + place++ * JOURNAL_RECORD_BYTES);
+		replay_check(BYTES_OF(file), table);
+	}
+	replay_check(BYTES(file, place * JOURNAL_RECORD_BYTES), table);
+	lease_table_free(&table);
+}
+END_TEST
+
+/* As long as many leases make it. */
+START_TEST(test_long_file)
+{
+	const off_t len = (off_t)257 << 20;
+	struct lease_table *table = lease_table_new();
+	struct journal *journal = NULL;
+	struct place place;
+	size_t spoilt;
+
+	ck_assert_ptr_nonnull(table);
+	place_make(&place);
+	ck_assert_int_eq(journal_open(place.path, table, &spoilt, &journal), 0);
+	ck_assert_int_eq(journal_append(journal, table, lease_add(table, 1), false), 0);
+	journal_close(&journal);
+	lease_table_free(&table);
+	ck_assert_int_eq(truncate(place.path, len), 0);
+	table = lease_table_new();
+	ck_assert_ptr_nonnull(table);
+	ck_assert_int_eq(journal_open(place.path, table, &spoilt, &journal), 0);
+	ck_assert_uint_eq(spoilt, (size_t)len / JOURNAL_RECORD_BYTES - 1);
+	ck_assert_uint_eq(lease_table_count(table), 1);
+	journal_close(&journal);
+	lease_table_free(&table);
+	place_remove(&place);
+}
+END_TEST
+
 Suite *suite_broker_journal(void)
 {
 	Suite *suite = suite_create("broker_journal");
@@ -266,6 +529,12 @@ Suite *suite_broker_journal(void)
 	tcase_add_test(tests, test_replay_keeps_identity);
 	tcase_add_test(tests, test_file);
 	tcase_add_test(tests, test_lock_of_a_child);
+	tcase_add_test(tests, test_gone_counts);
+	tcase_add_test(tests, test_no_room);
+	tcase_add_test(tests, test_room_again);
+	tcase_add_test(tests, test_half_overwritten);
+	tcase_add_test(tests, test_long_file);
+	tcase_set_timeout(tests, 60);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
