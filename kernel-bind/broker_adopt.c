@@ -11,12 +11,71 @@
 #include "kernel-bind/broker.h"
 #include "kernel-bind/broker_log.h"
 
+/* Things by their reqid, of which few have the same: no start takes longer than its dumps. */
+struct entry {
+	uint32_t reqid;
+	const void *item;
+};
+struct index {
+	struct entry *entries; /* sorted once all are in */
+	size_t count;
+};
+
 struct found {
 	struct kxfrm_sa_seen *associations;
 	struct kxfrm_policy *policies;
 	size_t association_count, policy_count, association_room, policy_room;
 	bool has_failed, has_blocks, has_yielding;
+	struct index by_reqid; /* of associations */
 };
+
+static bool index_make(struct index *index, size_t room)
+{
+	index->count = 0;
+	index->entries = calloc(room + 1, sizeof(*index->entries));
+	return index->entries != NULL;
+}
+
+static void index_add(struct index *index, uint32_t reqid, const void *item)
+{
+	index->entries[index->count++] = (struct entry){ reqid, item };
+}
+
+static int entries_compare(const void *a, const void *b)
+{
+	const uint32_t first = ((const struct entry *)a)->reqid;
+	const uint32_t second = ((const struct entry *)b)->reqid;
+
+	return (first > second) - (first < second);
+}
+
+static void index_sort(struct index *index)
+{
+	qsort(index->entries, index->count, sizeof(*index->entries), entries_compare);
+}
+
+/* Where those with this reqid begin. */
+static size_t index_find(const struct index *index, uint32_t reqid)
+{
+	size_t low = 0, high = index->count, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (index->entries[middle].reqid < reqid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The item at *place when it has this reqid, and goes on; NULL: no more. */
+static const void *index_next(const struct index *index, uint32_t reqid, size_t *place)
+{
+	if (*place >= index->count || index->entries[*place].reqid != reqid)
+		return NULL;
+	return index->entries[(*place)++].item;
+}
 
 static void *array_room(void *items, size_t count, size_t *room, size_t item_bytes)
 {
@@ -80,8 +139,12 @@ static bool association_is_of(
 static bool association_exists(
 	const struct found *found, const struct broker_lease *lease, bool is_inbound)
 {
-	for (size_t i = 0; i < found->association_count; i++) {
-		if (association_is_of(&found->associations[i], lease, is_inbound))
+	const uint32_t reqid = is_inbound ? lease->reqid_in : lease->reqid_out;
+	size_t place = index_find(&found->by_reqid, reqid);
+	const struct kxfrm_sa_seen *seen;
+
+	while ((seen = index_next(&found->by_reqid, reqid, &place)) != NULL) {
+		if (association_is_of(seen, lease, is_inbound))
 			return true;
 	}
 	return false;
@@ -132,50 +195,85 @@ static bool lease_judge(
 	return true;
 }
 
-static bool association_is_kept(const struct broker *broker, const struct kxfrm_sa_seen *seen)
+static bool association_is_kept(const struct index *leases, const struct kxfrm_sa_seen *seen)
 {
+	size_t place = index_find(leases, seen->reqid);
 	const struct broker_lease *lease;
 
-	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
-		lease = lease_table_next(lease)) {
+	while ((lease = index_next(leases, seen->reqid, &place)) != NULL) {
 		if (association_is_of(seen, lease, true) || association_is_of(seen, lease, false))
 			return true;
 	}
 	return false;
 }
 
-static bool policy_is_kept(const struct broker *broker, const struct kxfrm_policy *policy)
+static bool policy_is_of(const struct kxfrm_policy *policy, const struct broker_lease *lease)
 {
-	const struct broker_lease *lease;
-	struct kxfrm_path in = { .is_inbound = true }, out = { .is_inbound = false };
+	const struct kxfrm_path in = { &lease->tuple, true }, out = { &lease->tuple, false };
 
-	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
-		lease = lease_table_next(lease)) {
-		in.tuple = out.tuple = &lease->tuple;
-		if (lease->has_cover &&
-			(((policy->reqid == lease->reqid_in || policy->reqid == KXFRM_REQID_ANY) &&
-				 kxfrm_policy_matches(policy, in, 0)) ||
-				(policy->reqid == lease->reqid_out &&
-					kxfrm_policy_matches(policy, out, 0))))
+	if (!lease->has_cover)
+		return false;
+	if ((policy->reqid == lease->reqid_in || policy->reqid == KXFRM_REQID_ANY) &&
+		kxfrm_policy_matches(policy, in, 0))
+		return true;
+	return policy->reqid == lease->reqid_out && kxfrm_policy_matches(policy, out, 0);
+}
+
+static bool lease_has_cover(const struct broker_lease *lease)
+{
+	return lease->has_cover;
+}
+
+/* A cover that yields has no reqid, but its connection's addresses and ports; not the interface of
+ * link-local ones, so whoever is not found so is looked for. */
+static bool yielding_is_kept(const struct broker *broker, const struct kxfrm_policy *policy)
+{
+	struct kbind_tuple tuple = { .family = policy->family,
+		.protocol = policy->protocol,
+		.local_port = policy->destination_port,
+		.remote_port = policy->source_port };
+	const struct broker_lease *lease;
+
+	memcpy(tuple.local, policy->destination, sizeof(tuple.local));
+	memcpy(tuple.remote, policy->source, sizeof(tuple.remote));
+	lease = lease_table_find_tuple(broker->leases, &tuple, NULL, lease_has_cover);
+	if (lease == NULL || !policy_is_of(policy, lease))
+		lease = lease_table_after(broker->leases, 0);
+	while (lease != NULL && !policy_is_of(policy, lease))
+		lease = lease_table_next(lease);
+	return lease != NULL;
+}
+
+static bool policy_is_kept(
+	const struct broker *broker, const struct index *leases, const struct kxfrm_policy *policy)
+{
+	size_t place = index_find(leases, policy->reqid);
+	const struct broker_lease *lease;
+
+	if (policy->reqid == KXFRM_REQID_ANY)
+		return yielding_is_kept(broker, policy);
+	while ((lease = index_next(leases, policy->reqid, &place)) != NULL) {
+		if (policy_is_of(policy, lease))
 			return true;
 	}
 	return false;
 }
 
-static void strays_remove(struct broker *broker, const struct found *found)
+static void strays_remove(
+	struct broker *broker, const struct found *found, const struct index *leases)
 {
 	size_t policies = 0, associations = 0;
 
 	/* Associations first, as at a latch's end. */
 	for (size_t i = 0; i < found->association_count; i++) {
-		if (association_is_kept(broker, &found->associations[i]))
+		if (association_is_kept(leases, &found->associations[i]))
 			continue;
 		associations++;
 		if (kxfrm_sa_remove_seen(broker->xfrm, &found->associations[i]) != 0)
 			broker_log("a stray SA cannot be removed");
 	}
 	for (size_t i = 0; i < found->policy_count; i++) {
-		if (policy_is_kept(broker, &found->policies[i]))
+		if (policy_is_kept(broker, leases, &found->policies[i]))
 			continue;
 		policies++;
 		if (kxfrm_policy_remove(broker->xfrm, &found->policies[i]) != 0)
@@ -257,24 +355,58 @@ static int covers_settle(struct broker *broker, const struct found *found)
 	return 0;
 }
 
+static int found_read(struct broker *broker, struct found *found)
+{
+	int result = kxfrm_sa_dump(broker->xfrm, each_association, found);
+
+	if (result == 0)
+		result = kxfrm_policy_dump(broker->xfrm, each_policy, found);
+	if (result == 0 &&
+		(found->has_failed || !index_make(&found->by_reqid, found->association_count)))
+		result = ENOMEM;
+	if (result != 0)
+		return result;
+	for (size_t i = 0; i < found->association_count; i++)
+		index_add(&found->by_reqid, found->associations[i].reqid, &found->associations[i]);
+	index_sort(&found->by_reqid);
+	return 0;
+}
+
+/* Both reqids of each. */
+static int leases_index(const struct broker *broker, struct index *leases)
+{
+	const struct broker_lease *lease;
+
+	if (!index_make(leases, 2 * lease_table_count(broker->leases)))
+		return ENOMEM;
+	for (lease = lease_table_after(broker->leases, 0); lease != NULL;
+		lease = lease_table_next(lease)) {
+		index_add(leases, lease->reqid_in, lease);
+		if (lease->reqid_out != lease->reqid_in)
+			index_add(leases, lease->reqid_out, lease);
+	}
+	index_sort(leases);
+	return 0;
+}
+
 int broker_adopt(struct broker *broker)
 {
 	struct found found = { 0 };
+	struct index leases = { 0 };
 	size_t kept;
 	int result;
 
 	result = broker_sweep_whole(broker);
 	if (result == 0)
-		result = kxfrm_sa_dump(broker->xfrm, each_association, &found);
-	if (result == 0)
-		result = kxfrm_policy_dump(broker->xfrm, each_policy, &found);
-	if (result == 0 && found.has_failed)
-		result = ENOMEM;
+		result = found_read(broker, &found);
 	if (result != 0)
 		goto out;
 	kept = leases_judge(broker, &found);
 	shares_settle(broker);
-	strays_remove(broker, &found);
+	result = leases_index(broker, &leases);
+	if (result != 0)
+		goto out;
+	strays_remove(broker, &found, &leases);
 	result = covers_settle(broker, &found);
 	if (result != 0)
 		goto out;
@@ -282,6 +414,8 @@ int broker_adopt(struct broker *broker)
 		broker_log("adopted %zu leases of an earlier broker", kept);
 	result = journal_compact(broker->journal, broker->leases);
 out:
+	free(leases.entries);
+	free(found.by_reqid.entries);
 	free(found.associations);
 	free(found.policies);
 	return result;

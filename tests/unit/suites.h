@@ -49,6 +49,7 @@
 	X(pseudo_random) \
 	X(broker_lease) \
 	X(broker_journal) \
+	X(broker_adopt) \
 	X(broker_recorder) \
 	X(broker_quota) \
 	X(broker_refusals) \
