@@ -389,6 +389,16 @@ static int leases_index(const struct broker *broker, struct index *leases)
 	return 0;
 }
 
+/* The old file is as good as before, only longer. */
+static void journal_shorten(struct broker *broker)
+{
+	int result = journal_compact(broker->journal, broker->leases);
+
+	if (result != 0)
+		broker_log(
+			"state file cannot be rewritten: %s; it stays as it is", strerror(result));
+}
+
 int broker_adopt(struct broker *broker)
 {
 	struct found found = { 0 };
@@ -412,7 +422,7 @@ int broker_adopt(struct broker *broker)
 		goto out;
 	if (kept > 0)
 		broker_log("adopted %zu leases of an earlier broker", kept);
-	result = journal_compact(broker->journal, broker->leases);
+	journal_shorten(broker);
 out:
 	free(leases.entries);
 	free(found.by_reqid.entries);
