@@ -494,6 +494,11 @@ int journal_compact(struct journal *journal, const struct lease_table *table)
 	return journal_rewrite(journal, table, NULL);
 }
 
+bool journal_is_behind(const struct journal *journal)
+{
+	return journal->is_behind;
+}
+
 static bool journal_is_long(const struct journal *journal, size_t held)
 {
 	return journal->records > SLACK_RECORDS + 2 * held && journal->records >= journal->retry_at;

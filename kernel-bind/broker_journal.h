@@ -34,6 +34,8 @@ void journal_close(struct journal **journal);
  * much longer, and when a record cannot be added: it is in then, too. */
 int journal_append(struct journal *journal, const struct lease_table *table,
 	const struct broker_lease *lease, bool is_gone) ERR_MUST_CHECK;
+/* Whether the last journal_append() failed, so that the next one brings what that was to bring. */
+bool journal_is_behind(const struct journal *journal);
 /* Writes a new file with the table's leases and puts it in the old one's place; where there is no
  * room for it, writes them over the old one's records.  If it fails, the file tells what it told. */
 int journal_compact(struct journal *journal, const struct lease_table *table) ERR_MUST_CHECK;

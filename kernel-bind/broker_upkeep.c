@@ -22,15 +22,24 @@ uint64_t broker_now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Told once until it succeeds again; a lease that goes mostly can be written, so per user, too. */
+static int lease_write(struct broker *broker, const struct broker_lease *lease, bool is_gone)
+{
+	const bool was_behind = journal_is_behind(broker->journal);
+	int result = journal_append(broker->journal, broker->leases, lease, is_gone);
+
+	if (result != 0 && !was_behind)
+		broker_log_user(lease->uid, "state file cannot be written: %s", strerror(result));
+	return result;
+}
+
 int broker_record(struct broker *broker, struct broker_lease *lease)
 {
-	int result = ENOMEM;
-
 	if (lease_table_recount(broker->leases, lease))
-		result = journal_append(broker->journal, broker->leases, lease, false);
-	if (result != 0)
-		broker_log("state file cannot be written: %s", strerror(result));
-	return result;
+		return lease_write(broker, lease, false);
+	broker_log_user(lease->uid, "lease %llu cannot be counted: %s",
+		(unsigned long long)lease->id, strerror(ENOMEM));
+	return ENOMEM;
 }
 
 static bool lease_is_sharing(const struct broker_lease *lease)
@@ -83,14 +92,11 @@ static void lease_remove_associations(struct broker *broker, struct broker_lease
 void broker_drop_lease(struct broker *broker, struct broker_lease *lease)
 {
 	const bool was_marked = lease->is_marked;
-	int result;
 
 	/* SAs first: without the cover, what still comes in by one would be answered in the clear. */
 	lease_remove_associations(broker, lease);
 	broker_cover_end(broker, lease);
-	result = journal_append(broker->journal, broker->leases, lease, true);
-	if (result != 0)
-		broker_log("state file cannot be written: %s", strerror(result));
+	(void)lease_write(broker, lease, true);
 	lease_table_remove(broker->leases, lease);
 	if (was_marked)
 		broker_blocks_settle(broker);

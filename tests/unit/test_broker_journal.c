@@ -417,8 +417,10 @@ START_TEST(test_room_again)
 	for (uint64_t i = 1; i <= 3; i++)
 		ck_assert_int_eq(
 			append_within(2, journal, table, lease_add(table, i), false) == 0, i <= 2);
+	ck_assert(journal_is_behind(journal));
 	ck_assert_uint_eq(place_records(&place), 2);
 	ck_assert_int_eq(journal_append(journal, table, lease_add(table, 4), false), 0);
+	ck_assert(!journal_is_behind(journal));
 	journal_close(&journal);
 	ck_assert_uint_eq(place_leases(&place), 4);
 	lease_table_free(&table);
