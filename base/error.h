@@ -117,7 +117,7 @@ bool error_is_known(unsigned int code);
 const char *latch_reason_word(unsigned int reason);
 const char *latch_reason_text(unsigned int reason);
 const char *latch_state_word(unsigned int state);
-/* Whether it is the client's own, who heard nothing of a broker: NO_BROKER, BROKER_BUSY. */
+/* Whether the broker said nothing of what it was asked: NO_BROKER, BROKER_BUSY. */
 bool latch_reason_is_silence(unsigned int reason);
 
 #endif

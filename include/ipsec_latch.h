@@ -47,7 +47,7 @@
 	X(MOVED,             34, "moved",           "the program disconnected the latched socket and connected it anew; what it latched is gone; close the socket and open another") \
 	X(ENDED,             35, "ended",           "the connection was reset, or the program disconnected it, and still holds the socket; nothing travels on it any more; close it") \
 	X(OFFLOADED,         36, "offloaded",       "esp4_offload or esp6_offload was loaded on this side while the connection was latched, and with it the kernel mixes packets of different peers; unload it, or start gss-ipsecd with --gso where all peers trust each other, and connect anew") \
-	X(BROKER_BUSY,       37, "broker-busy",     "gss-ipsecd of this side did not come to this request for a whole minute: too many before it, or no process for it (its log says so); try again when fewer log in at once")
+	X(BROKER_BUSY,       37, "broker-busy",     "gss-ipsecd of this side did not come to this request for a whole minute, or had no process, descriptor or memory for it (its log says so); try again when fewer log in at once")
 /* clang-format on */
 
 enum ipsec_latch_reason {

@@ -36,6 +36,7 @@ struct broker_options {
 	const char *socket_path, *state_path;
 	size_t quota_user, quota_total, cover_max;
 	size_t workers_max, workers_idle;
+	size_t recorders_max; /* as RLIMIT_NOFILE has room for */
 	uint64_t larval_ms, linger_ms, idle_ms;
 	bool linger_is_exact; /* else while TIME_WAIT lasts, too */
 	bool allows_offload, overrides_policy, is_verbose, serves_namespaces;
@@ -281,6 +282,8 @@ void broker_job_drop(struct broker_work *work);
 bool broker_job_has_stayed(const struct broker_work *work);
 /* The kernel said this errno to what this user asked: logs it and gives the reason. */
 enum ipsec_latch_reason broker_kernel_reason(uint32_t uid, int result, const char *what);
+/* The same of the recorder. */
+enum ipsec_latch_reason broker_recorder_reason(uint32_t uid, int result, const char *what);
 /* The outbound SA of a lease, own or shared; 0 or a positive errno. */
 int broker_outbound_install(struct broker *broker, struct broker_lease *lease, uint32_t spi,
 	const struct secret_key *key) ERR_MUST_CHECK;

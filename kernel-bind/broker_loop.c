@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -249,8 +250,10 @@ int broker_run(struct broker *broker)
 		poll_fill(broker, items);
 		result = turn_wait(items, POLL_QUEUE + broker->queued,
 			poll_wait_ms(broker, is_pressed, has_more));
-		if (result != 0)
+		if (result != 0) {
+			broker_log("gss-ipsecd ends, as it cannot wait: %s", strerror(result));
 			break;
+		}
 		if (items[POLL_SIGNALS].revents != 0)
 			broker->is_ending = signals_read(broker);
 		/* It never says anything: it has ended.  Only a new start can make another. */

@@ -303,16 +303,33 @@ static int program_load(const struct assembly *a)
 	return bpf(BPF_PROG_LOAD, &attributes, sizeof(attributes));
 }
 
-int recorder_new(uint32_t mark, struct recorder **ret_recorder)
+static size_t recorders; /* that there are: each holds a descriptor */
+
+static struct recorder *recorder_make(void)
 {
 	struct recorder *recorder = calloc(1, sizeof(*recorder));
+
+	if (recorder == NULL)
+		return NULL;
+	recorder->map = recorder->program = -1;
+	recorders++;
+	return recorder;
+}
+
+size_t recorder_count(void)
+{
+	return recorders;
+}
+
+int recorder_new(uint32_t mark, struct recorder **ret_recorder)
+{
+	struct recorder *recorder = recorder_make();
 	struct assembly *a = calloc(1, sizeof(*a));
 	void *mapped = MAP_FAILED;
 	int result = ENOMEM;
 
 	if (recorder == NULL)
 		goto out;
-	recorder->map = recorder->program = -1;
 	if (a == NULL)
 		goto out;
 	recorder->map = map_create(&recorder->mapped_bytes);
@@ -402,6 +419,7 @@ void recorder_free(struct recorder **recorder)
 		(void)close((*recorder)->map);
 	free(*recorder);
 	*recorder = NULL;
+	recorders--;
 }
 
 static bool stretch_has_clear(const struct recorder_record *record, uint32_t stretch)

@@ -9,6 +9,7 @@
 #define KERNEL_BIND_BROKER_RECORDER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -36,6 +37,8 @@ struct recorder;
 
 /* Loads a recorder for this mark (not 0, top bit clear); 0 or a positive errno. */
 int recorder_new(uint32_t mark, struct recorder **ret_recorder) ERR_MUST_CHECK;
+/* How many there are, each with one descriptor, or two until recorder_close_program. */
+size_t recorder_count(void);
 /* The program, for SO_ATTACH_BPF; the recorder's, -1 after recorder_close_program. */
 int recorder_program(const struct recorder *recorder);
 void recorder_close_program(struct recorder *recorder);

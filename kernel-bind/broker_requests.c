@@ -193,6 +193,18 @@ enum ipsec_latch_reason broker_kernel_reason(uint32_t uid, int result, const cha
 	return IPSEC_LATCH_KERNEL;
 }
 
+/* Descriptors or memory: what a recorder needs besides a kernel that takes it. */
+static bool is_shortage(int result)
+{
+	return result == EMFILE || result == ENFILE || result == ENOMEM || result == ENOBUFS;
+}
+
+enum ipsec_latch_reason broker_recorder_reason(uint32_t uid, int result, const char *what)
+{
+	broker_log_user(uid, "%s: %s", what, strerror(result));
+	return is_shortage(result) ? IPSEC_LATCH_BROKER_BUSY : IPSEC_LATCH_NO_BPF;
+}
+
 bool broker_job_has_stayed(const struct broker_work *work)
 {
 	const struct worker_facts *facts = &work->job->message.facts;
@@ -313,11 +325,10 @@ static int probe_association(struct broker *broker)
 	return result != 0 ? result : removed;
 }
 
-/* A kernel that has other things to do, or no memory for a moment, has not said that it has no ESP. */
+/* A kernel that has other things to do, or no memory for a moment, has not said what it cannot do. */
 static bool probe_may_pass(int result)
 {
-	return result == ETIMEDOUT || result == EAGAIN || result == EINTR || result == ENOMEM ||
-	       result == ENOBUFS;
+	return result == ETIMEDOUT || result == EAGAIN || result == EINTR || is_shortage(result);
 }
 
 static enum ipsec_latch_reason probe_associations(struct broker *broker)
@@ -350,8 +361,11 @@ enum ipsec_latch_reason broker_probe(struct broker *broker)
 	if (result == 0)
 		result = recorder_settle();
 	if (result != 0) {
-		broker_log("this kernel refuses the recorder: %s", strerror(result));
-		return IPSEC_LATCH_NO_BPF;
+		broker_log(probe_may_pass(result)
+				   ? "whether this kernel takes the recorder is not known yet: %s"
+				   : "this kernel refuses the recorder: %s",
+			strerror(result));
+		return probe_may_pass(result) ? IPSEC_LATCH_KERNEL : IPSEC_LATCH_NO_BPF;
 	}
 	broker->has_latched_once = true;
 	return IPSEC_LATCH_LATCHED;

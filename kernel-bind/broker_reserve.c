@@ -231,14 +231,12 @@ static enum ipsec_latch_reason reserve_install(struct broker_work *work)
 {
 	const struct broker_request *request = &work->job->message.request;
 	struct broker_lease *lease = work->job->lease;
-	int result;
+	int result = EMFILE;
 
-	result = recorder_new(lease->reqid_in, &lease->recorder);
-	if (result != 0) {
-		broker_log_user(
-			lease->uid, "the kernel refused the recorder: %s", strerror(result));
-		return IPSEC_LATCH_NO_BPF;
-	}
+	if (recorder_count() < work->broker->options.recorders_max)
+		result = recorder_new(lease->reqid_in, &lease->recorder);
+	if (result != 0)
+		return broker_recorder_reason(lease->uid, result, "no recorder");
 	result = inbound_install(work->broker, lease, &request->key_in);
 	if (result != 0)
 		return broker_kernel_reason(lease->uid, result, "an inbound SA");
@@ -289,12 +287,13 @@ static enum ipsec_latch_reason reserve_result(struct broker_work *work)
 {
 	const struct worker_result *result = &work->job->message.result;
 	const struct broker_lease *lease = work->job->lease;
+	enum ipsec_latch_reason reason;
 
 	if (lease->reason != IPSEC_LATCH_LATCHED)
 		return lease->reason;
 	if (result->error != 0 && result->failed == WORKER_ATTACH) {
-		broker_log_user(lease->uid, "recorder not attached: %s", strerror(result->error));
-		return result->error == EPERM ? IPSEC_LATCH_HAS_FILTER : IPSEC_LATCH_NO_BPF;
+		reason = broker_recorder_reason(lease->uid, result->error, "recorder not attached");
+		return result->error == EPERM ? IPSEC_LATCH_HAS_FILTER : reason;
 	}
 	if (result->error != 0 && result->failed == WORKER_SETTLE) {
 		broker_log_user(lease->uid, "the kernel cannot wait for segments under way: %s",

@@ -46,18 +46,11 @@ static int capabilities_keep(uint64_t keep)
 	return syscall(SYS_capset, &header, data) == 0 ? 0 : errno;
 }
 
-static int limits_set(void)
+static int core_refuse(void)
 {
 	const struct rlimit no_core = { 0, 0 };
-	struct rlimit files;
 
-	/* A larval lease holds a map; RLIMIT_NOFILE's usual soft limit is for select(). */
-	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-		return errno;
-	files.rlim_cur = files.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &files) != 0 || setrlimit(RLIMIT_CORE, &no_core) != 0)
-		return errno;
-	return 0;
+	return setrlimit(RLIMIT_CORE, &no_core) == 0 ? 0 : errno;
 }
 
 /* These capabilities and no others, for good. */
@@ -66,7 +59,7 @@ static int privileges_keep(uint64_t keep)
 	int result = calls_prepare();
 
 	if (result == 0)
-		result = limits_set();
+		result = core_refuse();
 	if (result != 0)
 		return result;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||

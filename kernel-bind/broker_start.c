@@ -21,6 +21,9 @@
 
 #define ACTIVATED_FD 3 /* sd_listen_fds(3): SD_LISTEN_FDS_START */
 #define DAEMON_NICE (-10)
+/* Descriptors of its own: what it polls, a recorder's program for each worker, and what else is open. */
+#define FILES_OWN (2 * BROKER_WORKERS_MAX + BROKER_NAMESPACES_MAX + BROKER_QUEUE_MAX + 128)
+#define FILES_LEAST (FILES_OWN + 256)
 #define BACKLOG 16 /* who connects waits, in turn with others, and not behind a flood */
 
 /* The socket that systemd listens on for us, or -1. */
@@ -101,6 +104,47 @@ static int listener_open(struct broker *broker)
 	flags = fcntl(broker->listener, F_GETFL);
 	if (flags < 0 || fcntl(broker->listener, F_SETFL, flags | O_NONBLOCK) != 0)
 		return errno;
+	return 0;
+}
+
+/* The soft limit is for select(), and of the hard one, too, somebody may have thought that it is enough. */
+static int files_raise(rlim_t wanted, rlim_t *ret_limit)
+{
+	struct rlimit files, raised = { wanted, wanted };
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return errno;
+	files.rlim_cur = files.rlim_max;
+	if (files.rlim_max < wanted && setrlimit(RLIMIT_NOFILE, &raised) == 0)
+		files = raised;
+	else if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+		return errno;
+	*ret_limit = files.rlim_cur;
+	return 0;
+}
+
+/* A larval lease holds a map.  What waits, and whoever serves it, always has descriptors: else poll()
+ * itself is refused, and accept() for ever. */
+static int files_allow(struct broker *broker)
+{
+	struct broker_options *options = &broker->options;
+	rlim_t limit = 0;
+	int result = files_raise(FILES_OWN + options->quota_total, &limit);
+
+	if (result != 0)
+		return result;
+	if (limit < FILES_LEAST) {
+		broker_log("the hard limit of open files (RLIMIT_NOFILE) is %llu, gss-ipsecd needs "
+			   "%d, "
+			   "and only CAP_SYS_RESOURCE raises it",
+			(unsigned long long)limit, FILES_LEAST);
+		return EMFILE;
+	}
+	options->recorders_max = (size_t)limit - FILES_OWN;
+	if (options->recorders_max < options->quota_total)
+		broker_log("the hard limit of open files (RLIMIT_NOFILE) is %llu: not more than "
+			   "%zu reservations at a time",
+			(unsigned long long)limit, options->recorders_max);
 	return 0;
 }
 
@@ -188,9 +232,10 @@ struct start_row {
 	int (*make)(struct broker *broker);
 };
 
-/* The keeper is forked from what knows nothing yet.  Events are joined before the state is judged, so
+/* The keeper is forked from what knows nothing yet, and its brokers have the limits.  Events are joined before the state is judged, so
  * that nothing happens in between unseen. */
 static const struct start_row daemon_rows[] = {
+	{ "descriptors", files_allow },
 	{ "the keeper of other network namespaces (CAP_SYS_ADMIN)", keeper_open },
 	{ "signals", signals_open },
 	{ "the state file", state_open },

@@ -1,11 +1,70 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The broker against the kernel, without GSS-API: broker.sh STAGED BUILD.  See sandbox_probe.c and
-# broker_probe.c.
+# The broker against the kernel, without GSS-API: broker.sh STAGED BUILD.  First how it is started, and
+# what it may have then; see sandbox_probe.c and broker_probe.c for the rest.
 set -u
-. "$(dirname "$0")/hosts.sh"
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/hosts.sh"
+. "$here/report.sh"
+
+socket=/run/start.sock
+log=/run/start.log
+
+# starts CMD...: it serves; then it is there as $daemon.
+starts()
+{
+	: >"$log"
+	"$@" --socket "$socket" --state /run/start >"$log" 2>&1 </dev/null &
+	daemon=$!
+	hosts_wait 10 grep -q 'gss-ipsecd serves /' "$log" && return 0
+	cat "$log"
+	return 1
+}
+
+ends()
+{
+	kill "$daemon" && wait "$daemon"
+}
+
+serves()
+{
+	starts "$@" && ends
+}
+
+# refuses PATTERN CMD...: it ends with status 1 and says so.
+refuses()
+{
+	local pattern=$1
+	shift
+	timeout 20 "$@" --socket "$socket" --state /run/start >"$log" 2>&1 </dev/null
+	[ $? = 1 ] && grep -q "$pattern" "$log" && return 0
+	cat "$log"
+	return 1
+}
+
+# with_files HARD CMD...: with this limit of open files.
+with_files()
+{
+	ulimit -n "$1"
+	shift
+	exec "$@"
+}
+export -f with_files
+
+limit_is_raised()
+{
+	local limit
+	starts bash -c 'with_files 1024 gss-ipsecd "$@"' bash || return 1
+	limit=$(awk '/^Max open files/ { print $5 }' "/proc/$daemon/limits")
+	ends && [ "$limit" -gt 16384 ]
+}
+
 hosts_install "$1"
-failed=0
-"$2/tests/real/sandbox_probe" || failed=1
-"$2/tests/real/broker_probe" "$(command -v gss-ipsecd)" || failed=1
-exit "$failed"
+report "a low hard limit of open files is raised" limit_is_raised
+report "one that is too low, and may not be raised" refuses 'RLIMIT_NOFILE) is 1024' \
+	bash -c 'with_files 1024 setpriv --bounding-set -sys_resource -- gss-ipsecd "$@"' bash
+report "one that is low, and may not be raised" serves \
+	bash -c 'with_files 2048 setpriv --bounding-set -sys_resource -- gss-ipsecd "$@"' bash
+"$2/tests/real/sandbox_probe" || report_failed=$((report_failed + 1))
+"$2/tests/real/broker_probe" "$(command -v gss-ipsecd)" || report_failed=$((report_failed + 1))
+report_end

@@ -399,6 +399,7 @@ static const struct probe_test tests[] = {
 	{ "spent",        test_spent },
 	{ "given-up",     test_given_up },
 	{ "device",       test_bound_to_device },
+	{ "few-files",    test_few_files },
 	{ "listener",     test_listener },
 	{ "failed",       test_failed },
 	{ "refusals",     test_refusals },

@@ -15,5 +15,6 @@ void test_overtaken(void);
 void test_spent(void);
 void test_given_up(void);
 void test_room(void);
+void test_few_files(void);
 
 #endif

@@ -176,3 +176,51 @@ void test_given_up(void)
 	probe_pair_close(reserved);
 	probe_check(probe_nothing_is_left(8), "nothing is left");
 }
+
+#define FILES_LEAST 1600 /* of gss-ipsecd: for so many reservations */
+#define FEW_RESERVATIONS 256
+#define FEW_PAIRS (FEW_RESERVATIONS / 2 + 1)
+
+static void few_files_reserve(struct end pairs[FEW_PAIRS][2])
+{
+	size_t reserved = 0, busy = 0;
+
+	for (size_t i = 0; i < 2 * FEW_PAIRS; i++) {
+		struct end *ends = pairs[i / 2];
+		enum ipsec_latch_reason reason;
+
+		if (i % 2 == 0 &&
+			!probe_pair_open(ends, "127.0.0.1", &probe_hosts[0], &probe_hosts[0]))
+			break;
+		reason = probe_end_reserve(&ends[i % 2], false, 0);
+		reserved += reason == IPSEC_LATCH_LATCHED;
+		busy += reason == IPSEC_LATCH_BROKER_BUSY;
+	}
+	probe_check(reserved == FEW_RESERVATIONS && busy == 2,
+		"few open files: %zu reservations, then %zu are told that it is busy", reserved,
+		busy);
+}
+
+/* A broker that may have few open files, and may not raise that, keeps some for who asks. */
+void test_few_files(void)
+{
+	static struct end pairs[FEW_PAIRS][2];
+	const char *daemon_path = probe_daemon_path;
+
+	for (size_t i = 0; i < 2 * FEW_PAIRS; i++)
+		pairs[i / 2][i % 2].fd = -1;
+	probe_shell("printf '#!/bin/sh\nulimit -Hn %d\nexec setpriv --bounding-set -sys_resource "
+		    "-- %s \"$@\"\n' >/run/probe-a/few && chmod 755 /run/probe-a/few",
+		FILES_LEAST, daemon_path);
+	probe_broker_stop(&probe_hosts[0], SIGTERM);
+	probe_daemon_path = "/run/probe-a/few";
+	probe_broker_start(&probe_hosts[0]);
+	few_files_reserve(pairs);
+	probe_check(probe_broker_ping(&probe_hosts[0]) == IPSEC_LATCH_LATCHED, "and it serves");
+	for (size_t i = 0; i < FEW_PAIRS; i++)
+		probe_pair_close(pairs[i]);
+	probe_check(probe_nothing_is_left(10), "nothing is left");
+	probe_broker_stop(&probe_hosts[0], SIGTERM);
+	probe_daemon_path = daemon_path;
+	probe_broker_start(&probe_hosts[0]);
+}
