@@ -245,8 +245,10 @@ static _Noreturn void keeper_main(struct broker *broker, int daemon)
 	static struct keeper keeper;
 	int result = sandbox_enter_keeper(daemon);
 
-	/* The brokers of other namespaces too. */
-	if (result == 0 && setpriority(PRIO_PROCESS, 0, 0) != 0)
+	/* The brokers of other namespaces too.  A start that was nicer than that stays so: the right to
+	 * change it is gone. */
+	if (result == 0 && setpriority(PRIO_PROCESS, 0, 0) != 0 && errno != EACCES &&
+		errno != EPERM)
 		result = errno;
 	keeper.daemon = daemon;
 	keeper.broker = broker;

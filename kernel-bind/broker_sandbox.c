@@ -46,6 +46,14 @@ static int capabilities_keep(uint64_t keep)
 	return syscall(SYS_capset, &header, data) == 0 ? 0 : errno;
 }
 
+/* Without CAP_BPF it serves too, and says no-bpf to whoever asks; of the others none can be missing. */
+static int capabilities_try(uint64_t keep)
+{
+	int result = capabilities_keep(keep);
+
+	return result == EPERM ? capabilities_keep(keep & ~BIT(CAP_BPF)) : result;
+}
+
 static int core_refuse(void)
 {
 	const struct rlimit no_core = { 0, 0 };
@@ -67,10 +75,7 @@ static int privileges_keep(uint64_t keep)
 		return errno;
 	result = bounding_set_drop(keep);
 	if (result == 0)
-		result = capabilities_keep(keep);
-	/* Without CAP_BPF it serves too, and says no-bpf to whoever asks. */
-	if (result == EPERM)
-		result = capabilities_keep(BIT(CAP_NET_ADMIN));
+		result = capabilities_try(keep);
 	/* Behind them: each change of credentials sets it anew. */
 	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		result = errno;
@@ -114,7 +119,7 @@ int sandbox_enter_namespace(int space)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || setns(space, CLONE_NEWNET) != 0 ||
 		setrlimit(RLIMIT_DATA, &memory) != 0)
 		return errno;
-	result = capabilities_keep(KEPT_BY_DAEMON);
+	result = capabilities_try(KEPT_BY_DAEMON);
 	if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		result = errno;
 	return result;

@@ -236,7 +236,8 @@ struct start_row {
  * that nothing happens in between unseen. */
 static const struct start_row daemon_rows[] = {
 	{ "descriptors", files_allow },
-	{ "the keeper of other network namespaces (CAP_SYS_ADMIN)", keeper_open },
+	{ "the keeper of other network namespaces, which needs CAP_SYS_ADMIN and CAP_NET_ADMIN",
+		keeper_open },
 	{ "signals", signals_open },
 	{ "the state file", state_open },
 	{ "the kernel's IPsec", kernel_open },

@@ -65,6 +65,10 @@ report "one that is too low, and may not be raised" refuses 'RLIMIT_NOFILE) is 1
 	bash -c 'with_files 1024 setpriv --bounding-set -sys_resource -- gss-ipsecd "$@"' bash
 report "one that is low, and may not be raised" serves \
 	bash -c 'with_files 2048 setpriv --bounding-set -sys_resource -- gss-ipsecd "$@"' bash
+report "--namespaces without CAP_SYS_ADMIN" refuses 'CAP_SYS_ADMIN' \
+	setpriv --bounding-set -sys_admin -- gss-ipsecd --namespaces
+report "--namespaces without CAP_BPF" serves setpriv --bounding-set -bpf -- gss-ipsecd --namespaces
+report "--namespaces as a nice process" serves nice -n 5 gss-ipsecd --namespaces
 "$2/tests/real/sandbox_probe" || report_failed=$((report_failed + 1))
 "$2/tests/real/broker_probe" "$(command -v gss-ipsecd)" || report_failed=$((report_failed + 1))
 report_end
