@@ -142,6 +142,8 @@ struct broker {
 	struct broker_round covers;	  /* after a flush: put back what is missing */
 	bool has_blocks;		  /* of the cover's second form */
 	bool has_latched_once;		  /* this kernel can: seen */
+	enum ipsec_latch_reason cannot;	  /* else why it cannot, by the last probe */
+	uint64_t probe_next_ms;		  /* then that is looked at anew */
 	struct refused refused;
 };
 
@@ -251,7 +253,7 @@ void broker_request_refuse(struct broker *broker, struct broker_job *job,
 bool broker_user_is_allowed(const struct broker *broker, uint32_t uid);
 /* The worker died over it. */
 void broker_request_abandon(struct broker *broker, struct broker_job *job);
-/* Whether this kernel can latch, by trying: LATCHED or why not. */
+/* Whether this kernel can latch, by trying now and then: LATCHED or why not. */
 enum ipsec_latch_reason broker_probe(struct broker *broker);
 
 /* broker_reserve.c, broker_latching.c: steps of requests; broker_requests.c says more. */

@@ -16,7 +16,8 @@
 #include "kernel-bind/broker_log.h"
 #include "kernel-bind/broker_namespaces.h"
 
-#define PROBE_TRIES 2 /* of two seconds at worst: who asks waits for twelve */
+#define PROBE_KEPT_MS 5000 /* no user has it look, and log, as often as he likes */
+#define PROBE_TRIES 2	   /* of two seconds at worst: who asks waits for twelve */
 
 struct request_row {
 	bool needs_descriptor; /* one whose cookie is known */
@@ -345,34 +346,42 @@ static enum ipsec_latch_reason probe_associations(struct broker *broker)
 	return probe_may_pass(result) ? IPSEC_LATCH_KERNEL : IPSEC_LATCH_NO_ESP;
 }
 
-enum ipsec_latch_reason broker_probe(struct broker *broker)
+static enum ipsec_latch_reason probe_recorder(void)
 {
 	struct recorder *recorder = NULL;
-	enum ipsec_latch_reason reason;
-	int result;
+	int result = recorder_new(KXFRM_REQID_BASE, &recorder);
 
-	if (broker->has_latched_once)
-		return IPSEC_LATCH_LATCHED;
-	reason = probe_associations(broker);
-	if (reason != IPSEC_LATCH_LATCHED)
-		return reason;
-	result = recorder_new(KXFRM_REQID_BASE, &recorder);
 	recorder_free(&recorder);
 	if (result == 0)
 		result = recorder_settle();
-	if (result != 0) {
-		broker_log(probe_may_pass(result)
-				   ? "whether this kernel takes the recorder is not known yet: %s"
-				   : "this kernel refuses the recorder: %s",
-			strerror(result));
-		return probe_may_pass(result) ? IPSEC_LATCH_KERNEL : IPSEC_LATCH_NO_BPF;
-	}
-	broker->has_latched_once = true;
-	return IPSEC_LATCH_LATCHED;
+	if (result == 0)
+		return IPSEC_LATCH_LATCHED;
+	broker_log(probe_may_pass(result)
+			   ? "whether this kernel takes the recorder is not known yet: %s"
+			   : "this kernel refuses the recorder: %s",
+		strerror(result));
+	return probe_may_pass(result) ? IPSEC_LATCH_KERNEL : IPSEC_LATCH_NO_BPF;
+}
+
+enum ipsec_latch_reason broker_probe(struct broker *broker)
+{
+	if (broker->has_latched_once)
+		return IPSEC_LATCH_LATCHED;
+	if (broker_now_ms() < broker->probe_next_ms)
+		return broker->cannot;
+	broker->cannot = probe_associations(broker);
+	if (broker->cannot == IPSEC_LATCH_LATCHED)
+		broker->cannot = probe_recorder();
+	broker->probe_next_ms = broker_now_ms() + PROBE_KEPT_MS;
+	broker->has_latched_once = broker->cannot == IPSEC_LATCH_LATCHED;
+	return broker->cannot;
 }
 
 static enum broker_step ping_begin(struct broker_work *work)
 {
+	/* Who may mend it has it looked at anew. */
+	if (work->job->uid == 0)
+		work->broker->probe_next_ms = 0;
 	work->reply->reason = (uint8_t)broker_probe(work->broker);
 	return BROKER_STEP_REPLY;
 }

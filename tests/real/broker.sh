@@ -59,6 +59,23 @@ limit_is_raised()
 	ends && [ "$limit" -gt 16384 ]
 }
 
+# Whoever asks does not make it look again each time, nor fill the log.
+probes_seldom()
+{
+	starts /usr/bin/python3 "$here/without_bpf.py" gss-ipsecd || return 1
+	setpriv --reuid 40001 --regid 40001 --clear-groups -- /usr/bin/python3 -c '
+import socket, sys
+for i in range(300):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(sys.argv[1])
+    s.send(b"\1\6")
+    if s.recv(100)[1] != 11:
+        sys.exit("ping %d: not no-bpf" % i)' "$socket" || return 1
+	ends && [ "$(grep -c 'refuses the recorder' "$log")" -lt 10 ] && return 0
+	sort "$log" | uniq -c | tail
+	return 1
+}
+
 hosts_install "$1"
 report "a low hard limit of open files is raised" limit_is_raised
 report "one that is too low, and may not be raised" refuses 'RLIMIT_NOFILE) is 1024' \
@@ -69,6 +86,7 @@ report "--namespaces without CAP_SYS_ADMIN" refuses 'CAP_SYS_ADMIN' \
 	setpriv --bounding-set -sys_admin -- gss-ipsecd --namespaces
 report "--namespaces without CAP_BPF" serves setpriv --bounding-set -bpf -- gss-ipsecd --namespaces
 report "--namespaces as a nice process" serves nice -n 5 gss-ipsecd --namespaces
+report "a kernel without the recorder is asked now and then" probes_seldom
 "$2/tests/real/sandbox_probe" || report_failed=$((report_failed + 1))
 "$2/tests/real/broker_probe" "$(command -v gss-ipsecd)" || report_failed=$((report_failed + 1))
 report_end
