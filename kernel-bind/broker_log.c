@@ -14,6 +14,7 @@
 #define USERS 512 /* accounts share an allowance when their numbers fall together */
 #define BURST_LINES 30
 #define LINES_PER_SEC 2
+#define SELDOM_MS 10000
 #define LINE_BYTES 512
 
 static bool log_is_verbose;
@@ -97,6 +98,26 @@ void broker_log_user(uint32_t uid, const char *format, ...)
 		return;
 	if (suppressed > 0)
 		broker_log("%u lines about users like uid %u left out", suppressed, uid);
+	va_start(arguments, format);
+	log_line(format, arguments);
+	va_end(arguments);
+}
+
+void broker_log_seldom(struct broker_log_limit *limit, const char *format, ...)
+{
+	struct timespec now = { 0 };
+	va_list arguments;
+	uint64_t now_ms;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	if (now_ms < limit->next_ms) {
+		limit->suppressed++;
+		return;
+	}
+	if (limit->suppressed > 0)
+		broker_log("%u lines like the next one left out", limit->suppressed);
+	*limit = (struct broker_log_limit){ .next_ms = now_ms + SELDOM_MS };
 	va_start(arguments, format);
 	log_line(format, arguments);
 	va_end(arguments);

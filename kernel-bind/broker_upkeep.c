@@ -199,9 +199,11 @@ void broker_rounds_continue(struct broker *broker)
 
 void broker_covers_restore(struct broker *broker)
 {
-	broker_log("somebody removed covers from the SPD; putting them back");
+	static struct broker_log_limit restored, blocked;
+
+	broker_log_seldom(&restored, "somebody removed covers from the SPD; putting them back");
 	if (broker->has_blocks && kxfrm_blocks_install(broker->xfrm) != 0)
-		broker_log("the close cover's blocks cannot be put back");
+		broker_log_seldom(&blocked, "the close cover's blocks cannot be put back");
 	round_begin(&broker->covers);
 }
 

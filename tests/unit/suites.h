@@ -52,6 +52,7 @@
 	X(broker_adopt) \
 	X(broker_recorder) \
 	X(broker_quota) \
+	X(broker_log) \
 	X(broker_refusals) \
 	X(broker_pool) \
 	X(broker_sweep) \
