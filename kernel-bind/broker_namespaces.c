@@ -99,7 +99,7 @@ static enum ipsec_latch_reason space_make(struct broker *broker, const struct br
 	if (result != 0) {
 		broker_log_user(job->uid, "network namespace %llu of uid %u has no broker: %s",
 			(unsigned long long)cookie, job->uid, strerror(result));
-		return IPSEC_LATCH_OTHER_NETNS;
+		return IPSEC_LATCH_BROKER_BUSY;
 	}
 	room->user = user;
 	*ret_space = room;
@@ -121,8 +121,10 @@ enum ipsec_latch_reason namespaces_forward(
 	else
 		namespaces_end_job(broker, job);
 	job->namespace_id = 0;
-	if (cookie == 0 || job->forwards++ == FORWARDS_MAX)
+	if (cookie == 0)
 		return IPSEC_LATCH_OTHER_NETNS;
+	if (job->forwards++ == FORWARDS_MAX)
+		return IPSEC_LATCH_BROKER_BUSY;
 	found = space_find(broker, cookie);
 	if (found == NULL) {
 		reason = space_make(broker, job, space, &found);

@@ -228,7 +228,7 @@ void broker_request_abandon(struct broker *broker, struct broker_job *job)
 	if (lease == NULL || lease->state != IPSEC_LATCH_STATE_LARVAL)
 		return;
 	lease->is_released = true;
-	broker_break_lease(broker, lease, IPSEC_LATCH_KERNEL);
+	broker_break_lease(broker, lease, IPSEC_LATCH_BROKER_LOST);
 }
 
 /* --- requests that change nothing --- */

@@ -258,7 +258,7 @@ enum broker_step broker_reserve_begin(struct broker_work *work)
 		return broker_refuse(work, reason);
 	lease = lease_make(work);
 	if (lease == NULL)
-		return broker_refuse(work, IPSEC_LATCH_QUOTA);
+		return broker_refuse(work, IPSEC_LATCH_BROKER_BUSY); /* no memory */
 	broker_job_take(work, lease);
 	reason = reserve_install(work);
 	/* The try before is forgotten, so its recorder would be nobody's. */
