@@ -53,6 +53,7 @@
 	X(broker_recorder) \
 	X(broker_quota) \
 	X(broker_log) \
+	X(broker_reasons) \
 	X(broker_refusals) \
 	X(broker_pool) \
 	X(broker_sweep) \
