@@ -49,9 +49,9 @@ static enum ipsec_latch_reason latch_judge(const struct broker_work *work)
 
 	if (!work->job->message.facts.has_extended_filter)
 		return IPSEC_LATCH_HAS_FILTER;
+	lease->is_unbound = lease->is_unbound && !work->job->message.facts.is_bound;
 	if (buffer_bytes > lease->buffer_bytes)
 		lease->buffer_bytes = buffer_bytes;
-	lease->is_unbound = lease->is_unbound && !work->job->message.facts.is_bound;
 	recorder_read(lease->recorder, &record);
 	reason = mark_judge(work, &record);
 	if (reason != IPSEC_LATCH_LATCHED)

@@ -93,8 +93,7 @@ static enum ipsec_latch_reason request_check(
 	if (!broker_user_is_allowed(broker, job->uid))
 		return IPSEC_LATCH_NOT_ALLOWED;
 	if (!row->needs_descriptor)
-		return facts->reason == IPSEC_LATCH_OTHER_NETNS ? facts->reason
-								: IPSEC_LATCH_LATCHED;
+		return IPSEC_LATCH_LATCHED;
 	if (facts->cookie == 0)
 		return facts->reason;
 	if (!row->names_cookie)

@@ -173,11 +173,8 @@ static void facts_read(struct worker *worker, struct worker_facts *facts)
 
 	message_close(&worker->space);
 	*facts = (struct worker_facts){ .reason = IPSEC_LATCH_NOT_TCP };
-	if (fd < 0 || !socket_is_tcp(fd)) {
-		/* Accepted, it is of the namespace in which the client made its end. */
-		(void)place_is_here(worker, worker->connection, facts);
+	if (fd < 0 || !socket_is_tcp(fd))
 		return;
-	}
 	facts->reason = IPSEC_LATCH_SOCKET_GONE;
 	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &facts->cookie, &cookie_len) != 0)
 		return;

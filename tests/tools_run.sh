@@ -329,6 +329,12 @@ cp "$config" "$work/it's.conf"
 chmod go+w "$work/it's.conf"
 says 1 "doctor: a quotation mark within a command" "mend: chmod go-w '$work/it'.''s.conf'" \
 	env "GSS_IPSEC_CONFIG=$work/it's.conf" "$tool" doctor
+cp "$config" "$work/schlüssel.conf"
+chmod go+w "$work/schlüssel.conf"
+says 1 "doctor: a name that is not ASCII" "mend: chmod go-w .'$work/schl.303.274ssel.conf'" \
+	env "GSS_IPSEC_CONFIG=$work/schlüssel.conf" "$tool" doctor
+eval "$(sed -n 's/^ *mend: \(chmod go-w .*\)/\1/p' "$work/out")"
+report "doctor: ... and its command is about that file" [ "$(stat -c %a "$work/schlüssel.conf")" = 644 ]
 chmod go-w "$config"
 says 2 "doctor: half a service" "imap: write SERVICE@HOST" "$tool" doctor --service imap
 says 1 "doctor: an unknown peer and its key" "mend: gss-ipsec peer add b.example.org SHA256:" \

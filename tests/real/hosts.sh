@@ -50,9 +50,9 @@ hosts_make_users()
 	local user
 
 	for user; do
-		sed -i "/^$user:/d" /etc/passwd &&
-			echo "$user:x:${hosts_uid[$user]}:${hosts_uid[$user]}::/:/bin/sh" >>/etc/passwd ||
-			hosts_die "no user $user"
+		sed -i "/^$user:/d" /etc/passwd /etc/group &&
+			echo "$user:x:${hosts_uid[$user]}:${hosts_uid[$user]}::/:/bin/sh" >>/etc/passwd &&
+			echo "$user:x:${hosts_uid[$user]}:" >>/etc/group || hosts_die "no user $user"
 	done
 }
 
