@@ -4,8 +4,8 @@
  *
  * The filter sees each segment after the policy check and before TCP's own checks, so also what TCP
  * will refuse: one running maximum of clear sequence numbers could be walked round by an attacker.
- * Hence one maximum for each sixteenth of the sequence space; and one bit for each stretch of 2^20
- * numbers, so that a stranger's segments far outside the window do not look like an attack.
+ * Hence one maximum for each stretch of 2^23 numbers, so that a stranger's segments far outside the
+ * window do not look like an attack either.
  */
 #include <errno.h>
 #include <linux/bpf.h>
@@ -64,11 +64,10 @@ enum { R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 };
 #define OR(d, s) OP(BPF_ALU64 | BPF_OR | BPF_X, d, s, 0, 0)
 #define RIGHT(d, i) OP(BPF_ALU64 | BPF_RSH | BPF_K, d, 0, 0, i)
 #define LEFT(d, i) OP(BPF_ALU64 | BPF_LSH | BPF_K, d, 0, 0, i)
-#define LEFT_REGISTER(d, s) OP(BPF_ALU64 | BPF_LSH | BPF_X, d, s, 0, 0)
 #define FROM_NETWORK(d, bits) OP(BPF_ALU | BPF_END | BPF_TO_BE, d, 0, 0, bits)
 #define LOAD(size, d, s, o) OP(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
 #define STORE(size, d, o, i) OP(BPF_ST | BPF_MEM | (size), d, 0, o, i)
-#define ATOMIC(d, o, s, op) OP(BPF_STX | BPF_ATOMIC | BPF_DW, d, s, o, op)
+#define ATOMIC(size, d, o, s, op) OP(BPF_STX | BPF_ATOMIC | (size), d, s, o, op)
 #define CALL(function) OP(BPF_JMP | BPF_CALL, 0, 0, 0, function)
 #define EXIT OP(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 #define JUMP_IF(cond, d, i, to) OP(BPF_JMP | (cond) | BPF_K, d, 0, to, i)
@@ -123,26 +122,26 @@ static void put_present(struct assembly *a)
 }
 
 /*
- * 64-bit value at R4 := R2, when there is none or `wins` says that R2 goes before it, by
+ * Value of this size at R4 := R2, when there is none or `wins` says that R2 goes before it, by
  * compare-and-exchange; goes on at label.  Uses R0, R1, R5.
  */
-static void put_replace(
-	struct assembly *a, void (*wins)(struct assembly *, enum label done), enum label label)
+static void put_replace(struct assembly *a, uint8_t size,
+	void (*wins)(struct assembly *, enum label done), enum label label)
 {
 	for (int i = 0; i < TRIES; i++) {
-		put(a, LOAD(BPF_DW, R0, R4, 0));
+		put(a, LOAD(size, R0, R4, 0));
 		put(a, JUMP_IF(BPF_JEQ, R0, 0, 0));
 		size_t none_at = a->count - 1;
 		wins(a, label);
 		a->code[none_at].off = (int16_t)(a->count - none_at - 1);
 		put(a, MOVE(R5, R0));
-		put(a, ATOMIC(R4, 0, R2, BPF_CMPXCHG));
+		put(a, ATOMIC(size, R4, 0, R2, BPF_CMPXCHG));
 		put_jump(a, JUMP_IF_REGISTER(BPF_JEQ, R0, R5, 0), label);
 	}
 	put(a, STORE(BPF_DW, R7, FIELD(is_poisoned), 1));
 }
 
-/* Leaves for done unless the number in R2 is higher than that in R0 (same sixteenth: plain). */
+/* Leaves for done unless the number in R2 is higher than that in R0 (same stretch: plain). */
 static void put_higher(struct assembly *a, enum label done)
 {
 	put_jump(a, JUMP_IF_REGISTER(BPF_JGE, R0, R2, 0), done);
@@ -156,33 +155,18 @@ static void put_before(struct assembly *a, enum label done)
 	put_jump(a, JUMP32_IF(BPF_JSGE, R1, 0, 0), done);
 }
 
-/* The stretch of the clear end in R1 gets its bit. Uses R2, R3, R4. */
-static void put_stretch(struct assembly *a)
-{
-	put(a, MOVE32(R2, R1));
-	put(a, RIGHT(R2, RECORDER_STRETCH_BITS));
-	put(a, MOVE(R4, R2));
-	put(a, RIGHT(R4, 6));
-	put(a, LEFT(R4, 3));
-	put(a, ADD(R4, R7));
-	put(a, ADD_NUMBER(R4, FIELD(clear_stretches)));
-	put(a, AND_NUMBER(R2, 63));
-	put(a, SET(R3, 1));
-	put(a, LEFT_REGISTER(R3, R2));
-	put(a, ATOMIC(R4, 0, R3, BPF_OR));
-}
-
-/* The clear end in R1 goes into its stretch and its sixteenth; goes on at label. */
+/* The clear end in R1 goes into its stretch; goes on at label. */
 static void put_clear_end(struct assembly *a, enum label label)
 {
-	put_stretch(a);
-	put_present(a);
-	put(a, MOVE32(R4, R2));
-	put(a, RIGHT(R4, 28));
-	put(a, LEFT(R4, 3));
+	put(a, MOVE32(R2, R1));
+	put(a, AND_NUMBER(R2, RECORDER_STRETCH - 1));
+	put(a, ADD_NUMBER(R2, RECORDER_STRETCH));
+	put(a, MOVE32(R4, R1));
+	put(a, RIGHT(R4, RECORDER_STRETCH_BITS));
+	put(a, LEFT(R4, 2));
 	put(a, ADD(R4, R7));
 	put(a, ADD_NUMBER(R4, FIELD(clear_end)));
-	put_replace(a, put_higher, label);
+	put_replace(a, BPF_W, put_higher, label);
 	put_label(a, label);
 }
 
@@ -211,14 +195,14 @@ static void put_start(struct assembly *a, int map)
 static void put_protected(struct assembly *a)
 {
 	put(a, SET(R1, 1));
-	put(a, ATOMIC(R7, FIELD(protected_packets), R1, BPF_ADD));
+	put(a, ATOMIC(BPF_DW, R7, FIELD(protected_packets), R1, BPF_ADD));
 	put_jump(a, JUMP_IF(BPF_JEQ, R8, 0, 0), PASS);
-	put(a, ATOMIC(R7, FIELD(protected_bytes), R8, BPF_ADD));
+	put(a, ATOMIC(BPF_DW, R7, FIELD(protected_bytes), R8, BPF_ADD));
 	put(a, MOVE(R1, R9));
 	put_present(a);
 	put(a, MOVE(R4, R7));
 	put(a, ADD_NUMBER(R4, FIELD(first_protected)));
-	put_replace(a, put_before, PASS);
+	put_replace(a, BPF_DW, put_before, PASS);
 	put_label(a, PASS);
 	put(a, OP(BPF_ALU | BPF_MOV | BPF_K, R0, 0, 0, -1));
 	put(a, EXIT);
@@ -244,7 +228,7 @@ static void put_clear(struct assembly *a)
 	/* Record first, with full barrier, then read the mode: either the verdict sees the record
 	 * or this sees the mode. */
 	put(a, SET(R1, 0));
-	put(a, ATOMIC(R7, FIELD(protected_packets), R1, BPF_ADD | BPF_FETCH));
+	put(a, ATOMIC(BPF_DW, R7, FIELD(protected_packets), R1, BPF_ADD | BPF_FETCH));
 	put(a, LOAD(BPF_DW, R1, R7, FIELD(mode)));
 	put(a, JUMP_IF(BPF_JNE, R1, 0, 2));
 	put(a, OP(BPF_ALU | BPF_MOV | BPF_K, R0, 0, 0, -1));
@@ -401,11 +385,8 @@ void recorder_read(const struct recorder *recorder, struct recorder_record *ret_
 	ret_record->protected_packets =
 		__atomic_load_n(&record->protected_packets, __ATOMIC_SEQ_CST);
 	ret_record->first_protected = __atomic_load_n(&record->first_protected, __ATOMIC_SEQ_CST);
-	for (size_t i = 0; i < RECORDER_SIXTEENTHS; i++)
+	for (size_t i = 0; i < RECORDER_STRETCHES; i++)
 		ret_record->clear_end[i] = __atomic_load_n(&record->clear_end[i], __ATOMIC_SEQ_CST);
-	for (size_t i = 0; i < RECORDER_STRETCHES / 64; i++)
-		ret_record->clear_stretches[i] =
-			__atomic_load_n(&record->clear_stretches[i], __ATOMIC_SEQ_CST);
 }
 
 void recorder_free(struct recorder **recorder)
@@ -422,24 +403,18 @@ void recorder_free(struct recorder **recorder)
 	recorders--;
 }
 
-static bool stretch_has_clear(const struct recorder_record *record, uint32_t stretch)
-{
-	return (record->clear_stretches[stretch / 64] >> (stretch % 64) & 1) != 0;
-}
-
-/* Within start's own stretch the highest end of the sixteenth decides: it is at least as high as
- * any in the stretch. */
+/* In start's own stretch the highest end decides.  Of those behind it, as far as the reach, each that
+ * has an end counts whole: a higher one would hide one that lies within the reach. */
 static bool clear_is_behind(const struct recorder_record *record, uint32_t start, uint32_t reach)
 {
 	const uint32_t first = start >> RECORDER_STRETCH_BITS;
-	const uint32_t count =
-		((start & ((1u << RECORDER_STRETCH_BITS) - 1)) + reach) >> RECORDER_STRETCH_BITS;
-	const uint32_t distance = (uint32_t)record->clear_end[start >> 28] - start;
+	const uint32_t place = start & (RECORDER_STRETCH - 1);
+	const uint32_t count = (place + reach) >> RECORDER_STRETCH_BITS;
 
-	if (stretch_has_clear(record, first) && distance > 0 && distance <= BEHIND_MAX)
+	if (record->clear_end[first] > RECORDER_STRETCH + place)
 		return true;
 	for (uint32_t i = 1; i <= count; i++)
-		if (stretch_has_clear(record, (first + i) % RECORDER_STRETCHES))
+		if (record->clear_end[(first + i) % RECORDER_STRETCHES] != 0)
 			return true;
 	return false;
 }

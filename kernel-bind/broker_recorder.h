@@ -15,12 +15,11 @@
 #include "base/error.h"
 #include "include/ipsec_latch.h"
 
-#define RECORDER_SIXTEENTHS 16
 #define RECORDER_MARK_MASK 0x7fffffff /* the close cover's second form changes the top bit */
-#define RECORDER_STRETCH_BITS 20      /* a stretch is 2^20 sequence numbers */
+#define RECORDER_STRETCH_BITS 23      /* a stretch is 2^23 sequence numbers: one page holds all */
+#define RECORDER_STRETCH (1u << RECORDER_STRETCH_BITS)
 #define RECORDER_STRETCHES (1u << (32 - RECORDER_STRETCH_BITS))
-#define RECORDER_PRESENT \
-	(1ull << 32) /* in first_protected and clear_end: a sequence number is there */
+#define RECORDER_PRESENT (1ull << 32) /* in first_protected: a sequence number is there */
 
 /* Shared with the eBPF program: the layout is part of it. */
 struct recorder_record {
@@ -29,8 +28,8 @@ struct recorder_record {
 	uint64_t protected_bytes;   /* payload under the mark */
 	uint64_t protected_packets; /* segments under the mark, empty ones too */
 	uint64_t first_protected;   /* PRESENT | lowest sequence number of payload under the mark */
-	uint64_t clear_end[RECORDER_SIXTEENTHS]; /* PRESENT | highest clear end in this sixteenth */
-	uint64_t clear_stretches[RECORDER_STRETCHES / 64]; /* a bit each: clear ends lie in it */
+	/* For each stretch: STRETCH + where in it the highest clear end lies; 0: none does. */
+	uint32_t clear_end[RECORDER_STRETCHES];
 };
 
 struct recorder;

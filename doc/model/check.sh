@@ -102,10 +102,10 @@ breaks 'with a recorder that is taken off after the verdict' "$clear" receive.pm
 	-DWITHOUT_STAYING
 breaks 'with the token in the clear, and without (c)' "$clear" receive.pml "${alone[@]}" \
 	-DELSEWHERE=0 -DINJECTIONS=3 -DWITHOUT_OUT_POLICY -DWITHOUT_C
-breaks 'with one running maximum in place of sixteenths' 'the record passes' recorder.pml \
-	-DWITHOUT_SIXTEENTHS
-breaks 'with sixteenths alone, and no stretches' 'the record passes' recorder.pml \
+breaks 'with one running maximum in place of stretches' 'the record passes' recorder.pml \
 	-DWITHOUT_STRETCHES
+breaks 'with highest ends alone, and no whole stretches' 'the record passes' recorder.pml \
+	-DWITHOUT_WHOLE
 breaks 'without the outbound policy from T2 on' 'nobody refused' pair.pml -DWITHOUT_OUT_POLICY
 breaks 'the same without (c): acknowledgements in the clear' 'nobody refused' pair.pml \
 	-DWITHOUT_OUT_POLICY -DWITHOUT_C

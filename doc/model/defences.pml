@@ -63,15 +63,15 @@
 #else
 #define HAS_OUT_POLICY 1 /* the initiator's outbound policy from T2 on */
 #endif
-#ifdef WITHOUT_SIXTEENTHS
-#define HAS_SIXTEENTHS 0
-#else
-#define HAS_SIXTEENTHS 1 /* a maximum for each sixteenth, not one running maximum */
-#endif
 #ifdef WITHOUT_STRETCHES
 #define HAS_STRETCHES 0
 #else
-#define HAS_STRETCHES 1 /* a bit for each stretch, which no other end can hide */
+#define HAS_STRETCHES 1 /* a maximum for each stretch, not one running maximum */
+#endif
+#ifdef WITHOUT_WHOLE
+#define COUNTS_WHOLE 0
+#else
+#define COUNTS_WHOLE 1 /* a stretch into which the window reaches, whatever its maximum hides */
 #endif
 #ifdef WITHOUT_COVER
 #define HAS_COVER 0

@@ -4,38 +4,34 @@
  * segments, of which TCP queues those that lie in its window.  When the record passes, none that
  * was queued may end behind the start of ESP.
  *
- * Scaled down: 32 numbers for 2^32, 4 sectors of 8 for sixteenths of 2^28, 16 stretches of 2 for
- * those of 2^20, a window of 5 for what the receive buffer allows.
+ * Scaled down: 32 numbers for 2^32, 8 stretches of 4 for those of 2^23, a window of 5 for what the
+ * receive buffer allows.
  */
 #include "defences.pml"
 
 #define NUMBERS 32
-#define SECTOR 8
-#define SECTORS 4
-#define STRETCH 2
-#define STRETCHES 16
+#define STRETCH 4
+#define STRETCHES 8
 #define REACH 5 /* the largest window that the socket can have offered */
 #define DISTANCE(from, to) (((to) + NUMBERS - (from)) % NUMBERS)
 #define IS_BEHIND(end, far) (DISTANCE(start, end) > 0 && DISTANCE(start, end) <= (far))
 
-bool present[SECTORS];
-byte end_of[SECTORS]; /* the highest end in this sector */
-bool has_end[STRETCHES];
-byte start;	      /* of ESP; all the same where it lies, so tried everywhere */
+bool present[STRETCHES];
+byte end_of[STRETCHES]; /* the highest end in this stretch */
+byte start;		/* of ESP; all the same where it lies, so tried everywhere */
 bool has_queued_behind;
 
 inline record(end)
 {
-	has_end[(end) / STRETCH] = true;
 	if
-	:: HAS_SIXTEENTHS ->
+	:: HAS_STRETCHES ->
 		if
-		:: !present[(end) / SECTOR] || end_of[(end) / SECTOR] < (end) ->
-			end_of[(end) / SECTOR] = end
+		:: !present[(end) / STRETCH] || end_of[(end) / STRETCH] < (end) ->
+			end_of[(end) / STRETCH] = end
 		:: else
 		fi;
-		present[(end) / SECTOR] = true
-	:: else -> /* one maximum, in the place of sector 0, compared by signed difference */
+		present[(end) / STRETCH] = true
+	:: else -> /* one maximum, in the place of the first, compared by signed difference */
 		if
 		:: !present[0] -> end_of[0] = end
 		:: present[0] && DISTANCE(end_of[0], end) > 0 &&
@@ -46,20 +42,19 @@ inline record(end)
 	fi
 }
 
-/* The start's own stretch: the sector's highest end is at least as high as any in it.  All others up
- * to the reach: any end. */
-inline judge_stretches()
+/* The highest end of the start's own stretch; of all others up to the reach: any end. */
+inline judge_whole()
 {
-	passes = !(has_end[start / STRETCH] && IS_BEHIND(end_of[start / SECTOR], SECTOR));
+	passes = !(present[start / STRETCH] && end_of[start / STRETCH] > start);
 	for (place : 1 .. (start % STRETCH + REACH) / STRETCH) {
-		passes = passes && !has_end[(start / STRETCH + place) % STRETCHES]
+		passes = passes && !present[(start / STRETCH + place) % STRETCHES]
 	}
 }
 
 /* By the highest ends alone. */
-inline judge_sectors()
+inline judge_ends()
 {
-	for (place : 0 .. SECTORS - 1) {
+	for (place : 0 .. STRETCHES - 1) {
 		passes = passes && !(present[place] && IS_BEHIND(end_of[place], REACH))
 	}
 }
@@ -85,8 +80,8 @@ active proctype Attacker()
 	skip;
 	d_step {
 		if
-		:: HAS_SIXTEENTHS && HAS_STRETCHES -> judge_stretches()
-		:: else -> judge_sectors()
+		:: HAS_STRETCHES && COUNTS_WHOLE -> judge_whole()
+		:: else -> judge_ends()
 		fi
 	}
 	if

@@ -284,11 +284,16 @@ class Icmp(Timed):
 
 @attack("blind")
 class Blind(Timed):
-    """Segments of somebody who knows the five-tuple only and sees nothing: all over the window."""
+    """Segments of somebody who knows the five-tuple only and sees nothing: all over the window.
+    With before=N one of them ends N numbers before the place, as clear octets of the peer would."""
 
     def strike(self):
         source = other(self.to)
         template = self.flow.template[source]
+        if self.number("before", 0):
+            self.forge(template.with_packet(tcp_segment(
+                template.source, template.target, template.ports,
+                self.flow.place(source) - self.number("before", 0) - 1, 0x12345678, ACK, b"x")))
         for sixteenth in range(32):
             for flags, payload in ((ACK, b"x"), (RST, b""), (SYN, b""), (ACK | FIN, b"")):
                 # Never by chance in the window: an on-path attacker's is another row.

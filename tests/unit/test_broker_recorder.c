@@ -16,12 +16,11 @@ static struct recorder_record record_of(uint32_t first, uint64_t bytes)
 /* As the program notes it. */
 static void clear_end(struct recorder_record *record, uint32_t end)
 {
-	uint64_t *noted = &record->clear_end[end >> 28];
+	uint32_t *noted = &record->clear_end[end >> RECORDER_STRETCH_BITS];
+	const uint32_t place = RECORDER_STRETCH + end % RECORDER_STRETCH;
 
-	if (*noted < (RECORDER_PRESENT | end))
-		*noted = RECORDER_PRESENT | end;
-	record->clear_stretches[(end >> RECORDER_STRETCH_BITS) / 64] |=
-		1ull << ((end >> RECORDER_STRETCH_BITS) % 64);
+	if (*noted < place)
+		*noted = place;
 }
 
 START_TEST(test_bytes)
@@ -60,7 +59,7 @@ START_TEST(test_marks)
 }
 END_TEST
 
-/* Each start, so that sixteenths and the end of the sequence space fall everywhere. */
+/* Each start, so that stretches and the end of the sequence space fall everywhere. */
 START_TEST(test_clear_ends)
 {
 	static const struct {
@@ -72,7 +71,7 @@ START_TEST(test_clear_ends)
 		{ 1u << 20, IPSEC_LATCH_CLEAR_BEHIND },
 		{ BUFFER, IPSEC_LATCH_CLEAR_BEHIND },
 		{ REACH, IPSEC_LATCH_CLEAR_BEHIND },
-		{ REACH + (1u << 20), IPSEC_LATCH_LATCHED },
+		{ REACH + RECORDER_STRETCH, IPSEC_LATCH_LATCHED },
 		{ 1u << 28, IPSEC_LATCH_LATCHED },
 		{ 1u << 30, IPSEC_LATCH_LATCHED },
 		{ 1u << 31, IPSEC_LATCH_LATCHED },
@@ -92,7 +91,7 @@ START_TEST(test_clear_ends)
 }
 END_TEST
 
-/* One running maximum could be walked round; sixteenths cannot. */
+/* One running maximum could be walked round; one for each stretch cannot. */
 START_TEST(test_walk_round)
 {
 	struct recorder_record record = record_of(5000, 10);
@@ -104,13 +103,14 @@ START_TEST(test_walk_round)
 }
 END_TEST
 
-/* A high end elsewhere in the sixteenth does not hide the one that counts. */
+/* A higher end in the same stretch, beyond the reach, does not hide the one that counts. */
 START_TEST(test_hidden_by_stranger)
 {
-	struct recorder_record record = record_of(5000, 10);
+	const uint32_t start = RECORDER_STRETCH - 1;
+	struct recorder_record record = record_of(start, 10);
 
-	clear_end(&record, 5000 + 20);
-	clear_end(&record, 5000 + (1u << 27));
+	clear_end(&record, start + 20);
+	clear_end(&record, start + RECORDER_STRETCH);
 	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_CLEAR_BEHIND);
 }
 END_TEST
@@ -123,8 +123,8 @@ START_TEST(test_strangers)
 	struct recorder_record record = record_of(start, 10);
 
 	clear_end(&record, start - 5);
-	for (uint32_t i = 1; i < 16; i++)
-		clear_end(&record, start + (i << 28));
+	for (uint32_t i = 1; i < RECORDER_STRETCHES - 1; i++)
+		clear_end(&record, start + REACH + i * RECORDER_STRETCH);
 	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_LATCHED);
 	clear_end(&record, start + BUFFER);
 	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_CLEAR_BEHIND);
