@@ -177,9 +177,11 @@ void end_leave(enum lane_end which);
 
 /* --- kill_moment.c --- */
 
-#define KILL_LOGIN_MS 15000
-#define KILL_COMMAND_MS 8000
-#define KILL_END_MS 9000 /* for the survivors: a broker that dies is noticed at once */
+/* Of both ends' reads and writes: a busy machine may let all of a guest stand for seconds. */
+#define KILL_PATIENCE_S 8
+#define KILL_LOGIN_MS 30000
+#define KILL_COMMAND_MS 16000
+#define KILL_END_MS 17000 /* for the survivors: a broker that dies is noticed at once */
 
 void lane_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Handles what comes until it is so (true), or time is over. */

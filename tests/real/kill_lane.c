@@ -29,10 +29,12 @@ static const struct kill_role other_client = { .local = "10.77.0.3",
 	.remote = "10.77.0.4",
 	.port = "4747",
 	.uid = KILL_ALICE,
-	.timeout_s = 4 };
-static const struct kill_role other_server = {
-	.is_server = true, .local = "10.77.0.4", .port = "4747", .uid = KILL_SAMPLE, .timeout_s = 4
-};
+	.timeout_s = KILL_PATIENCE_S };
+static const struct kill_role other_server = { .is_server = true,
+	.local = "10.77.0.4",
+	.port = "4747",
+	.uid = KILL_SAMPLE,
+	.timeout_s = KILL_PATIENCE_S };
 
 const char *const kill_who_words[KILL_NOBODY + 1] = {
 	[KILL_CLIENT] = "client",

@@ -24,27 +24,31 @@
 
 #define ALICE KILL_ALICE
 #define SAMPLE KILL_SAMPLE
-#define ROLE_CLIENT .local = "10.77.0.1", .remote = "10.77.0.2", .port = "4646", .uid = ALICE
-#define ROLE_SERVER .is_server = true, .local = "10.77.0.2", .port = "4646", .uid = SAMPLE
+#define ROLE_CLIENT_FOR(seconds)                                                   \
+	.local = "10.77.0.1", .remote = "10.77.0.2", .port = "4646", .uid = ALICE, \
+	.timeout_s = (seconds)
+#define ROLE_CLIENT ROLE_CLIENT_FOR(KILL_PATIENCE_S)
+#define ROLE_SERVER                                                             \
+	.is_server = true, .local = "10.77.0.2", .port = "4646", .uid = SAMPLE, \
+	.timeout_s = KILL_PATIENCE_S
 
 const struct scenario kill_scenarios[] = {
-	{ "whole", true, { ROLE_CLIENT, .timeout_s = 4 }, { ROLE_SERVER, .timeout_s = 4 } },
+	{ "whole", true, { ROLE_CLIENT }, { ROLE_SERVER } },
 	/* the acceptor does not know the initiator, and says so */
-	{ "stranger", false, { ROLE_CLIENT, .timeout_s = 4, .config = "/etc/gss/stranger.conf" },
-		{ ROLE_SERVER, .timeout_s = 4 } },
+	{ "stranger", false, { ROLE_CLIENT, .config = "/etc/gss/stranger.conf" }, { ROLE_SERVER } },
 	/* the acceptor answers too late: the initiator has given up */
-	{ "silent", false, { ROLE_CLIENT, .timeout_s = 1 },
-		{ ROLE_SERVER, .timeout_s = 4, .pause_step = 4, .pause_ms = 1500 } },
-	{ "pause-T1", true, { ROLE_CLIENT, .timeout_s = 4 },
-		{ ROLE_SERVER, .timeout_s = 4, .pause_step = 2, .pause_ms = PAUSE_MS } },
-	{ "pause-T2", true, { ROLE_CLIENT, .timeout_s = 4, .pause_step = 3, .pause_ms = PAUSE_MS },
-		{ ROLE_SERVER, .timeout_s = 4 } },
-	{ "pause-T3", true, { ROLE_CLIENT, .timeout_s = 4 },
-		{ ROLE_SERVER, .timeout_s = 4, .pause_step = 4, .pause_ms = PAUSE_MS } },
-	{ "pause-T4", true, { ROLE_CLIENT, .timeout_s = 4, .pause_step = 5, .pause_ms = PAUSE_MS },
-		{ ROLE_SERVER, .timeout_s = 4 } },
-	{ "pause-T5", true, { ROLE_CLIENT, .timeout_s = 4 },
-		{ ROLE_SERVER, .timeout_s = 4, .pause_step = 6, .pause_ms = PAUSE_MS } },
+	{ "silent", false, { ROLE_CLIENT_FOR(1) },
+		{ ROLE_SERVER, .pause_step = 4, .pause_ms = 1500 } },
+	{ "pause-T1", true, { ROLE_CLIENT },
+		{ ROLE_SERVER, .pause_step = 2, .pause_ms = PAUSE_MS } },
+	{ "pause-T2", true, { ROLE_CLIENT, .pause_step = 3, .pause_ms = PAUSE_MS },
+		{ ROLE_SERVER } },
+	{ "pause-T3", true, { ROLE_CLIENT },
+		{ ROLE_SERVER, .pause_step = 4, .pause_ms = PAUSE_MS } },
+	{ "pause-T4", true, { ROLE_CLIENT, .pause_step = 5, .pause_ms = PAUSE_MS },
+		{ ROLE_SERVER } },
+	{ "pause-T5", true, { ROLE_CLIENT },
+		{ ROLE_SERVER, .pause_step = 6, .pause_ms = PAUSE_MS } },
 	{ .word = NULL },
 };
 

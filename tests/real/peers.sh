@@ -18,8 +18,8 @@ begin()
 {
 	rm -f "$go"
 	streams_capture
-	streams_server --timeout 3 --wait-file "$go" --send 200000
-	streams_client --timeout 3 --wait-file "$go" --send 200000
+	streams_server --timeout 6 --wait-file "$go" --send 200000
+	streams_client --timeout 6 --wait-file "$go" --send 200000
 	report "$1: idle" eval "streams_said client idle && streams_said server idle"
 	report "$1: established" streams_has_state A established
 }

@@ -22,7 +22,7 @@
 #include "tests/real/probe.h"
 
 #define LINGER "3"
-#define TRANSFER_PATIENCE_MS 5000 /* beside other guests */
+#define TRANSFER_PATIENCE_MS 15000 /* beside other guests */
 /* 0x47000000 to 0x47ffffff as ip(8) writes them */
 #define OUR_REQIDS "reqid 1\\(19[1-9]\\|20[0-7]\\)[0-9]\\{6\\}"
 

@@ -86,8 +86,8 @@ finish()
 phase_options()
 {
 	case $1 in
-	idle) echo "--timeout 3 --wait-file $go --send 100000" ;;
-	transfer) echo "--timeout 3 --send 20000000 --slow-us 40000" ;;
+	idle) echo "--timeout 6 --wait-file $go --send 100000" ;;
+	transfer) echo "--timeout 6 --send 20000000 --slow-us 40000" ;;
 	esac
 }
 

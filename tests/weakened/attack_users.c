@@ -15,6 +15,7 @@
 #include "tests/weakened/attack.h"
 
 #define THIEF_PATH "/tmp/attack_latch.thief" /* any folder that users may write to */
+#define HANGING_MS 3000 /* of the five seconds that a close waits; busy machines need one or two */
 
 /* --- a connection that somebody else is latching --- */
 
@@ -335,11 +336,20 @@ static long elapsed_ms(const struct timespec *since)
 	return (now.tv_sec - since->tv_sec) * 1000 + (now.tv_nsec - since->tv_nsec) / 1000000;
 }
 
+static long answers_ms(const struct host *host)
+{
+	struct timespec start;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	for (int i = 0; i < 5; i++)
+		(void)probe_broker_ping(host);
+	return elapsed_ms(&start);
+}
+
 /* How long five answers to another user take once the broker's are the only ones that have it. */
 static enum attack_outcome leave_to_broker(struct end ends[2], int (*pass)(struct end ends[2]))
 {
-	struct timespec start;
-	long waited;
+	long longest = 0;
 
 	/* Stopped, so that its workers look only when the sender has gone. */
 	(void)kill(probe_hosts[0].broker, SIGSTOP);
@@ -350,14 +360,14 @@ static enum attack_outcome leave_to_broker(struct end ends[2], int (*pass)(struc
 	ends[0].fd = -1;
 	(void)waitpid(child, NULL, 0);
 	(void)kill(probe_hosts[0].broker, SIGCONT);
-	/* Now and then all five come before it has begun with these. */
-	probe_pause_ms(300);
-	(void)clock_gettime(CLOCK_MONOTONIC, &start);
-	for (int i = 0; i < 5; i++)
-		(void)probe_broker_ping(&probe_hosts[0]);
-	waited = elapsed_ms(&start);
-	(void)printf("# five answers to another user took %ld ms\n", waited);
-	return attack_judge(waited > 1500, IPSEC_LATCH_LATCHED);
+	/* More than once: all five may come before it has begun with these. */
+	for (int i = 0; i < 5 && longest <= HANGING_MS; i++) {
+		probe_pause_ms(300);
+		const long waited = answers_ms(&probe_hosts[0]);
+		longest = waited > longest ? waited : longest;
+	}
+	(void)printf("# five answers to another user took %ld ms\n", longest);
+	return attack_judge(longest > HANGING_MS, IPSEC_LATCH_LATCHED);
 }
 
 static enum attack_outcome hang_the_broker(struct end ends[2])
