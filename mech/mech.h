@@ -17,7 +17,6 @@
 #include "mech/crypto/crypto.h"
 
 /* GSS flag bits as RFC 2744 and MIT number them; plugin/ asserts that they agree. */
-#define MECH_FLAG_DELEG 1u
 #define MECH_FLAG_MUTUAL 2u
 #define MECH_FLAG_REPLAY 4u
 #define MECH_FLAG_SEQUENCE 8u

@@ -9,8 +9,7 @@
 #include "kernel-bind/kernel_bind.h"
 #include "plugin/plugin.h"
 
-_Static_assert(MECH_FLAG_DELEG == GSS_C_DELEG_FLAG && MECH_FLAG_MUTUAL == GSS_C_MUTUAL_FLAG &&
-		       MECH_FLAG_REPLAY == GSS_C_REPLAY_FLAG &&
+_Static_assert(MECH_FLAG_MUTUAL == GSS_C_MUTUAL_FLAG && MECH_FLAG_REPLAY == GSS_C_REPLAY_FLAG &&
 		       MECH_FLAG_SEQUENCE == GSS_C_SEQUENCE_FLAG &&
 		       MECH_FLAG_CONF == GSS_C_CONF_FLAG && MECH_FLAG_INTEG == GSS_C_INTEG_FLAG &&
 		       MECH_FLAG_ANON == GSS_C_ANON_FLAG &&
@@ -23,7 +22,6 @@ _Static_assert(MECH_FLAG_DELEG == GSS_C_DELEG_FLAG && MECH_FLAG_MUTUAL == GSS_C_
 #define CONTEXT_FLAGS_ASKED                                                          \
 	(MECH_FLAG_MUTUAL | MECH_FLAG_REPLAY | MECH_FLAG_SEQUENCE | MECH_FLAG_CONF | \
 		MECH_FLAG_INTEG | MECH_FLAG_ANON | MECH_FLAG_CHANNEL_BOUND)
-#define CONTEXT_FLAGS_GIVEN (CONTEXT_FLAGS_ASKED | MECH_FLAG_PROT_READY | MECH_FLAG_TRANS)
 
 struct context_step {
 	struct bytes input; /* without RFC 2743's header */
@@ -103,11 +101,8 @@ static OM_uint32 context_flags(gss_ctx_id_t context)
 	OM_uint32 flags = 0;
 
 	(void)pthread_mutex_lock(&context->lock);
-	if (context->mech != NULL) {
-		flags = mech_context_flags(context->mech) & CONTEXT_FLAGS_GIVEN;
-		if (!mech_context_is_open(context->mech))
-			flags &= ~(OM_uint32)(MECH_FLAG_PROT_READY | MECH_FLAG_TRANS);
-	}
+	if (context->mech != NULL)
+		flags = mech_context_flags(context->mech);
 	(void)pthread_mutex_unlock(&context->lock);
 	return flags;
 }

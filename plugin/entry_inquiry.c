@@ -44,15 +44,6 @@ PLUGIN_EXPORT OM_uint32 gss_context_time(
 	return plugin_status(minor_status, is_open ? ERR_OK : ERR_NO_CONTEXT);
 }
 
-static OM_uint32 inquiry_flags(const struct mech_context *mech)
-{
-	OM_uint32 flags = mech_context_flags(mech) & ~(OM_uint32)MECH_FLAG_DELEG;
-
-	if (!mech_context_is_open(mech))
-		flags &= ~(OM_uint32)(MECH_FLAG_PROT_READY | MECH_FLAG_TRANS);
-	return flags;
-}
-
 PLUGIN_EXPORT OM_uint32 gss_inquire_context(OM_uint32 *minor_status, gss_ctx_id_t context_handle,
 	gss_name_t *src_name, gss_name_t *targ_name, OM_uint32 *lifetime_rec, gss_OID *mech_type,
 	OM_uint32 *ctx_flags, int *locally_initiated, int *is_open)
@@ -76,7 +67,7 @@ PLUGIN_EXPORT OM_uint32 gss_inquire_context(OM_uint32 *minor_status, gss_ctx_id_
 	if (lifetime_rec != NULL)
 		*lifetime_rec = GSS_C_INDEFINITE;
 	if (ctx_flags != NULL)
-		*ctx_flags = inquiry_flags(mech);
+		*ctx_flags = mech_context_flags(mech);
 	if (locally_initiated != NULL)
 		*locally_initiated = mech_context_is_initiator(mech);
 	if (is_open != NULL)
