@@ -111,7 +111,7 @@ load_judge()
 	fi
 	# The last login's segments.
 	sleep 0.3
-	hosts_stop tcpdump.load
+	hosts_stop tcpdump.load || return 1
 	"$here/http_capture.py" --clear "${latched[@]}" --absent "$hosts_user" \
 		"$hosts_out/load.pcap" && rm "$hosts_out/load.pcap"
 }

@@ -71,12 +71,7 @@ lane_run()
 	kill_lane "$1" "${hosts_pid[hostA]}" "${hosts_pid[hostB]}" "$hosts_dir" "$hosts_out" \
 		3>"$hosts_out/windows" || status=1
 	streams_capture_end 0.2
-	for host in A B; do
-		grep -q '^0 packets dropped by kernel' "$hosts_out/tcpdump.$host.log" || {
-			echo "FAIL lane $2: the capture on $host is not whole"
-			status=1
-		}
-	done
+	[ "$report_failed" = 0 ] || status=1
 	"$here/kills.py" judge "$hosts_out/windows" "$hosts_dir/A.pcap" "$hosts_dir/B.pcap" \
 		>"$hosts_out/judged" || {
 		status=1

@@ -138,14 +138,8 @@ streams_capture_end()
 
 streams_judge()
 {
-	local host
-
 	"$here/capture.py" --port "${streams_to:-$streams_port}" "$@" "$hosts_dir/A.pcap" \
-		"$hosts_dir/B.pcap" || return 1
-	for host in A B; do
-		grep -q '^0 packets dropped by kernel' "$hosts_out/tcpdump.$host.log" ||
-			{ tail -n 4 "$hosts_out/tcpdump.$host.log"; return 1; }
-	done
+		"$hosts_dir/B.pcap"
 }
 
 # What HOST has, as text: all SAs and policies of its kernel, and what its broker knows.
