@@ -278,13 +278,13 @@ hosts_broker()
 	}
 }
 
-# The kernel keeps 64 KiB for each packet that tcpdump has not come to yet.
+# The kernel keeps 64 KiB for each packet that tcpdump has not come to yet, so it goes first.
 hosts_capture()
 {
 	local host=$1 file=$2
 
-	hosts_start "tcpdump.$host" "$host" tcpdump -i wire -U -n -s 0 -B 32768 --immediate-mode \
-		-Z root -w "$file" 'ip or ip6'
+	hosts_start "tcpdump.$host" "$host" nice -n -20 tcpdump -i wire -U -n -s 0 -B 65536 \
+		--immediate-mode -Z root -w "$file" 'ip or ip6'
 	hosts_wait 10 grep -q 'listening on' "$hosts_out/tcpdump.$host.log" ||
 		hosts_die "tcpdump does not start on host $host"
 }
