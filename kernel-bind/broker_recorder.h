@@ -20,6 +20,8 @@
 #define RECORDER_STRETCH (1u << RECORDER_STRETCH_BITS)
 #define RECORDER_STRETCHES (1u << (32 - RECORDER_STRETCH_BITS))
 #define RECORDER_PRESENT (1ull << 32) /* in first_protected: a sequence number is there */
+/* Under the mark before the verdict; of more nobody could tell any more what lies behind what. */
+#define RECORDER_BYTES_MAX (1u << 30)
 
 /* Shared with the eBPF program: the layout is part of it. */
 struct recorder_record {
@@ -52,7 +54,8 @@ void recorder_read(const struct recorder *recorder, struct recorder_record *ret_
 void recorder_free(struct recorder **recorder);
 
 /* Verdict (c) and (d) on a record: LATCHED, SHORT or CLEAR_BEHIND.  buffer_bytes is the largest that
- * the socket's receive buffer was seen to be: no segment further ahead was ever acceptable. */
+ * the socket's receive buffer was seen to be: no segment further ahead of what had come, which the
+ * program may have read, was ever acceptable.  RECORDER_BYTES_MAX octets or more: CLEAR_BEHIND. */
 enum ipsec_latch_reason recorder_judge(const struct recorder_record *record, uint64_t token_bytes,
 	uint32_t buffer_bytes) ERR_MUST_CHECK;
 

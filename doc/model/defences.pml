@@ -73,6 +73,11 @@
 #else
 #define COUNTS_WHOLE 1 /* a stretch into which the window reaches, whatever its maximum hides */
 #endif
+#ifdef WITHOUT_AHEAD
+#define COUNTS_AHEAD 0
+#else
+#define COUNTS_AHEAD 1 /* the reach begins behind what came under the mark */
+#endif
 #ifdef WITHOUT_COVER
 #define HAS_COVER 0
 #else

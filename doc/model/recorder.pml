@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Verdict (d) alone, with numbers that go round: the attacker shows the filter any three clear
- * segments, of which TCP queues those that lie in its window.  When the record passes, none that
- * was queued may end behind the start of ESP.
+ * segments, of which TCP queues those that lie in its window; the program may have read what came in
+ * ESP before.  When the record passes, none that was queued may end behind the start of ESP.
  *
  * Scaled down: 32 numbers for 2^32, 8 stretches of 4 for those of 2^23, a window of 5 for what the
  * receive buffer allows.
@@ -13,12 +13,16 @@
 #define STRETCH 4
 #define STRETCHES 8
 #define REACH 5 /* the largest window that the socket can have offered */
+#define AHEAD 8 /* the most that is read */
+#define INJECTIONS 3
 #define DISTANCE(from, to) (((to) + NUMBERS - (from)) % NUMBERS)
 #define IS_BEHIND(end, far) (DISTANCE(start, end) > 0 && DISTANCE(start, end) <= (far))
 
 bool present[STRETCHES];
 byte end_of[STRETCHES]; /* the highest end in this stretch */
 byte start;		/* of ESP; all the same where it lies, so tried everywhere */
+byte ahead;		/* what came in ESP, and was read */
+byte reach;
 bool has_queued_behind;
 
 inline record(end)
@@ -46,7 +50,7 @@ inline record(end)
 inline judge_whole()
 {
 	passes = !(present[start / STRETCH] && end_of[start / STRETCH] > start);
-	for (place : 1 .. (start % STRETCH + REACH) / STRETCH) {
+	for (place : 1 .. (start % STRETCH + reach) / STRETCH) {
 		passes = passes && !present[(start / STRETCH + place) % STRETCHES]
 	}
 }
@@ -55,7 +59,7 @@ inline judge_whole()
 inline judge_ends()
 {
 	for (place : 0 .. STRETCHES - 1) {
-		passes = passes && !(present[place] && IS_BEHIND(end_of[place], REACH))
+		passes = passes && !(present[place] && IS_BEHIND(end_of[place], reach))
 	}
 }
 
@@ -65,16 +69,18 @@ active proctype Attacker()
 	bool passes = true;
 
 	select(start : 0 .. NUMBERS - 1);
-	for (i : 1 .. 3) {
+	select(ahead : 0 .. AHEAD);
+	reach = REACH + (COUNTS_AHEAD -> ahead : 0);
+	for (i : 1 .. INJECTIONS) {
 		select(end : 0 .. NUMBERS - 1);
 		skip; /* a loop may not lead straight into a d_step */
 		d_step {
 			printf("attacker: a clear segment that ends %d behind the start of ESP\n",
 				DISTANCE(start, end));
 			record(end);
-			/* TCP's window opens at the start of ESP, or before it. */
+			/* TCP's window opens behind what was read, or before. */
 			has_queued_behind = has_queued_behind ||
-				(DISTANCE(start, end) > 0 && DISTANCE(start, end) <= REACH)
+				(DISTANCE(start, end) > 0 && DISTANCE(start, end) <= REACH + ahead)
 		}
 	}
 	skip;

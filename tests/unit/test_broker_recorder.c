@@ -115,6 +115,27 @@ START_TEST(test_hidden_by_stranger)
 }
 END_TEST
 
+/* What the program read under the mark moves the window on. */
+START_TEST(test_read_ahead)
+{
+	const uint32_t start = 0xfffffff0, read = 20u << 20;
+	struct recorder_record record = record_of(start, read);
+
+	clear_end(&record, start + read + REACH + RECORDER_STRETCH);
+	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_LATCHED);
+	clear_end(&record, start + read + REACH);
+	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_CLEAR_BEHIND);
+	record = record_of(start, RECORDER_BYTES_MAX - 1);
+	ck_assert_int_eq(recorder_judge(&record, 10, UINT32_MAX), IPSEC_LATCH_LATCHED);
+	clear_end(&record, start + RECORDER_BYTES_MAX);
+	ck_assert_int_eq(recorder_judge(&record, 10, 0), IPSEC_LATCH_CLEAR_BEHIND);
+	record = record_of(start, RECORDER_BYTES_MAX);
+	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_CLEAR_BEHIND);
+	record = record_of(start, UINT64_MAX);
+	ck_assert_int_eq(recorder_judge(&record, 10, BUFFER), IPSEC_LATCH_CLEAR_BEHIND);
+}
+END_TEST
+
 /* Who knows only the addresses and ports cannot break a latch, wherever he guesses but right there;
  * the end of the message before is still there. */
 START_TEST(test_strangers)
@@ -153,6 +174,7 @@ Suite *suite_broker_recorder(void)
 	tcase_add_test(tests, test_poison);
 	tcase_add_test(tests, test_marks);
 	tcase_add_test(tests, test_clear_ends);
+	tcase_add_test(tests, test_read_ahead);
 	tcase_add_test(tests, test_walk_round);
 	tcase_add_test(tests, test_hidden_by_stranger);
 	tcase_add_test(tests, test_strangers);

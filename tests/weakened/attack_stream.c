@@ -18,6 +18,8 @@
 #define REQUEST_CHANGED "amount=100;" /* without its last zero */
 #define LAST_ZERO 11		      /* the urgent pointer for it, behind what was sent before */
 
+#define READ_AHEAD_BYTES (20u << 20) /* more than buffer, slack and a stretch of the recorder's */
+
 /* An empty segment, so much behind what this end has sent. */
 static bool inject(const struct end *from, uint32_t offset, uint8_t flags, uint16_t urgent)
 {
@@ -84,6 +86,16 @@ static enum attack_outcome marked_clear(struct end ends[2])
 static enum attack_outcome behind_t3(struct end ends[2])
 {
 	if (!attack_prepare(ends) || !probe_inject(&ends[0], ATTACK_TEXT, 0))
+		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	return injected_is_read(ends, PROBE_TOKEN_BYTES);
+}
+
+/* Behind so much, read before the token is handed over, that it is far from where ESP began. */
+static enum attack_outcome behind_what_was_read(struct end ends[2])
+{
+	if (!attack_prepare(ends) || !probe_transfer(&ends[0], &ends[1], READ_AHEAD_BYTES) ||
+		!probe_inject(&ends[0], ATTACK_TEXT, 0))
 		return ATTACK_IMPOSSIBLE;
 	probe_pause_ms(50);
 	return injected_is_read(ends, PROBE_TOKEN_BYTES);
@@ -308,6 +320,7 @@ static enum attack_outcome stall(struct end ends[2])
 const struct attack attacks_on_stream[] = {
 	{ "behind_t3",              behind_t3 },
 	{ "walked_round",           walked_round },
+	{ "behind_what_was_read",   behind_what_was_read },
 	{ "before_recorder",        before_recorder },
 	{ "slipped_in",             slipped_in },
 	{ "urgent_before_recorder", urgent_before_recorder },
