@@ -284,7 +284,7 @@ class Icmp(Timed):
 
 @attack("blind")
 class Blind(Timed):
-    """Segments of somebody who knows the five-tuple only and sees nothing: all over the window.
+    """Segments of somebody who knows the five-tuple only and sees nothing: all over the numbers.
     With before=N one of them ends N numbers before the place, as clear octets of the peer would."""
 
     def strike(self):
@@ -294,10 +294,10 @@ class Blind(Timed):
             self.forge(template.with_packet(tcp_segment(
                 template.source, template.target, template.ports,
                 self.flow.place(source) - self.number("before", 0) - 1, 0x12345678, ACK, b"x")))
-        for sixteenth in range(32):
+        for step in range(32):
             for flags, payload in ((ACK, b"x"), (RST, b""), (SYN, b""), (ACK | FIN, b"")):
                 # Never by chance in the window: an on-path attacker's is another row.
-                seq = self.flow.place(source) + (1 << 24) + sixteenth * (1 << 27)
+                seq = self.flow.place(source) + (1 << 24) + step * (1 << 27)
                 self.forge(template.with_packet(tcp_segment(
                     template.source, template.target, template.ports, seq,
-                    0x12345678 + sixteenth, flags, payload)))
+                    0x12345678 + step, flags, payload)))

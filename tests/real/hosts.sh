@@ -112,6 +112,15 @@ hosts_start()
 	hosts_pid[$name]=$!
 }
 
+# Whether it has nothing to do.
+hosts_waits()
+{
+	local stat
+
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+	[[ $stat == *') S '* ]]
+}
+
 # Whether a child of ours has ended: it stays a zombie until it is waited for.
 hosts_has_ended()
 {
@@ -127,6 +136,8 @@ hosts_stop()
 
 	[ -n "$pid" ] || return 0
 	unset "hosts_pid[$1]"
+	# A tcpdump that ends drops what it has not come to, and does not count it.
+	[[ $1 != tcpdump.* ]] || hosts_wait 10 hosts_waits "$pid"
 	kill "$pid" 2>/dev/null
 	hosts_wait 5 hosts_has_ended "$pid" || kill -KILL "$pid"
 	wait "$pid" 2>/dev/null

@@ -80,7 +80,7 @@ load_memory_report()
 load_capture()
 {
 	http_mark "$load_log"
-	hosts_start tcpdump.load A tcpdump -i wire -U -n -s 8192 -B 65536 --immediate-mode -Z root \
+	hosts_start tcpdump.load A nice -n -20 tcpdump -i wire -U -n -s 8192 -B 65536 --immediate-mode -Z root \
 		-w "$hosts_out/load.pcap" 'tcp port 80'
 	hosts_wait 10 grep -q 'listening on' "$hosts_out/tcpdump.load.log"
 }

@@ -48,7 +48,7 @@ lane_capture()
 	local host
 
 	for host in A B; do
-		hosts_start "tcpdump.$host" "$host" tcpdump -i wire -Q out -n -s 600 -B 4096 \
+		hosts_start "tcpdump.$host" "$host" nice -n -20 tcpdump -i wire -Q out -n -s 600 -B 4096 \
 			--immediate-mode -Z root -w "$hosts_dir/$host.pcap" 'tcp or proto 50'
 	done
 	for host in A B; do

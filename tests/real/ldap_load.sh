@@ -47,13 +47,13 @@ load_row()
 # The same, and the clear segments: T1 and T2 of each login and no other.
 load_row_counted()
 {
-	hosts_start clear A tcpdump -i wire -U -n -B 8192 --immediate-mode -Z root \
+	hosts_start tcpdump.clear A nice -n -20 tcpdump -i wire -U -n -B 8192 --immediate-mode -Z root \
 		-w "$hosts_out/clear.pcap" "$load_clear"
-	hosts_wait 10 grep -q 'listening on' "$hosts_out/clear.log" || return 1
+	hosts_wait 10 grep -q 'listening on' "$hosts_out/tcpdump.clear.log" || return 1
 	load_row "$@"
 	local status=$? clear
 	sleep 1
-	hosts_stop clear
+	hosts_stop tcpdump.clear || return 1
 	clear=$(tcpdump -n -r "$hosts_out/clear.pcap" 2>/dev/null | wc -l)
 	echo "$clear clear segments"
 	[ "$status" = 0 ] && [ "$clear" = $((2 * $2)) ]

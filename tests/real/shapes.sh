@@ -79,7 +79,6 @@ nothing_is_clear()
 
 	for host in A B; do
 		[ "$(grep -ac hushed- "$hosts_dir/$host.pcap")" = 0 ] || return 1
-		grep -q '^0 packets dropped by kernel' "$hosts_out/tcpdump.$host.log" || return 1
 	done
 }
 

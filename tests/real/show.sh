@@ -36,6 +36,7 @@ exchange_begin "$message" || {
 	exit 1
 }
 exchange_finish || hosts_die "gss-client failed"
+[ "${report_failed:-0}" = 0 ] || exit 1
 echo "said:   \"$message\", gss-client to gss-server, unmodified;" \
 	"$(grep -m 1 -o 'Signature verified' "$hosts_out/client.log")"
 echo "wire of A (T1, T2: each side's first token; with them the keys are agreed):"

@@ -119,7 +119,7 @@ streams_capture()
 	local host
 
 	for host in A B; do
-		hosts_start "tcpdump.$host" "$host" tcpdump -i wire -Q out -n -s 600 -B 32768 \
+		hosts_start "tcpdump.$host" "$host" nice -n -20 tcpdump -i wire -Q out -n -s 600 -B 32768 \
 			--immediate-mode -Z root ${streams_unbuffered:+-U} -w "$hosts_dir/$host.pcap" \
 			'tcp or ip proto 50 or (ip6 and not icmp6)'
 	done
