@@ -419,26 +419,33 @@ static bool clear_is_behind(const struct recorder_record *record, uint32_t start
 	return false;
 }
 
-/* The window lies behind what has come.  When TCP took the first clear octet behind the start, all
- * between them had come under the mark. */
-static uint32_t recorder_reach(const struct recorder_record *record, uint32_t buffer_bytes)
+/*
+ * The window lies behind what had come when TCP took the first clear octet behind the start: since
+ * then under the mark alone, before that in the clear, too.  For a peer that was kept from seeing
+ * acknowledgements sends again, in ESP, what had come in the clear: the start may be all of that
+ * before the window, or as much as a peer has under way.
+ */
+static uint32_t recorder_reach(
+	const struct recorder_record *record, const struct recorder_socket *socket)
 {
-	const uint32_t window =
-		buffer_bytes < BEHIND_MAX - REACH_SLACK ? buffer_bytes + REACH_SLACK : BEHIND_MAX;
+	const uint32_t window = socket->buffer_bytes < BEHIND_MAX - REACH_SLACK
+					? socket->buffer_bytes + REACH_SLACK
+					: BEHIND_MAX;
+	const uint32_t received =
+		socket->received_bytes < BEHIND_MAX ? (uint32_t)socket->received_bytes : BEHIND_MAX;
 
-	return window + (uint32_t)record->protected_bytes;
+	return window + received + (uint32_t)record->protected_bytes;
 }
 
-enum ipsec_latch_reason recorder_judge(
-	const struct recorder_record *record, uint64_t token_bytes, uint32_t buffer_bytes)
+enum ipsec_latch_reason recorder_judge(const struct recorder_record *record, uint64_t token_bytes,
+	const struct recorder_socket *socket)
 {
-	const uint32_t reach = recorder_reach(record, buffer_bytes);
-
 	if ((record->first_protected & RECORDER_PRESENT) == 0 ||
 		record->protected_bytes < token_bytes)
 		return IPSEC_LATCH_SHORT;
 	if (record->is_poisoned != 0 || record->protected_bytes >= RECORDER_BYTES_MAX ||
-		clear_is_behind(record, (uint32_t)record->first_protected, reach))
+		clear_is_behind(
+			record, (uint32_t)record->first_protected, recorder_reach(record, socket)))
 		return IPSEC_LATCH_CLEAR_BEHIND;
 	return IPSEC_LATCH_LATCHED;
 }

@@ -53,11 +53,17 @@ void recorder_read(const struct recorder *recorder, struct recorder_record *ret_
 /* NULL is fine; nulls it. Whether attached or not, the program lives on with its socket. */
 void recorder_free(struct recorder **recorder);
 
-/* Verdict (c) and (d) on a record: LATCHED, SHORT or CLEAR_BEHIND.  buffer_bytes is the largest that
- * the socket's receive buffer was seen to be: no segment further ahead of what had come, which the
- * program may have read, was ever acceptable.  RECORDER_BYTES_MAX octets or more: CLEAR_BEHIND. */
+/* How far ahead a segment was ever acceptable: no further than the buffer behind what had come. */
+struct recorder_socket {
+	uint32_t buffer_bytes; /* the largest that its receive buffer was seen to be */
+	uint64_t
+		received_bytes; /* in order, since the connection began; told behind the recorder's start */
+};
+
+/* Verdict (c) and (d) on a record: LATCHED, SHORT or CLEAR_BEHIND; of RECORDER_BYTES_MAX octets or
+ * more under the mark CLEAR_BEHIND. */
 enum ipsec_latch_reason recorder_judge(const struct recorder_record *record, uint64_t token_bytes,
-	uint32_t buffer_bytes) ERR_MUST_CHECK;
+	const struct recorder_socket *socket) ERR_MUST_CHECK;
 
 /* Segments that bear the mark must have come through the SA, which counts before the recorder does.
  * CLEAR_BEHIND: there are more of them than it has decapsulated, so some were clear. */

@@ -106,6 +106,8 @@ breaks 'with one running maximum in place of stretches' 'the record passes' reco
 	-DWITHOUT_STRETCHES
 breaks 'with a reach that forgets what was read ahead' 'the record passes' recorder.pml \
 	-DWITHOUT_AHEAD
+breaks 'with a reach that forgets what came before and comes again' 'the record passes' recorder.pml \
+	-DWITHOUT_AGAIN
 breaks 'with highest ends alone, and no whole stretches' 'the record passes' recorder.pml \
 	-DWITHOUT_WHOLE
 breaks 'without the outbound policy from T2 on' 'nobody refused' pair.pml -DWITHOUT_OUT_POLICY

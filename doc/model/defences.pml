@@ -78,6 +78,11 @@
 #else
 #define COUNTS_AHEAD 1 /* the reach begins behind what came under the mark */
 #endif
+#ifdef WITHOUT_AGAIN
+#define COUNTS_AGAIN 0
+#else
+#define COUNTS_AGAIN 1 /* and behind what had come in the clear, which may come again */
+#endif
 #ifdef WITHOUT_COVER
 #define HAS_COVER 0
 #else

@@ -91,6 +91,17 @@ static enum attack_outcome behind_t3(struct end ends[2])
 	return injected_is_read(ends, PROBE_TOKEN_BYTES);
 }
 
+/* The same, and two segments that TCP refuses lead a running maximum round to where it was. */
+static enum attack_outcome walked_round(struct end ends[2])
+{
+	if (!attack_prepare(ends) || !probe_inject(&ends[0], ATTACK_TEXT, 0) ||
+		!probe_inject(&ends[0], "x", 0x7fffffff) ||
+		!probe_inject(&ends[0], "x", 0u - PROBE_TOKEN_BYTES - 100))
+		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	return injected_is_read(ends, PROBE_TOKEN_BYTES);
+}
+
 /* Behind so much, read before the token is handed over, that it is far from where ESP began. */
 static enum attack_outcome behind_what_was_read(struct end ends[2])
 {
@@ -101,12 +112,23 @@ static enum attack_outcome behind_what_was_read(struct end ends[2])
 	return injected_is_read(ends, PROBE_TOKEN_BYTES);
 }
 
-/* The same, and two segments that TCP refuses lead a running maximum round to where it was. */
-static enum attack_outcome walked_round(struct end ends[2])
+/*
+ * Behind as much that came in the clear before there was a recorder, while its sender was kept from
+ * seeing acknowledgements: it sends that again, in ESP, before T3.
+ */
+static enum attack_outcome behind_what_came_again(struct end ends[2])
 {
-	if (!attack_prepare(ends) || !probe_inject(&ends[0], ATTACK_TEXT, 0) ||
-		!probe_inject(&ends[0], "x", 0x7fffffff) ||
-		!probe_inject(&ends[0], "x", 0u - PROBE_TOKEN_BYTES - 100))
+	struct probe_segment first = { .text = "again", .flags = TH_ACK };
+	struct probe_position position;
+
+	if (!probe_position_read(&ends[0], &position) ||
+		!probe_transfer(&ends[0], &ends[1], READ_AHEAD_BYTES) || !probe_pair_reserve(ends))
+		return ATTACK_IMPOSSIBLE;
+	first.sequence = position.sent;
+	first.acknowledged = position.received;
+	if (!attack_esp_send(ends, &first) ||
+		!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES) ||
+		!probe_inject(&ends[0], ATTACK_TEXT, 0))
 		return ATTACK_IMPOSSIBLE;
 	probe_pause_ms(50);
 	return injected_is_read(ends, PROBE_TOKEN_BYTES);
@@ -321,6 +343,7 @@ const struct attack attacks_on_stream[] = {
 	{ "behind_t3",              behind_t3 },
 	{ "walked_round",           walked_round },
 	{ "behind_what_was_read",   behind_what_was_read },
+	{ "behind_what_came_again", behind_what_came_again },
 	{ "before_recorder",        before_recorder },
 	{ "slipped_in",             slipped_in },
 	{ "urgent_before_recorder", urgent_before_recorder },

@@ -11,10 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+#include "mech/crypto/crypto.h"
+#include "mech/ike/wire.h"
 #include "tests/weakened/attack.h"
 
 #define FRAME_BYTES_MAX 2048
 #define SECRET "my secret word"
+#define ESP_NUMBER 20 /* its sender has not come so far, and is not too late for the window then */
 
 struct frame {
 	uint8_t octets[FRAME_BYTES_MAX];
@@ -115,6 +119,79 @@ static uint64_t packets_in(const struct end *end)
 		packets = status->packets_in;
 	free(status);
 	return packets;
+}
+
+/* Payload, padding, next header (RFC 4303 2.4): whole words. */
+static void esp_put_plain(struct writer *w, struct bytes payload)
+{
+	uint8_t padding = 0;
+
+	writer_put_bytes(w, payload);
+	while ((writer_len(w) + 2) % 4 != 0)
+		writer_put_u8(w, ++padding);
+	writer_put_u8(w, padding);
+	writer_put_u8(w, IPPROTO_TCP);
+}
+
+/* The packet in w (SPI, number, IV) gets plain, encrypted (RFC 4106): key is the kernel's, with salt. */
+static bool esp_seal(struct writer *w, const struct secret_key *key, struct bytes plain)
+{
+	const struct crypto_aead *suite = crypto_aead_find(IKE_ENCR_AES_GCM_16, 256);
+	uint8_t associated[12] = { 0 }; /* SPI, high half of the number, low half */
+	uint8_t nonce[CRYPTO_NONCE_BYTES], sealed[FRAME_BYTES_MAX], tag[CRYPTO_TAG_BYTES];
+	const uint8_t *header = writer_view(w).data;
+	struct crypto_aead_key *cipher = NULL;
+
+	memcpy(associated, header, 4);
+	memcpy(associated + 8, header + 4, 4);
+	memcpy(nonce, key->data + suite->key_bytes, suite->salt_bytes);
+	memcpy(nonce + suite->salt_bytes, header + 8, sizeof(nonce) - suite->salt_bytes);
+	if (crypto_aead_key_new(suite, (struct bytes){ key->data, suite->key_bytes }, true,
+		    &cipher) == ERR_OK &&
+		crypto_aead_seal(cipher, nonce, (struct bytes){ associated, sizeof(associated) },
+			plain, sealed, tag) == ERR_OK) {
+		writer_put_bytes(w, (struct bytes){ sealed, plain.len });
+		writer_put_bytes(w, (struct bytes){ tag, sizeof(tag) });
+	}
+	crypto_aead_key_free(&cipher);
+	return writer_len(w) > plain.len && writer_status(w) == ERR_OK;
+}
+
+static bool esp_send(const struct end *from, struct bytes packet)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	bool is_good;
+	int raw;
+
+	memcpy(&to.sin_addr, from->candidate.tuple.remote, sizeof(to.sin_addr));
+	probe_namespace_enter(from->host);
+	raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ESP);
+	is_good = sendto(raw, packet.data, packet.len, 0, (struct sockaddr *)&to, sizeof(to)) ==
+		  (ssize_t)packet.len;
+	(void)close(raw);
+	return is_good;
+}
+
+bool attack_esp_send(const struct end ends[2], const struct probe_segment *segment)
+{
+	uint8_t octets[PROBE_SEGMENT_MAX];
+	struct bytes payload = { octets, probe_segment_octets(&ends[0], segment, octets) };
+	struct writer plain, packet;
+	bool is_good;
+
+	writer_init(&plain, sizeof(octets) + 8);
+	writer_init(&packet, FRAME_BYTES_MAX);
+	esp_put_plain(&plain, payload);
+	writer_put_u32(&packet, ends[1].lease.spi_in);
+	writer_put_u32(&packet, ESP_NUMBER);
+	writer_put_u64(&packet, ESP_NUMBER); /* the IV */
+	is_good = payload.len != 0 && writer_status(&plain) == ERR_OK &&
+		  writer_status(&packet) == ERR_OK &&
+		  esp_seal(&packet, &ends[0].key_out, writer_view(&plain)) &&
+		  esp_send(&ends[0], writer_view(&packet));
+	writer_free(&plain);
+	writer_free(&packet);
+	return is_good;
 }
 
 /* The initiator's ESP packet once more: it must not come through the association again. */
