@@ -53,11 +53,10 @@ void recorder_read(const struct recorder *recorder, struct recorder_record *ret_
 /* NULL is fine; nulls it. Whether attached or not, the program lives on with its socket. */
 void recorder_free(struct recorder **recorder);
 
-/* How far ahead a segment was ever acceptable: no further than the buffer behind what had come. */
+/* What tells how far ahead TCP ever took a segment: no further than the buffer behind what had come. */
 struct recorder_socket {
-	uint32_t buffer_bytes; /* the largest that its receive buffer was seen to be */
-	uint64_t
-		received_bytes; /* in order, since the connection began; told behind the recorder's start */
+	uint32_t buffer_bytes;	 /* the largest that its receive buffer was seen to be */
+	uint64_t received_bytes; /* in order, in all; read while attached */
 };
 
 /* Verdict (c) and (d) on a record: LATCHED, SHORT or CLEAR_BEHIND; of RECORDER_BYTES_MAX octets or

@@ -2,7 +2,8 @@
 /*
  * Verdict (d) alone, with numbers that go round: the attacker shows the filter any three clear
  * segments, of which TCP queues those that lie in its window; the program may have read what came in
- * ESP before, and what came in the clear and comes again in ESP.  When the record passes, none that was queued may end behind the start of ESP.
+ * ESP before, and what came in the clear and comes again in ESP.  When the record passes, none that was
+ * queued may end behind the start of ESP.
  *
  * Scaled down: 32 numbers for 2^32, 8 stretches of 4 for those of 2^23, a window of 5 for what the
  * receive buffer allows.
