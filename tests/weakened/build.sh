@@ -132,7 +132,7 @@ patch_tree()
 		for file in $(changed_by "$patch"); do
 			[ -f "$tree/$file" ] || install -D "$file" "$tree/$file" || return 1
 		done
-		patch -s -p1 --no-backup-if-mismatch -d "$tree" <"$patch" || return 1
+		patch -s -F0 -p1 --no-backup-if-mismatch -d "$tree" <"$patch" || return 1
 	done
 	for file in $(cd "$tree" && find . -type f); do
 		! cmp -s "$file" "$tree/$file" || return 1
