@@ -42,23 +42,21 @@ static enum ipsec_latch_reason mark_judge(
  * tells of what came since.  An eBPF filter instead of it takes privileges. */
 static enum ipsec_latch_reason latch_judge(const struct broker_work *work)
 {
-	const struct worker_facts *facts = &work->job->message.facts;
+	const uint32_t buffer_bytes = work->job->message.facts.buffer_bytes;
 	struct broker_lease *lease = work->job->lease;
-	struct recorder_socket socket = { .received_bytes = facts->received_bytes };
 	struct recorder_record record;
 	enum ipsec_latch_reason reason;
 
-	if (!facts->has_extended_filter)
+	if (!work->job->message.facts.has_extended_filter)
 		return IPSEC_LATCH_HAS_FILTER;
-	lease->is_unbound = lease->is_unbound && !facts->is_bound;
-	if (facts->buffer_bytes > lease->buffer_bytes)
-		lease->buffer_bytes = facts->buffer_bytes;
-	socket.buffer_bytes = lease->buffer_bytes;
+	lease->is_unbound = lease->is_unbound && !work->job->message.facts.is_bound;
+	if (buffer_bytes > lease->buffer_bytes)
+		lease->buffer_bytes = buffer_bytes;
 	recorder_read(lease->recorder, &record);
 	reason = mark_judge(work, &record);
 	if (reason != IPSEC_LATCH_LATCHED)
 		return reason;
-	return recorder_judge(&record, work->job->message.request.token_bytes, &socket);
+	return recorder_judge(&record, work->job->message.request.token_bytes, lease->buffer_bytes);
 }
 
 static enum ipsec_latch_reason latch_state_reason(const struct broker_lease *lease)

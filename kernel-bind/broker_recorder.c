@@ -75,10 +75,10 @@ enum { R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 };
 #define JUMP32_IF(cond, d, i, to) OP(BPF_JMP32 | (cond) | BPF_K, d, 0, to, i)
 
 #define PROGRAM_MAX 512
-#define PATCHES_MAX 64
+#define PATCHES_MAX 128
 
 /* Where a jump goes is known later: label numbers, patched at the end. */
-enum label { PASS, JUDGE_CLEAR, AFTER_END, AFTER_URGENT, DROP, LABEL_COUNT };
+enum label { AFTER_FIRST, PASS, JUDGE_CLEAR, AFTER_END, AFTER_URGENT, DROP, LABEL_COUNT };
 
 struct assembly {
 	struct bpf_insn code[PROGRAM_MAX];
@@ -155,6 +155,33 @@ static void put_before(struct assembly *a, enum label done)
 	put_jump(a, JUMP32_IF(BPF_JSGE, R1, 0, 0), done);
 }
 
+/* Leaves for done unless the number in R2 is behind that in R0 (modulo 2^32). */
+static void put_behind(struct assembly *a, enum label done)
+{
+	put(a, MOVE32(R1, R2));
+	put(a, SUBTRACT32(R1, R0));
+	put_jump(a, JUMP32_IF(BPF_JSLE, R1, 0, 0), done);
+}
+
+/*
+ * The first number that comes is the anchor; one too far from it poisons.  A peer may send 2^31 octets
+ * and more behind its token, of which somebody on the path lets through what he likes: numbers so far
+ * apart would lead the lowest and the highest one round.  R2: the number; uses R0, R1, R4.
+ */
+static void put_anchor(struct assembly *a)
+{
+	put(a, SET(R0, 0));
+	put(a, MOVE(R4, R7));
+	put(a, ADD_NUMBER(R4, FIELD(anchor)));
+	put(a, ATOMIC(BPF_DW, R4, 0, R2, BPF_CMPXCHG));
+	put(a, JUMP_IF(BPF_JEQ, R0, 0, 5));
+	put(a, MOVE32(R1, R2));
+	put(a, SUBTRACT32(R1, R0));
+	put(a, ADD32_NUMBER(R1, RECORDER_FAR));
+	put(a, JUMP32_IF(BPF_JSGE, R1, 0, 1));
+	put(a, STORE(BPF_DW, R7, FIELD(is_poisoned), 1));
+}
+
 /* The clear end in R1 goes into its stretch; goes on at label. */
 static void put_clear_end(struct assembly *a, enum label label)
 {
@@ -200,9 +227,17 @@ static void put_protected(struct assembly *a)
 	put(a, ATOMIC(BPF_DW, R7, FIELD(protected_bytes), R8, BPF_ADD));
 	put(a, MOVE(R1, R9));
 	put_present(a);
+	put_anchor(a);
 	put(a, MOVE(R4, R7));
 	put(a, ADD_NUMBER(R4, FIELD(first_protected)));
-	put_replace(a, BPF_DW, put_before, PASS);
+	put_replace(a, BPF_DW, put_before, AFTER_FIRST);
+	put_label(a, AFTER_FIRST);
+	put(a, MOVE(R1, R9));
+	put(a, ADD32(R1, R8));
+	put_present(a);
+	put(a, MOVE(R4, R7));
+	put(a, ADD_NUMBER(R4, FIELD(last_protected)));
+	put_replace(a, BPF_DW, put_behind, PASS);
 	put_label(a, PASS);
 	put(a, OP(BPF_ALU | BPF_MOV | BPF_K, R0, 0, 0, -1));
 	put(a, EXIT);
@@ -384,7 +419,9 @@ void recorder_read(const struct recorder *recorder, struct recorder_record *ret_
 	ret_record->protected_bytes = __atomic_load_n(&record->protected_bytes, __ATOMIC_SEQ_CST);
 	ret_record->protected_packets =
 		__atomic_load_n(&record->protected_packets, __ATOMIC_SEQ_CST);
+	ret_record->anchor = __atomic_load_n(&record->anchor, __ATOMIC_SEQ_CST);
 	ret_record->first_protected = __atomic_load_n(&record->first_protected, __ATOMIC_SEQ_CST);
+	ret_record->last_protected = __atomic_load_n(&record->last_protected, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < RECORDER_STRETCHES; i++)
 		ret_record->clear_end[i] = __atomic_load_n(&record->clear_end[i], __ATOMIC_SEQ_CST);
 }
@@ -420,32 +457,28 @@ static bool clear_is_behind(const struct recorder_record *record, uint32_t start
 }
 
 /*
- * The window lies behind what had come when TCP took the first clear octet behind the start: since
- * then under the mark alone, before that in the clear, too.  For a peer that was kept from seeing
- * acknowledgements sends again, in ESP, what had come in the clear: the start may be all of that
- * before the window, or as much as a peer has under way.
+ * When TCP took the first clear octet that counts, what it had was received before there was a
+ * recorder or came under the mark, and the token came after both: the window lay behind no more than the
+ * last octet under the mark.
  */
-static uint32_t recorder_reach(
-	const struct recorder_record *record, const struct recorder_socket *socket)
+static uint32_t recorder_reach(const struct recorder_record *record, uint32_t buffer_bytes)
 {
-	const uint32_t window = socket->buffer_bytes < BEHIND_MAX - REACH_SLACK
-					? socket->buffer_bytes + REACH_SLACK
-					: BEHIND_MAX;
-	const uint32_t received =
-		socket->received_bytes < BEHIND_MAX ? (uint32_t)socket->received_bytes : BEHIND_MAX;
+	const uint32_t window =
+		buffer_bytes < BEHIND_MAX - REACH_SLACK ? buffer_bytes + REACH_SLACK : BEHIND_MAX;
 
-	return window + received + (uint32_t)record->protected_bytes;
+	return window + (uint32_t)(record->last_protected - record->first_protected);
 }
 
-enum ipsec_latch_reason recorder_judge(const struct recorder_record *record, uint64_t token_bytes,
-	const struct recorder_socket *socket)
+enum ipsec_latch_reason recorder_judge(
+	const struct recorder_record *record, uint64_t token_bytes, uint32_t buffer_bytes)
 {
+	const uint32_t reach = recorder_reach(record, buffer_bytes);
+
 	if ((record->first_protected & RECORDER_PRESENT) == 0 ||
 		record->protected_bytes < token_bytes)
 		return IPSEC_LATCH_SHORT;
-	if (record->is_poisoned != 0 || record->protected_bytes >= RECORDER_BYTES_MAX ||
-		clear_is_behind(
-			record, (uint32_t)record->first_protected, recorder_reach(record, socket)))
+	if (record->is_poisoned != 0 ||
+		clear_is_behind(record, (uint32_t)record->first_protected, reach))
 		return IPSEC_LATCH_CLEAR_BEHIND;
 	return IPSEC_LATCH_LATCHED;
 }

@@ -19,9 +19,10 @@
 #define RECORDER_STRETCH_BITS 23      /* a stretch is 2^23 sequence numbers: one page holds all */
 #define RECORDER_STRETCH (1u << RECORDER_STRETCH_BITS)
 #define RECORDER_STRETCHES (1u << (32 - RECORDER_STRETCH_BITS))
-#define RECORDER_PRESENT (1ull << 32) /* in first_protected: a sequence number is there */
-/* Under the mark before the verdict; of more nobody could tell any more what lies behind what. */
-#define RECORDER_BYTES_MAX (1u << 30)
+#define RECORDER_PRESENT (1ull << 32) /* a sequence number is there */
+/* How far from the anchor a number under the mark may lie; of more nobody could tell any more what lies
+ * behind what. */
+#define RECORDER_FAR (1u << 30)
 
 /* Shared with the eBPF program: the layout is part of it. */
 struct recorder_record {
@@ -29,7 +30,10 @@ struct recorder_record {
 	uint64_t is_poisoned;	    /* a record could not be made */
 	uint64_t protected_bytes;   /* payload under the mark */
 	uint64_t protected_packets; /* segments under the mark, empty ones too */
-	uint64_t first_protected;   /* PRESENT | lowest sequence number of payload under the mark */
+	uint64_t
+		anchor; /* PRESENT | sequence number of the first payload under the mark that came */
+	uint64_t first_protected; /* PRESENT | the lowest such number */
+	uint64_t last_protected;  /* PRESENT | the highest end of payload under the mark */
 	/* For each stretch: STRETCH + where in it the highest clear end lies; 0: none does. */
 	uint32_t clear_end[RECORDER_STRETCHES];
 };
@@ -53,16 +57,11 @@ void recorder_read(const struct recorder *recorder, struct recorder_record *ret_
 /* NULL is fine; nulls it. Whether attached or not, the program lives on with its socket. */
 void recorder_free(struct recorder **recorder);
 
-/* What tells how far ahead TCP ever took a segment: no further than the buffer behind what had come. */
-struct recorder_socket {
-	uint32_t buffer_bytes;	 /* the largest that its receive buffer was seen to be */
-	uint64_t received_bytes; /* in order, in all; read while attached */
-};
-
-/* Verdict (c) and (d) on a record: LATCHED, SHORT or CLEAR_BEHIND; of RECORDER_BYTES_MAX octets or
- * more under the mark CLEAR_BEHIND. */
+/* Verdict (c) and (d) on a record: LATCHED, SHORT or CLEAR_BEHIND.  buffer_bytes is the largest that
+ * the socket's receive buffer was seen to be: no segment further behind the last octet under the mark
+ * was ever acceptable. */
 enum ipsec_latch_reason recorder_judge(const struct recorder_record *record, uint64_t token_bytes,
-	const struct recorder_socket *socket) ERR_MUST_CHECK;
+	uint32_t buffer_bytes) ERR_MUST_CHECK;
 
 /* Segments that bear the mark must have come through the SA, which counts before the recorder does.
  * CLEAR_BEHIND: there are more of them than it has decapsulated, so some were clear. */

@@ -187,7 +187,6 @@ static void facts_read(struct worker *worker, struct worker_facts *facts)
 		getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, &buffer_len) != 0)
 		return;
 	facts->buffer_bytes = (uint32_t)buffer_bytes;
-	facts->received_bytes = info.tcpi_bytes_received;
 	facts->taken_bytes = taken_read(fd, &info);
 	facts->is_established = info.tcpi_state == STATE_ESTABLISHED;
 	filter_read(fd, facts);

@@ -70,8 +70,7 @@ struct worker_facts {
 	bool is_bound;		  /* to a device, as far as can be seen */
 	uint64_t cookie;	  /* 0: no socket */
 	uint64_t space_cookie;	  /* OTHER_NETNS: which; 0: not known */
-	uint64_t received_bytes;  /* in order, since the connection began */
-	uint64_t taken_bytes;	  /* of those: read by its program */
+	uint64_t taken_bytes;	  /* received since the connection began, and read by its program */
 	uint32_t mark;		  /* SO_MARK */
 	uint32_t buffer_bytes;	  /* SO_RCVBUF: no window reaches further */
 	struct kbind_tuple tuple;

@@ -104,10 +104,10 @@ breaks 'with the token in the clear, and without (c)' "$clear" receive.pml "${al
 	-DELSEWHERE=0 -DINJECTIONS=3 -DWITHOUT_OUT_POLICY -DWITHOUT_C
 breaks 'with one running maximum in place of stretches' 'the record passes' recorder.pml \
 	-DWITHOUT_STRETCHES
-breaks 'with a reach that forgets what was read ahead' 'the record passes' recorder.pml \
-	-DWITHOUT_AHEAD
-breaks 'with a reach that forgets what came before and comes again' 'the record passes' recorder.pml \
-	-DWITHOUT_AGAIN
+breaks 'with a reach that is counted from the start of ESP' 'the record passes' recorder.pml \
+	-DWITHOUT_SPAN
+breaks 'with numbers under the mark as far apart as they come' 'the record passes' recorder.pml \
+	-DWITHOUT_ANCHOR
 breaks 'with highest ends alone, and no whole stretches' 'the record passes' recorder.pml \
 	-DWITHOUT_WHOLE
 breaks 'without the outbound policy from T2 on' 'nobody refused' pair.pml -DWITHOUT_OUT_POLICY

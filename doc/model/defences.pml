@@ -73,15 +73,15 @@
 #else
 #define COUNTS_WHOLE 1 /* a stretch into which the window reaches, whatever its maximum hides */
 #endif
-#ifdef WITHOUT_AHEAD
-#define COUNTS_AHEAD 0
+#ifdef WITHOUT_SPAN
+#define COUNTS_SPAN 0
 #else
-#define COUNTS_AHEAD 1 /* the reach begins behind what came under the mark */
+#define COUNTS_SPAN 1 /* the reach begins at the last octet under the mark */
 #endif
-#ifdef WITHOUT_AGAIN
-#define COUNTS_AGAIN 0
+#ifdef WITHOUT_ANCHOR
+#define HAS_ANCHOR 0
 #else
-#define COUNTS_AGAIN 1 /* and behind what had come in the clear, which may come again */
+#define HAS_ANCHOR 1 /* numbers under the mark lie no further than 2^30 from the first that came */
 #endif
 #ifdef WITHOUT_COVER
 #define HAS_COVER 0

@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Verdict (d) alone, with numbers that go round: the attacker shows the filter any three clear
- * segments, of which TCP queues those that lie in its window; the program may have read what came in
- * ESP before, and what came in the clear and comes again in ESP.  When the record passes, none that was
- * queued may end behind the start of ESP.
+ * Verdict (d) alone, with numbers that go round: the attacker shows the filter clear segments and any
+ * that the peer has sent in ESP, of which it may have sent more than half of all numbers; TCP takes
+ * those that lie in its window, and the program reads at once.  When the record passes, no clear
+ * segment that TCP took may end behind where ESP went on with the stream, which is where the token is.
  *
- * Scaled down: 32 numbers for 2^32, 8 stretches of 4 for those of 2^23, a window of 5 for what the
- * receive buffer allows.
+ * Scaled down: 16 numbers for 2^32, 8 stretches of 2 for those of 2^23, a window of 2 for what the
+ * receive buffer allows, 4 for 2^30.
  */
 #include "defences.pml"
 
-#define NUMBERS 32
-#define STRETCH 4
+#define NUMBERS 16
+#define STRETCH 2
 #define STRETCHES 8
-#define WINDOW 5 /* the largest window that the socket can have offered */
-#define AHEAD 8 /* the most that is read of both */
+#define WINDOW 2 /* the largest that the socket can have offered */
+#define FAR 4	 /* from the anchor; further is poison */
+#define LONG 5	 /* what comes in ESP at one time, or 1 */
+#define STEPS 4
 #define DISTANCE(from, to) (((to) + NUMBERS - (from)) % NUMBERS)
-#define IS_BEHIND(end, far) (DISTANCE(start, end) > 0 && DISTANCE(start, end) <= (far))
+#define IS_BEFORE(number, other) (DISTANCE(other, number) >= NUMBERS / 2) /* by signed difference */
+#define IS_BEHIND(number, other) (DISTANCE(other, number) > 0 && !IS_BEFORE(number, other))
 
 bool present[STRETCHES];
 byte end_of[STRETCHES]; /* the highest end in this stretch */
-byte start;		/* of ESP; all the same where it lies, so tried everywhere */
-byte reach;		/* behind it, that the record is asked for */
-byte edge;		/* of TCP's window, as far behind it */
-bool has_queued_behind;
+bool has_esp, is_poisoned;
+byte anchor, lowest, highest; /* of what came in ESP */
+byte expected;		      /* by TCP; all the same in which stretch, but not where in it */
+bool has_token;
+byte token;	     /* where ESP first went on with the stream */
+bool taken[NUMBERS]; /* a clear segment with this end is in a queue, or was read */
 
-inline record(end)
+inline record_clear(end)
 {
 	if
 	:: HAS_STRETCHES ->
@@ -35,23 +40,53 @@ inline record(end)
 		:: else
 		fi;
 		present[(end) / STRETCH] = true
-	:: else -> /* one maximum, in the place of the first, compared by signed difference */
+	:: else -> /* one maximum, in the place of the first */
 		if
-		:: !present[0] -> end_of[0] = end
-		:: present[0] && DISTANCE(end_of[0], end) > 0 &&
-			DISTANCE(end_of[0], end) < NUMBERS / 2 -> end_of[0] = end
+		:: !present[0] || IS_BEHIND(end, end_of[0]) -> end_of[0] = end
 		:: else
 		fi;
 		present[0] = true
 	fi
 }
 
+inline record_esp(number)
+{
+	if
+	:: !has_esp ->
+		has_esp = true;
+		anchor = number;
+		lowest = number;
+		highest = (number + 1) % NUMBERS
+	:: else ->
+		is_poisoned = is_poisoned ||
+			(HAS_ANCHOR && (DISTANCE(anchor, number) + FAR) % NUMBERS >= NUMBERS / 2);
+		lowest = (IS_BEFORE(number, lowest) -> number : lowest);
+		highest = (IS_BEHIND((number + 1) % NUMBERS, highest) -> (number + 1) % NUMBERS : highest)
+	fi
+}
+
+/* What overlaps with what has come is cut off. */
+inline receive_esp(number, octets)
+{
+	if
+	:: DISTANCE(number, expected) < (octets) ->
+		if
+		:: !has_token ->
+			has_token = true;
+			token = expected
+		:: else
+		fi;
+		expected = (number + octets) % NUMBERS
+	:: else
+	fi
+}
+
 /* The highest end of the start's own stretch; of all others up to the reach: any end. */
 inline judge_whole()
 {
-	passes = !(present[start / STRETCH] && end_of[start / STRETCH] > start);
-	for (place : 1 .. (start % STRETCH + reach) / STRETCH) {
-		passes = passes && !present[(start / STRETCH + place) % STRETCHES]
+	passes = passes && !(present[lowest / STRETCH] && end_of[lowest / STRETCH] > lowest);
+	for (place : 1 .. (lowest % STRETCH + reach) / STRETCH) {
+		passes = passes && !present[(lowest / STRETCH + place) % STRETCHES]
 	}
 }
 
@@ -59,47 +94,65 @@ inline judge_whole()
 inline judge_ends()
 {
 	for (place : 0 .. STRETCHES - 1) {
-		passes = passes && !(present[place] && IS_BEHIND(end_of[place], reach))
+		passes = passes && !(present[place] && DISTANCE(lowest, end_of[place]) > 0 &&
+			DISTANCE(lowest, end_of[place]) <= reach)
 	}
 }
 
 active proctype Attacker()
 {
-	byte i, end, place;
-	byte ahead; /* what came in ESP, and was read */
-	byte again; /* what had come in the clear, was read, and came again in ESP */
-	bool passes = true;
+	byte i, number, octets, place, reach;
+	bool passes, is_violated;
 
-	select(start : 0 .. NUMBERS - 1);
-	select(ahead : 0 .. AHEAD);
-	select(again : 0 .. AHEAD - ahead);
-	skip; /* a loop may not lead straight into a d_step */
-	d_step {
-		edge = WINDOW + ahead + again;
-		reach = WINDOW + (COUNTS_AHEAD -> ahead : 0) + (COUNTS_AGAIN -> again : 0);
-		ahead = 0;
-		again = 0
-	}
-	/* Two are as many as may hide one another; three are needed to lead round, wherever that is. */
-	for (i : 1 .. (edge > WINDOW -> 2 : 3)) {
-		select(end : 0 .. NUMBERS - 1);
-		skip;
-		d_step {
-			printf("attacker: a clear segment that ends %d behind the start of ESP\n",
-				DISTANCE(start, end));
-			record(end);
-			has_queued_behind = has_queued_behind || IS_BEHIND(end, edge)
-		}
+	select(expected : 0 .. STRETCH - 1);
+	for (i : 1 .. STEPS) {
+		select(number : 0 .. NUMBERS - 1);
+		if
+		:: /* a clear segment, in order or out of it */
+			d_step {
+				printf("attacker: a clear segment that ends at %d\n", number);
+				record_clear(number)
+			};
+			if
+			:: DISTANCE(expected, number) > 0 && DISTANCE(expected, number) <= WINDOW ->
+				taken[number] = true;
+				if
+				:: expected = number
+				:: skip
+				fi
+			:: else
+			fi
+		:: /* so many octets in ESP */
+			if
+			:: octets = 1
+			:: octets = LONG
+			fi;
+			d_step {
+				printf("attacker: %d in ESP from %d on\n", octets, number);
+				for (place : 0 .. octets - 1) {
+					record_esp((number + place) % NUMBERS)
+				}
+				receive_esp(number, octets);
+				octets = 0;
+				place = 0
+			}
+		fi
 	}
 	skip;
 	d_step {
+		passes = has_esp && !is_poisoned;
+		reach = WINDOW + (COUNTS_SPAN -> DISTANCE(lowest, highest) : 0);
 		if
 		:: HAS_STRETCHES && COUNTS_WHOLE -> judge_whole()
 		:: else -> judge_ends()
-		fi
+		fi;
+		/* What ends further off ended before the token. */
+		for (place : 1 .. NUMBERS - FAR - 1) {
+			is_violated = is_violated || taken[(token + place) % NUMBERS]
+		}
 	}
 	if
-	:: passes && has_queued_behind -> VIOLATION("violation: the record passes, and clear bytes wait behind the start of ESP\n")
+	:: passes && has_token && is_violated -> VIOLATION("violation: the record passes, and clear bytes wait behind the start of ESP\n")
 	:: else
 	fi
 }

@@ -32,8 +32,10 @@ void attack_hear(struct end *to, char *ret_text, size_t size);
 bool attack_prepare(struct end ends[2]);
 /* The acceptor closes its latch for a token of so many octets. */
 enum ipsec_latch_reason attack_close(struct end ends[2], uint64_t token_bytes);
-/* A segment in ESP, by the initiator's association, which is not its only user then; IPv4. */
-bool attack_esp_send(const struct end ends[2], const struct probe_segment *segment);
+/* A segment in ESP, the packet of this number, by the initiator's association: what it has sent itself
+ * but was held up.  IPv4. */
+bool attack_esp_send(
+	const struct end ends[2], const struct probe_segment *segment, uint32_t number);
 /* Another process of this user, which shares all descriptors, does this; its result. */
 int attack_as(uint32_t uid, int (*act)(struct end ends[2]), struct end ends[2]);
 

@@ -20,6 +20,9 @@
 
 #define READ_AHEAD_BYTES (20u << 20) /* more than buffer, slack and a stretch of the recorder's */
 
+#define HELD_NUMBER 20 /* of an ESP packet that its sender has not come to in truth */
+#define FAR_STEP (32u << 20)
+
 /* An empty segment, so much behind what this end has sent. */
 static bool inject(const struct end *from, uint32_t offset, uint8_t flags, uint16_t urgent)
 {
@@ -126,10 +129,32 @@ static enum attack_outcome behind_what_came_again(struct end ends[2])
 		return ATTACK_IMPOSSIBLE;
 	first.sequence = position.sent;
 	first.acknowledged = position.received;
-	if (!attack_esp_send(ends, &first) ||
+	if (!attack_esp_send(ends, &first, HELD_NUMBER) ||
 		!probe_transfer(&ends[0], &ends[1], PROBE_TOKEN_BYTES) ||
 		!probe_inject(&ends[0], ATTACK_TEXT, 0))
 		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(50);
+	return injected_is_read(ends, PROBE_TOKEN_BYTES);
+}
+
+/*
+ * Behind T3, after which the initiator sent 2^31 octets and more that were held up, but for two segments:
+ * TCP refuses them, but they lead the highest number under the mark round, and the lowest behind T3.
+ */
+static enum attack_outcome start_walked_round(struct end ends[2])
+{
+	struct probe_segment segment = { .text = "far", .flags = TH_ACK };
+	struct probe_position position;
+
+	if (!attack_prepare(ends) || !probe_inject(&ends[0], ATTACK_TEXT, 0) ||
+		!probe_position_read(&ends[0], &position))
+		return ATTACK_IMPOSSIBLE;
+	segment.acknowledged = position.received;
+	for (uint32_t i = 0; i < 2; i++) {
+		segment.sequence = position.sent + (1u << 31) - FAR_STEP + i * 2 * FAR_STEP;
+		if (!attack_esp_send(ends, &segment, HELD_NUMBER + i))
+			return ATTACK_IMPOSSIBLE;
+	}
 	probe_pause_ms(50);
 	return injected_is_read(ends, PROBE_TOKEN_BYTES);
 }
@@ -344,6 +369,7 @@ const struct attack attacks_on_stream[] = {
 	{ "walked_round",           walked_round },
 	{ "behind_what_was_read",   behind_what_was_read },
 	{ "behind_what_came_again", behind_what_came_again },
+	{ "start_walked_round",     start_walked_round },
 	{ "before_recorder",        before_recorder },
 	{ "slipped_in",             slipped_in },
 	{ "urgent_before_recorder", urgent_before_recorder },

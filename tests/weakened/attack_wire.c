@@ -18,7 +18,6 @@
 
 #define FRAME_BYTES_MAX 2048
 #define SECRET "my secret word"
-#define ESP_NUMBER 20 /* its sender has not come so far, and is not too late for the window then */
 
 struct frame {
 	uint8_t octets[FRAME_BYTES_MAX];
@@ -172,7 +171,7 @@ static bool esp_send(const struct end *from, struct bytes packet)
 	return is_good;
 }
 
-bool attack_esp_send(const struct end ends[2], const struct probe_segment *segment)
+bool attack_esp_send(const struct end ends[2], const struct probe_segment *segment, uint32_t number)
 {
 	uint8_t octets[PROBE_SEGMENT_MAX];
 	struct bytes payload = { octets, probe_segment_octets(&ends[0], segment, octets) };
@@ -183,8 +182,8 @@ bool attack_esp_send(const struct end ends[2], const struct probe_segment *segme
 	writer_init(&packet, FRAME_BYTES_MAX);
 	esp_put_plain(&plain, payload);
 	writer_put_u32(&packet, ends[1].lease.spi_in);
-	writer_put_u32(&packet, ESP_NUMBER);
-	writer_put_u64(&packet, ESP_NUMBER); /* the IV */
+	writer_put_u32(&packet, number);
+	writer_put_u64(&packet, number); /* the IV */
 	is_good = payload.len != 0 && writer_status(&plain) == ERR_OK &&
 		  writer_status(&packet) == ERR_OK &&
 		  esp_seal(&packet, &ends[0].key_out, writer_view(&plain)) &&
