@@ -178,7 +178,7 @@ static void put_anchor(struct assembly *a)
 	put(a, MOVE32(R1, R2));
 	put(a, SUBTRACT32(R1, R0));
 	put(a, ADD32_NUMBER(R1, RECORDER_FAR));
-	put(a, JUMP32_IF(BPF_JSGE, R1, 0, 1));
+	put(a, JUMP32_IF(BPF_JLT, R1, 2 * RECORDER_FAR, 1));
 	put(a, STORE(BPF_DW, R7, FIELD(is_poisoned), 1));
 }
 
@@ -415,7 +415,6 @@ void recorder_read(const struct recorder *recorder, struct recorder_record *ret_
 	const struct recorder_record *record = recorder->record;
 
 	ret_record->mode = __atomic_load_n(&record->mode, __ATOMIC_SEQ_CST);
-	ret_record->is_poisoned = __atomic_load_n(&record->is_poisoned, __ATOMIC_SEQ_CST);
 	ret_record->protected_bytes = __atomic_load_n(&record->protected_bytes, __ATOMIC_SEQ_CST);
 	ret_record->protected_packets =
 		__atomic_load_n(&record->protected_packets, __ATOMIC_SEQ_CST);
@@ -424,6 +423,8 @@ void recorder_read(const struct recorder *recorder, struct recorder_record *ret_
 	ret_record->last_protected = __atomic_load_n(&record->last_protected, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < RECORDER_STRETCHES; i++)
 		ret_record->clear_end[i] = __atomic_load_n(&record->clear_end[i], __ATOMIC_SEQ_CST);
+	/* Last: what is poison may already have changed something of the above. */
+	ret_record->is_poisoned = __atomic_load_n(&record->is_poisoned, __ATOMIC_SEQ_CST);
 }
 
 void recorder_free(struct recorder **recorder)

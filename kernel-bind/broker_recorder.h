@@ -20,9 +20,9 @@
 #define RECORDER_STRETCH (1u << RECORDER_STRETCH_BITS)
 #define RECORDER_STRETCHES (1u << (32 - RECORDER_STRETCH_BITS))
 #define RECORDER_PRESENT (1ull << 32) /* a sequence number is there */
-/* How far from the anchor a number under the mark may lie; of more nobody could tell any more what lies
- * behind what. */
-#define RECORDER_FAR (1u << 30)
+/* How far from the anchor a number under the mark may lie: twice that and the longest segment are less
+ * than half of all numbers, or nobody could tell any more what lies behind what. */
+#define RECORDER_FAR ((1u << 30) - (1u << 20))
 
 /* Shared with the eBPF program: the layout is part of it. */
 struct recorder_record {

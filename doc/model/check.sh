@@ -106,6 +106,8 @@ breaks 'with one running maximum in place of stretches' 'the record passes' reco
 	-DWITHOUT_STRETCHES
 breaks 'with a reach that is counted from the start of ESP' 'the record passes' recorder.pml \
 	-DWITHOUT_SPAN
+breaks 'with numbers under the mark half of all apart, and ends beyond' 'the record passes' recorder.pml \
+	-DFAR=4
 breaks 'with numbers under the mark as far apart as they come' 'the record passes' recorder.pml \
 	-DWITHOUT_ANCHOR
 breaks 'with highest ends alone, and no whole stretches' 'the record passes' recorder.pml \

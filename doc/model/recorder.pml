@@ -6,7 +6,7 @@
  * segment that TCP took may end behind where ESP went on with the stream, which is where the token is.
  *
  * Scaled down: 16 numbers for 2^32, 8 stretches of 2 for those of 2^23, a window of 2 for what the
- * receive buffer allows, 4 for 2^30.
+ * receive buffer allows.
  */
 #include "defences.pml"
 
@@ -14,8 +14,10 @@
 #define STRETCH 2
 #define STRETCHES 8
 #define WINDOW 2 /* the largest that the socket can have offered */
-#define FAR 4	 /* from the anchor; further is poison */
-#define LONG 5	 /* what comes in ESP at one time, or 1 */
+#ifndef FAR
+#define FAR 2 /* from the anchor; further is poison.  Twice that and LONG: less than half of all numbers */
+#endif
+#define LONG 4 /* octets of an ESP segment, or 1 */
 #define STEPS 4
 #define DISTANCE(from, to) (((to) + NUMBERS - (from)) % NUMBERS)
 #define IS_BEFORE(number, other) (DISTANCE(other, number) >= NUMBERS / 2) /* by signed difference */
@@ -49,19 +51,19 @@ inline record_clear(end)
 	fi
 }
 
-inline record_esp(number)
+inline record_esp(number, end)
 {
 	if
 	:: !has_esp ->
 		has_esp = true;
 		anchor = number;
 		lowest = number;
-		highest = (number + 1) % NUMBERS
+		highest = end
 	:: else ->
 		is_poisoned = is_poisoned ||
-			(HAS_ANCHOR && (DISTANCE(anchor, number) + FAR) % NUMBERS >= NUMBERS / 2);
+			(HAS_ANCHOR && (DISTANCE(anchor, number) + FAR) % NUMBERS >= 2 * FAR);
 		lowest = (IS_BEFORE(number, lowest) -> number : lowest);
-		highest = (IS_BEHIND((number + 1) % NUMBERS, highest) -> (number + 1) % NUMBERS : highest)
+		highest = (IS_BEHIND(end, highest) -> end : highest)
 	fi
 }
 
@@ -129,12 +131,9 @@ active proctype Attacker()
 			fi;
 			d_step {
 				printf("attacker: %d in ESP from %d on\n", octets, number);
-				for (place : 0 .. octets - 1) {
-					record_esp((number + place) % NUMBERS)
-				}
+				record_esp(number, (number + octets) % NUMBERS);
 				receive_esp(number, octets);
-				octets = 0;
-				place = 0
+				octets = 0
 			}
 		fi
 	}
@@ -147,7 +146,7 @@ active proctype Attacker()
 		:: else -> judge_ends()
 		fi;
 		/* What ends further off ended before the token. */
-		for (place : 1 .. NUMBERS - FAR - 1) {
+		for (place : 1 .. NUMBERS - STEPS * WINDOW / 2 - 1) {
 			is_violated = is_violated || taken[(token + place) % NUMBERS]
 		}
 	}

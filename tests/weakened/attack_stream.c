@@ -138,25 +138,42 @@ static enum attack_outcome behind_what_came_again(struct end ends[2])
 }
 
 /*
- * Behind T3, after which the initiator sent 2^31 octets and more that were held up, but for two segments:
- * TCP refuses them, but they lead the highest number under the mark round, and the lowest behind T3.
+ * Behind T3, after which the initiator sent gigabytes that were held up, but for two segments, so far
+ * behind T3's first octet: TCP refuses them, but they lead the highest number under the mark round, and
+ * the lowest behind T3.
  */
-static enum attack_outcome start_walked_round(struct end ends[2])
+static enum attack_outcome walked_by(struct end ends[2], uint32_t first, uint32_t second)
 {
-	struct probe_segment segment = { .text = "far", .flags = TH_ACK };
+	struct probe_segment segment = { .text = "twenty octets of it.", .flags = TH_ACK };
 	struct probe_position position;
 
-	if (!attack_prepare(ends) || !probe_inject(&ends[0], ATTACK_TEXT, 0) ||
-		!probe_position_read(&ends[0], &position))
+	if (!attack_prepare(ends))
 		return ATTACK_IMPOSSIBLE;
+	probe_pause_ms(200); /* T3 is acknowledged, and does not come once more */
+	if (!probe_inject(&ends[0], ATTACK_TEXT, 0) || !probe_position_read(&ends[0], &position))
+		return ATTACK_IMPOSSIBLE;
+	position.sent -= PROBE_TOKEN_BYTES;
 	segment.acknowledged = position.received;
-	for (uint32_t i = 0; i < 2; i++) {
-		segment.sequence = position.sent + (1u << 31) - FAR_STEP + i * 2 * FAR_STEP;
-		if (!attack_esp_send(ends, &segment, HELD_NUMBER + i))
-			return ATTACK_IMPOSSIBLE;
-	}
+	segment.sequence = position.sent + first;
+	if (!attack_esp_send(ends, &segment, HELD_NUMBER))
+		return ATTACK_IMPOSSIBLE;
+	segment.text = "1";
+	segment.sequence = position.sent + second;
+	if (!attack_esp_send(ends, &segment, HELD_NUMBER + 1))
+		return ATTACK_IMPOSSIBLE;
 	probe_pause_ms(50);
 	return injected_is_read(ends, PROBE_TOKEN_BYTES);
+}
+
+static enum attack_outcome start_walked_round(struct end ends[2])
+{
+	return walked_by(ends, (1u << 31) - FAR_STEP, (1u << 31) + FAR_STEP);
+}
+
+/* The first begins 2^30 numbers behind T3 at most, and ends further off; the other as many before it. */
+static enum attack_outcome start_walked_by_end(struct end ends[2])
+{
+	return walked_by(ends, (1u << 30) - 1, 3u << 30);
 }
 
 /* Reservations, T2 and T3, with something behind T3 that came before: what the acceptor reads then. */
@@ -370,6 +387,7 @@ const struct attack attacks_on_stream[] = {
 	{ "behind_what_was_read",   behind_what_was_read },
 	{ "behind_what_came_again", behind_what_came_again },
 	{ "start_walked_round",     start_walked_round },
+	{ "start_walked_by_end",    start_walked_by_end },
 	{ "before_recorder",        before_recorder },
 	{ "slipped_in",             slipped_in },
 	{ "urgent_before_recorder", urgent_before_recorder },
