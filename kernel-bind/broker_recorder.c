@@ -464,10 +464,9 @@ static bool clear_is_behind(const struct recorder_record *record, uint32_t start
  */
 static uint32_t recorder_reach(const struct recorder_record *record, uint32_t buffer_bytes)
 {
-	const uint32_t window =
-		buffer_bytes < BEHIND_MAX - REACH_SLACK ? buffer_bytes + REACH_SLACK : BEHIND_MAX;
+	const uint32_t window = buffer_bytes < BEHIND_MAX ? buffer_bytes : BEHIND_MAX;
 
-	return window + (uint32_t)(record->last_protected - record->first_protected);
+	return window + REACH_SLACK + (uint32_t)(record->last_protected - record->first_protected);
 }
 
 enum ipsec_latch_reason recorder_judge(
@@ -476,6 +475,7 @@ enum ipsec_latch_reason recorder_judge(
 	const uint32_t reach = recorder_reach(record, buffer_bytes);
 
 	if ((record->first_protected & RECORDER_PRESENT) == 0 ||
+		(record->last_protected & RECORDER_PRESENT) == 0 ||
 		record->protected_bytes < token_bytes)
 		return IPSEC_LATCH_SHORT;
 	if (record->is_poisoned != 0 ||

@@ -31,6 +31,8 @@ START_TEST(test_bytes)
 
 	ck_assert_int_eq(recorder_judge(&record, 700, BUFFER), IPSEC_LATCH_LATCHED);
 	ck_assert_int_eq(recorder_judge(&record, 701, BUFFER), IPSEC_LATCH_SHORT);
+	record.last_protected = 0; /* its segment is in the filter yet */
+	ck_assert_int_eq(recorder_judge(&record, 700, BUFFER), IPSEC_LATCH_SHORT);
 	record.first_protected = 0;
 	ck_assert_int_eq(recorder_judge(&record, 0, BUFFER), IPSEC_LATCH_SHORT);
 }
@@ -172,7 +174,7 @@ START_TEST(test_huge_buffer)
 	clear_end(&record, 5000 - 1);
 	clear_end(&record, 5000 + (1u << 31));
 	ck_assert_int_eq(recorder_judge(&record, 10, UINT32_MAX), IPSEC_LATCH_LATCHED);
-	clear_end(&record, 5000 + (1u << 30));
+	clear_end(&record, 5000 + 10 + (1u << 30) + (1u << 20));
 	ck_assert_int_eq(recorder_judge(&record, 10, UINT32_MAX), IPSEC_LATCH_CLEAR_BEHIND);
 }
 END_TEST
