@@ -147,19 +147,24 @@ static void put_higher(struct assembly *a, enum label done)
 	put_jump(a, JUMP_IF_REGISTER(BPF_JGE, R0, R2, 0), done);
 }
 
-/* Leaves for done unless the number in R2 is before that in R0 (modulo 2^32). */
-static void put_before(struct assembly *a, enum label done)
+/* R1 := how far the number in R2 lies behind that in R0, modulo 2^32. */
+static void put_distance(struct assembly *a)
 {
 	put(a, MOVE32(R1, R2));
 	put(a, SUBTRACT32(R1, R0));
+}
+
+/* Leaves for done unless the number in R2 is before that in R0. */
+static void put_before(struct assembly *a, enum label done)
+{
+	put_distance(a);
 	put_jump(a, JUMP32_IF(BPF_JSGE, R1, 0, 0), done);
 }
 
-/* Leaves for done unless the number in R2 is behind that in R0 (modulo 2^32). */
+/* Leaves for done unless the number in R2 is behind that in R0. */
 static void put_behind(struct assembly *a, enum label done)
 {
-	put(a, MOVE32(R1, R2));
-	put(a, SUBTRACT32(R1, R0));
+	put_distance(a);
 	put_jump(a, JUMP32_IF(BPF_JSLE, R1, 0, 0), done);
 }
 
@@ -175,8 +180,7 @@ static void put_anchor(struct assembly *a)
 	put(a, ADD_NUMBER(R4, FIELD(anchor)));
 	put(a, ATOMIC(BPF_DW, R4, 0, R2, BPF_CMPXCHG));
 	put(a, JUMP_IF(BPF_JEQ, R0, 0, 5));
-	put(a, MOVE32(R1, R2));
-	put(a, SUBTRACT32(R1, R0));
+	put_distance(a);
 	put(a, ADD32_NUMBER(R1, RECORDER_FAR));
 	put(a, JUMP32_IF(BPF_JLT, R1, 2 * RECORDER_FAR, 1));
 	put(a, STORE(BPF_DW, R7, FIELD(is_poisoned), 1));

@@ -30,10 +30,9 @@ struct recorder_record {
 	uint64_t is_poisoned;	    /* a record could not be made */
 	uint64_t protected_bytes;   /* payload under the mark */
 	uint64_t protected_packets; /* segments under the mark, empty ones too */
-	uint64_t
-		anchor; /* PRESENT | sequence number of the first payload under the mark that came */
+	uint64_t anchor; /* PRESENT | number of the payload under the mark that came first */
 	uint64_t first_protected; /* PRESENT | the lowest such number */
-	uint64_t last_protected;  /* PRESENT | the highest end of payload under the mark */
+	uint64_t last_protected;  /* PRESENT | the highest end of such payload */
 	/* For each stretch: STRETCH + where in it the highest clear end lies; 0: none does. */
 	uint32_t clear_end[RECORDER_STRETCHES];
 };
